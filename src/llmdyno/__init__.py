@@ -1,0 +1,42 @@
+"""llmdyno: a dynamometer for LLM endpoints.
+
+The public Python API, a handful of names:
+
+- :class:`Spec`: what to measure and with which load.
+- :func:`run`, :func:`run_async`: measure; returns a :class:`Run` and leaves a run directory.
+- :func:`load`: read a run directory back.
+- :class:`InputError`: what is raised when input cannot be used.
+
+Names are loaded when first used, so that importing the package costs nothing.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+from llmdyno._version import __version__
+
+if TYPE_CHECKING:
+    from llmdyno.errors import InputError
+    from llmdyno.results.directory import load
+    from llmdyno.results.run import Run
+    from llmdyno.runner import run, run_async
+    from llmdyno.spec import Spec
+
+__all__ = ["InputError", "Run", "Spec", "__version__", "load", "run", "run_async"]
+
+_HOMES = {
+    "InputError": "llmdyno.errors",
+    "Run": "llmdyno.results.run",
+    "Spec": "llmdyno.spec",
+    "load": "llmdyno.results.directory",
+    "run": "llmdyno.runner",
+    "run_async": "llmdyno.runner",
+}
+
+
+def __getattr__(name: str) -> Any:
+    if name in _HOMES:
+        return getattr(import_module(_HOMES[name]), name)
+    raise AttributeError(f"module 'llmdyno' has no attribute {name!r}")

@@ -1,0 +1,81 @@
+"""The command line: argv to a call, its result to print and an exit code.
+
+Exit codes: 0 done; 1 every request failed; 2 the input cannot be used; 130 stopped by Ctrl-C (143 by
+SIGTERM). A command's module is imported when that command is called, and its work's modules later still.
+"""
+
+from __future__ import annotations
+
+import argparse
+import difflib
+import sys
+from collections.abc import Sequence
+from importlib import import_module
+from typing import NoReturn
+
+from llmdyno._version import __version__
+from llmdyno.errors import InputError
+
+COMMANDS = {
+    "run": "measure an endpoint and write a run directory; without arguments, the embedded emulator",
+    "show": "print a finished run again, from its files alone",
+    "serve": "serve an emulated deployment on this machine",
+}
+
+
+class Parser(argparse.ArgumentParser):
+    """argparse, with one line for an error and a near name for a flag that is none."""
+
+    def error(self, message: str) -> NoReturn:
+        """Print one line and leave with exit code 2."""
+        _, marker, words = message.partition("unrecognized arguments: ")
+        if marker:
+            unknown = words.split()[0]
+            flags = [flag for action in self._actions for flag in action.option_strings]
+            close = difflib.get_close_matches(unknown.partition("=")[0], flags, n=1)
+            hint = f"did you mean {close[0]}?" if close else f"see {self.prog} --help"
+            message = f"{unknown}: there is no such {'flag' if unknown.startswith('-') else 'argument'}; {hint}"
+        print(f"llmdyno: {message}", file=sys.stderr)
+        raise SystemExit(2)
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run one command; returns its exit code."""
+    arguments = list(sys.argv[1:] if argv is None else argv)
+    try:
+        return _dispatch(arguments)
+    except InputError as error:
+        print(f"llmdyno: {error}", file=sys.stderr)
+        return 2
+    except KeyboardInterrupt:
+        print("llmdyno: stopped", file=sys.stderr)
+        return 130
+    except BrokenPipeError:
+        sys.stderr.close()  # the reader of our output left, as `head` does
+        return 0
+
+
+def _dispatch(arguments: list[str]) -> int:
+    if arguments and arguments[0] in COMMANDS:
+        name = arguments[0]
+        module = import_module(f"llmdyno.cli.{name}")
+        parser = Parser(prog=f"llmdyno {name}", description=module.DESCRIPTION, allow_abbrev=False)
+        module.add_arguments(parser)
+        return int(module.call(parser.parse_args(arguments[1:])))
+    commands = "\n".join(f"  {name:<8} {text}" for name, text in COMMANDS.items())
+    parser = Parser(
+        prog="llmdyno",
+        usage="llmdyno COMMAND [ARGUMENTS]",
+        description="A dynamometer for LLM endpoints.",
+        epilog=f"commands:\n{commands}\n\nllmdyno COMMAND --help tells a command's arguments.",
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+        allow_abbrev=False,
+    )
+    parser.add_argument("--version", action="version", version=f"llmdyno {__version__}")
+    if arguments and not arguments[0].startswith("-"):
+        close = difflib.get_close_matches(arguments[0], COMMANDS, n=1)
+        fits = f"did you mean {close[0]}?" if close else "commands: " + ", ".join(COMMANDS)
+        raise InputError(arguments[0], "there is no such command", fits)
+    parser.parse_args(arguments)
+    parser.print_help()
+    return 0

@@ -1,0 +1,110 @@
+"""``llmdyno run``: flags and a TOML file to a spec, a spec to a run, a run to a printed summary."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from llmdyno.spec import KEYS, Spec, build, flag_name, read_toml
+
+if TYPE_CHECKING:
+    from llmdyno.results.run import Run
+
+DESCRIPTION = (
+    "Measure an endpoint. Without arguments, a short run against the embedded emulator. "
+    "What a spec file says, flags override."
+)
+_GROUPS = {
+    "": "run",
+    "endpoint": "endpoint",
+    "load": "load (closed loop: each user sends its next request when its last one ended)",
+    "workload": "workload",
+    "emulator": "embedded emulator",
+    "output": "output",
+}
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """A flag for every key of the spec."""
+    parser.add_argument("file", nargs="?", metavar="SPEC.toml", help="a spec file, such as a run's spec.toml")
+    parser.add_argument("--dry-run", action="store_true", help="print the resolved spec and the plan's totals, send nothing")
+    parser.add_argument("--quiet", action="store_true", help="no progress, only the summary")
+    groups = {table: parser.add_argument_group(title) for table, title in _GROUPS.items()}
+    for name, field in KEYS.items():
+        meta = field.metadata
+        options: dict[str, Any] = {"dest": name, "default": argparse.SUPPRESS, "help": meta["help"].replace("%", "%%")}
+        if meta["switch"]:
+            options["action"] = argparse.BooleanOptionalAction
+        else:
+            options["metavar"] = meta["metavar"]
+            if meta["repeat"]:
+                options["action"] = "append"
+        groups[meta["table"]].add_argument(flag_name(name), **options)
+
+
+def call(arguments: argparse.Namespace) -> int:
+    """Run it.
+
+    Raises:
+        InputError: the input cannot be used.
+    """
+    given = vars(arguments)
+    layers = [read_toml(Path(arguments.file))] if arguments.file is not None else []
+    layers.append({name: (given[name], flag_name(name)) for name in KEYS if name in given})
+    spec = build(layers)
+    if arguments.dry_run:
+        return _dry_run(spec)
+    from llmdyno.report.live import LiveView
+    from llmdyno.runner import run_command
+
+    live = LiveView()
+    quiet = arguments.quiet
+
+    def announce(line: str) -> None:
+        if not quiet:
+            print(line, file=sys.stderr, flush=True)
+
+    try:
+        run = run_command(spec, (lambda snapshot: None) if quiet else live, announce)
+    finally:
+        live.end()
+    return conclude(run)
+
+
+def conclude(run: Run) -> int:
+    """Print a run's summary; its exit code."""
+    from rich.console import Console
+
+    from llmdyno.report.console import print_summary
+
+    print_summary(run, Console(highlight=False))
+    if run.interrupted:
+        return 130
+    if run.succeeded == 0:
+        print("llmdyno: every request failed", file=sys.stderr)
+        return 1
+    return 0
+
+
+def _dry_run(spec: Spec) -> int:
+    from llmdyno.runner import settle
+    from llmdyno.workload.plan import MEASURED, WARMUP, Plan
+    from llmdyno.workload.tokens import load_counter
+
+    spec = settle(spec)
+    counter = load_counter(spec.tokenizer)
+    plan = Plan(spec, counter)
+    print(spec.to_toml(), end="")
+    print(f"\n# Plan (prompt tokens by {counter.name}); nothing was sent.")
+    for phase, count in ((WARMUP, plan.warmup), (MEASURED, plan.measured)):
+        if count is None:
+            inputs, outputs = spec.input_tokens.mean, spec.output_tokens.mean
+            print(f"# {phase}: as many requests as fit into {spec.duration_s:g} s,")
+            print(f"#   about {inputs:,.0f} tokens in and at most {outputs:,.0f} out each")
+        elif count:
+            lengths = [plan.lengths(phase, number) for number in range(count)]
+            total_in, total_out = (sum(column) for column in zip(*lengths, strict=True))
+            print(f"# {phase}: {count:,} requests, {total_in:,} tokens in, at most {total_out:,} tokens out")
+    return 0

@@ -1,0 +1,56 @@
+"""The emulator as a process of its own beside a run, ended with it whatever happens.
+
+In: a profile, a speed, a seed. Out: a base URL that answers. The child leaves when its standard input
+closes, which the kernel sees to even when this process is killed; and it has a session of its own, so
+that a Ctrl-C meant for the run does not cut its connections.
+"""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from types import TracebackType
+
+from llmdyno.errors import InputError
+
+_PATIENCE_S = 5.0
+
+
+class EmbeddedEmulator:
+    """A context: started on creation, so that it comes up while the caller prepares; ended on exit."""
+
+    def __init__(self, profile: str, *, speed: float, seed: int) -> None:
+        command = [sys.executable, "-m", "llmdyno", "serve", "--port", "0", "--profile", profile]
+        command += ["--speed", repr(speed), "--seed", str(seed), "--embedded"]
+        self._process = subprocess.Popen(
+            command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, start_new_session=True
+        )
+
+    def url(self) -> str:
+        """Wait until it listens; its base URL.
+
+        Raises:
+            InputError: it ended instead, with its own words on standard error.
+        """
+        assert self._process.stdout is not None
+        line = self._process.stdout.readline()
+        if not line:
+            raise InputError("embedded emulator", f"ended with {self._process.wait()}", "see its message above")
+        return str(json.loads(line)["url"])
+
+    def __enter__(self) -> EmbeddedEmulator:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        assert self._process.stdin is not None
+        assert self._process.stdout is not None
+        self._process.stdin.close()
+        try:
+            self._process.wait(_PATIENCE_S)
+        except subprocess.TimeoutExpired:
+            self._process.kill()
+            self._process.wait()
+        self._process.stdout.close()

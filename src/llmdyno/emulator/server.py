@@ -1,0 +1,340 @@
+"""The emulator's server: sockets around the pure model.
+
+In: HTTP/1.1 requests. Out: streamed answers, each token written when the model says, with one `send`
+straight to the socket; and the truth: when each request was whole, when each token was written, at
+``GET /truth`` (a JSON object a line, CLOCK_MONOTONIC ns), forgotten with ``POST /reset``.
+Every answer carries a header that says it is emulated.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+import time
+from array import array
+from collections import deque
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from http import HTTPStatus
+from random import Random
+
+import httptools
+
+from llmdyno._version import __version__
+from llmdyno.emulator.model import Deployment, Profile
+from llmdyno.emulator.openai import (
+    CHAT_PATH,
+    COMPLETIONS_PATH,
+    MODELS_PATH,
+    Answer,
+    Asked,
+    Refusal,
+    models_body,
+    read_request,
+)
+from llmdyno.emulator.timer import Timer
+from llmdyno.workload.prompts import words
+
+_READ_SIZE = 65536
+_LARGEST_BODY = 25_000_000
+_REMEMBERED = 200_000
+_BACKLOG = 4096
+
+
+@dataclass(slots=True)
+class Truth:
+    """What really happened to one request: monotonic ns. `status` is 0 until it is known, −1 for a client that left."""
+
+    number: int
+    arrive_ns: int
+    end_ns: int = 0
+    status: int = 0
+    written_ns: array[int] = field(default_factory=lambda: array("q"))
+
+    def line(self) -> str:
+        """As a JSON object on a line."""
+        times = ",".join(map(str, self.written_ns))
+        return (
+            f'{{"n":{self.number},"arrive":{self.arrive_ns},"end":{self.end_ns},'
+            f'"status":{self.status},"t":[{times}]}}\n'
+        )
+
+
+class Emulator:
+    """A listening emulator. `url` is the base URL for clients."""
+
+    def __init__(self, profile: Profile, *, speed: float, seed: int, api_key: str | None = None) -> None:
+        self.profile = profile
+        self.deployment = Deployment(profile, speed=speed, seed=seed)
+        self.truths: deque[Truth] = deque(maxlen=_REMEMBERED)
+        self.url = ""
+        self.label = f"profile={profile.name}; speed={speed:g}"
+        self.vocabulary = words(Random(seed), 4096)
+        self.created = int(time.time())
+        self.streams: dict[int, _Connection] = {}
+        self._api_key = api_key
+        self._connections: set[_Connection] = set()
+        self._accepted = 0
+
+    async def start(self, host: str, port: int) -> None:
+        """Listen.
+
+        Raises:
+            OSError: the address cannot be had.
+        """
+        self._loop = asyncio.get_running_loop()
+        family = socket.AF_INET6 if ":" in host else socket.AF_INET
+        self._listener = socket.create_server((host, port), family=family, backlog=_BACKLOG)
+        self._listener.setblocking(False)
+        bound = self._listener.getsockname()
+        self.url = f"http://{f'[{host}]' if ':' in host else host}:{bound[1]}/v1"
+        self._timer = Timer(self._loop, self.work)
+        self._loop.add_reader(self._listener.fileno(), self._accept)
+
+    def close(self) -> None:
+        """Stop listening and drop every connection."""
+        self._loop.remove_reader(self._listener.fileno())
+        self._listener.close()
+        for connection in list(self._connections):
+            connection.drop()
+        self._timer.close()
+
+    def remember(self) -> Truth:
+        """Begin the truth about a request that is whole now."""
+        truth = Truth(self._accepted, time.monotonic_ns())
+        self._accepted += 1
+        self.truths.append(truth)
+        return truth
+
+    def authorised(self, headers: dict[str, str]) -> bool:
+        """Whether a request carries the key, if there is one."""
+        return self._api_key is None or headers.get("authorization") == f"Bearer {self._api_key}"
+
+    def begin(self, connection: _Connection, asked: Asked, truth: Truth) -> int:
+        """Hand a request to the model; returns its stream's number."""
+        number = self.deployment.arrive(
+            truth.arrive_ns, asked.input_tokens, asked.max_tokens, ignore_eos=asked.ignore_eos
+        )
+        self.streams[number] = connection
+        self.wake()
+        return number
+
+    def end(self, number: int, *, left: bool = False) -> None:
+        """A stream is over, or its client left."""
+        self.streams.pop(number, None)
+        if left:
+            self.deployment.leave(time.monotonic_ns(), number)
+
+    def wake(self) -> None:
+        """Set the timer to the next token."""
+        moment_ns = self.deployment.next_due_ns()
+        if moment_ns is not None:
+            self._timer.set(moment_ns)
+
+    def work(self) -> None:
+        """Write every token that is due."""
+        for token in self.deployment.due(time.monotonic_ns()):
+            connection = self.streams.get(token.stream)
+            if connection is not None:
+                connection.token(token.index, token.finish_reason)
+        self.wake()
+
+    def forget(self, connection: _Connection) -> None:
+        """A connection is gone."""
+        self._connections.discard(connection)
+
+    def _accept(self) -> None:
+        while True:
+            try:
+                sock, _ = self._listener.accept()
+            except (BlockingIOError, InterruptedError):
+                return
+            except OSError:
+                return  # out of files: the client's connection waits in the backlog
+            sock.setblocking(False)
+            sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+            self._connections.add(_Connection(self, self._loop, sock))
+
+
+class _Connection:
+    """One client connection: one request at a time, in order."""
+
+    def __init__(self, server: Emulator, loop: asyncio.AbstractEventLoop, sock: socket.socket) -> None:
+        self._server = server
+        self._loop = loop
+        self._sock = sock
+        self._open = True
+        self._unsent = bytearray()
+        self._stream: int | None = None
+        self._truth: Truth | None = None
+        self._answer: Answer | None = None
+        self._offset = 0
+        self._requests: deque[tuple[str, str, dict[str, str], bytes]] = deque()
+        self._parser = httptools.HttpRequestParser(self)
+        self.on_message_begin()
+        loop.add_reader(sock.fileno(), self._read)
+
+    # --- the parser's calls
+
+    def on_message_begin(self) -> None:
+        self._url = b""
+        self._headers: dict[str, str] = {}
+        self._body = bytearray()
+
+    def on_url(self, url: bytes) -> None:
+        self._url += url
+
+    def on_header(self, name: bytes, value: bytes) -> None:
+        self._headers[name.decode("latin-1").lower()] = value.decode("latin-1")
+
+    def on_headers_complete(self) -> None:
+        if self._headers.get("expect", "").lower() == "100-continue":
+            self._send(b"HTTP/1.1 100 Continue\r\n\r\n")
+
+    def on_body(self, body: bytes) -> None:
+        if len(self._body) <= _LARGEST_BODY:
+            self._body += body
+
+    def on_message_complete(self) -> None:
+        method = self._parser.get_method().decode("latin-1")
+        self._requests.append((method, self._url.decode("latin-1"), self._headers, bytes(self._body)))
+
+    # --- requests
+
+    def _read(self) -> None:
+        try:
+            data = self._sock.recv(_READ_SIZE)
+        except (BlockingIOError, InterruptedError):
+            return
+        except OSError:
+            data = b""
+        if not data:
+            self.drop()
+            return
+        try:
+            self._parser.feed_data(data)
+        except httptools.HttpParserError:
+            self._respond(400, b'{"error":{"message":"not HTTP/1.1"}}')
+            self.drop()
+            return
+        self._next()
+
+    def _next(self) -> None:
+        while self._open and self._answer is None and self._requests:
+            method, url, headers, body = self._requests.popleft()
+            self._handle(method, url.partition("?")[0], headers, body)
+
+    def _handle(self, method: str, path: str, headers: dict[str, str], body: bytes) -> None:
+        server = self._server
+        routes: dict[tuple[str, str], Callable[[], tuple[bytes, str]]] = {
+            ("GET", MODELS_PATH): lambda: (models_body(server.profile.name, server.created), "application/json"),
+            ("GET", "/health"): lambda: (b'{"status":"ok"}', "application/json"),
+            ("GET", "/truth"): lambda: ("".join(truth.line() for truth in server.truths).encode(), "application/jsonl"),
+            ("POST", "/reset"): self._reset,
+        }
+        if path.startswith("/v1/") and not server.authorised(headers):
+            self._respond(401, Refusal(401, "AuthenticationError", "the API key is wrong or missing").body)
+        elif (method, path) in routes:
+            content, media_type = routes[method, path]()
+            self._respond(200, content, media_type)
+        elif method == "POST" and path in (CHAT_PATH, COMPLETIONS_PATH):
+            self._complete(path, body)
+        else:
+            self._respond(404, Refusal(404, "NotFoundError", f"there is no {method} {path}").body)
+
+    def _reset(self) -> tuple[bytes, str]:
+        self._server.truths.clear()
+        return b'{"status":"ok"}', "application/json"
+
+    def _complete(self, path: str, body: bytes) -> None:
+        server = self._server
+        truth = server.remember()
+        try:
+            asked = read_request(path, body, server.profile.name)
+        except Refusal as refusal:
+            truth.status, truth.end_ns = refusal.status, time.monotonic_ns()
+            self._respond(refusal.status, refusal.body)
+            return
+        self._truth = truth
+        self._answer = Answer(asked, truth.number, server.created, server.profile.name)
+        if asked.stream:
+            self._send(self._head(200, "text/event-stream; charset=utf-8", "Transfer-Encoding: chunked"))
+        self._stream = server.begin(self, asked, truth)
+        self._offset = 97 * truth.number
+
+    def token(self, index: int, finish_reason: str | None) -> None:
+        """Write one token, and what ends the answer after its last."""
+        server, answer, truth = self._server, self._answer, self._truth
+        assert answer is not None
+        assert truth is not None
+        vocabulary = server.vocabulary
+        content = answer.token(index, vocabulary[(self._offset + index) % len(vocabulary)])
+        if finish_reason is None:
+            truth.written_ns.append(time.monotonic_ns())
+            if content:
+                self._send(b"%x\r\n%b\r\n" % (len(content), content))
+            return
+        tail = answer.end(index + 1, finish_reason)
+        truth.written_ns.append(time.monotonic_ns())
+        truth.status = 200
+        assert self._stream is not None
+        server.end(self._stream)
+        self._stream = self._answer = self._truth = None
+        if answer.asked.stream:
+            self._send(b"%x\r\n%b\r\n%x\r\n%b\r\n0\r\n\r\n" % (len(content), content, len(tail), tail))
+        else:
+            self._respond(200, tail)
+        truth.end_ns = time.monotonic_ns()
+        self._next()
+
+    # --- writing
+
+    def _head(self, status: int, media_type: str, framing: str) -> bytes:
+        return (
+            f"HTTP/1.1 {status} {HTTPStatus(status).phrase}\r\nContent-Type: {media_type}\r\n"
+            f"Server: llmdyno-emulator/{__version__}\r\nX-LLMDyno-Emulated: {self._server.label}\r\n{framing}\r\n\r\n"
+        ).encode("ascii")
+
+    def _respond(self, status: int, content: bytes, media_type: str = "application/json") -> None:
+        self._send(self._head(status, media_type, f"Content-Length: {len(content)}") + content)
+
+    def _send(self, data: bytes) -> None:
+        if not self._open:
+            return
+        if not self._unsent:
+            try:
+                data = data[self._sock.send(data) :]
+            except (BlockingIOError, InterruptedError):
+                pass
+            except OSError:
+                self.drop()
+                return
+            if not data:
+                return
+            self._loop.add_writer(self._sock.fileno(), self._flush)
+        self._unsent += data
+
+    def _flush(self) -> None:
+        try:
+            del self._unsent[: self._sock.send(self._unsent)]
+        except (BlockingIOError, InterruptedError):
+            return
+        except OSError:
+            self.drop()
+            return
+        if not self._unsent:
+            self._loop.remove_writer(self._sock.fileno())
+
+    def drop(self) -> None:
+        """Close the connection; a request under way is given up."""
+        if not self._open:
+            return
+        self._open = False
+        self._loop.remove_reader(self._sock.fileno())
+        self._loop.remove_writer(self._sock.fileno())
+        self._sock.close()
+        if self._stream is not None:
+            self._server.end(self._stream, left=True)
+        if self._truth is not None:
+            self._truth.status, self._truth.end_ns = -1, time.monotonic_ns()
+        self._server.forget(self)

@@ -1,0 +1,70 @@
+"""One request on its way: what was prepared, and the raw facts as they come in.
+
+In: a prepared request. Out: lists that the connection appends to, one entry a socket read, and the
+bytes of the body as the HTTP parser cut them. Nothing is decoded here.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from llmdyno.protocols.events import Failure
+
+
+@dataclass(frozen=True, slots=True)
+class Prepared:
+    """A request ready to be written: its place in the plan and its bytes."""
+
+    request: int
+    phase: str
+    offset_ns: int | None
+    input_tokens: int
+    max_tokens: int
+    wire: bytes
+
+
+class Exchange:
+    """The raw facts of one request.
+
+    `reads` and `stamps`: a moment and a kernel stamp a socket read. `pieces`: the body, in the parser's
+    pieces. `marks`: how many pieces there were after each read.
+    """
+
+    __slots__ = (
+        "cancelled",
+        "connect_start_ns",
+        "connected_ns",
+        "end_ns",
+        "failure",
+        "headers",
+        "marks",
+        "pieces",
+        "prepared",
+        "reads",
+        "reconnects",
+        "reused",
+        "sent_ns",
+        "stamps",
+        "status",
+        "tls_ns",
+        "user",
+    )
+
+    def __init__(self, prepared: Prepared, user: int) -> None:
+        self.prepared = prepared
+        self.user = user
+        self.connect_start_ns: int | None = None
+        self.connected_ns: int | None = None
+        self.tls_ns: int | None = None
+        self.sent_ns: int | None = None
+        self.end_ns: int | None = None
+        self.reused = False
+        self.reconnects = 0
+        self.cancelled = False
+        self.failure: Failure | None = None
+        self.status: int | None = None
+        self.headers: dict[bytes, bytes] = {}
+        self.reads: list[int] = []
+        self.stamps: list[bytes] = []
+        self.marks: list[int] = []
+        self.pieces: list[bytes] = []

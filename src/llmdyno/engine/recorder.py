@@ -1,0 +1,98 @@
+"""Turns ended exchanges into records, in the gaps between socket reads, and counts for the live view.
+
+In: exchanges that have ended. Out: records, handed to a sink in the order of their ends; counters.
+An exchange waits here in a queue: its user's next request leaves first.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+from collections.abc import Callable, Generator
+
+from llmdyno.engine.assemble import assemble
+from llmdyno.engine.clock import Clock
+from llmdyno.engine.exchange import Exchange
+from llmdyno.protocols.dialect import Dialect
+from llmdyno.protocols.events import OTHER
+from llmdyno.timeline.record import OK, RequestRecord
+
+_RECENT = 1000
+_HIDDEN = "***"
+
+
+class Recorder:
+    """Counters hold what was recorded since :meth:`reset`: `done`, `failed`, text `chunks`, recent `ttfts_s`."""
+
+    def __init__(
+        self,
+        loop: asyncio.AbstractEventLoop,
+        dialect: Dialect,
+        clock: Clock,
+        sink: Callable[[RequestRecord], None],
+        *,
+        secrets: tuple[str, ...] = (),
+        keep_text: bool = False,
+    ) -> None:
+        self._loop = loop
+        self._dialect = dialect
+        self._clock = clock
+        self._sink = sink
+        self._secrets = tuple(secret for secret in secrets if len(secret) >= 4)
+        self._keep_text = keep_text
+        self._queue: deque[Exchange] = deque()
+        self._work: Generator[None, None, RequestRecord] | None = None
+        self._scheduled = False
+        self.reset()
+
+    def reset(self) -> None:
+        """Start the counters again, at the beginning of a phase."""
+        self.done = self.failed = self.chunks = 0
+        self.ttfts_s: deque[float] = deque(maxlen=_RECENT)
+
+    def add(self, exchange: Exchange) -> None:
+        """Take an ended exchange; its record is built when the loop is free."""
+        self._queue.append(exchange)
+        if not self._scheduled:
+            self._scheduled = True
+            self._loop.call_soon(self._step)
+
+    def drain(self) -> None:
+        """Build and hand over everything that waits, now."""
+        while self._advance():
+            pass
+
+    def _step(self) -> None:
+        self._scheduled = self._advance()
+        if self._scheduled:
+            self._loop.call_soon(self._step)
+
+    def _advance(self) -> bool:
+        """One slice of work; False when there is none."""
+        if self._work is None:
+            if not self._queue:
+                return False
+            self._work = assemble(self._queue.popleft(), self._dialect, self._clock, keep_text=self._keep_text)
+        try:
+            next(self._work)
+        except StopIteration as finished:
+            self._work = None
+            self._hand_over(finished.value)
+        return True
+
+    def _hand_over(self, record: RequestRecord) -> None:
+        for secret in self._secrets:
+            if record.error_message and secret in record.error_message:
+                record.error_message = record.error_message.replace(secret, _HIDDEN)
+        if record.state == OK:
+            self.done += 1
+        else:
+            self.failed += 1
+        kinds = record.kinds
+        self.chunks += len(kinds) - kinds.count(OTHER)
+        if record.state == OK and record.sent_ns is not None:
+            first = next((place for place, kind in enumerate(kinds) if kind != OTHER), None)
+            if first is not None:
+                arrival = int.from_bytes(record.arrivals[8 * first : 8 * first + 8], "little", signed=True)
+                self.ttfts_s.append((arrival - record.sent_ns) / 1e9)
+        self._sink(record)

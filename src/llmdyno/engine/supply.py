@@ -1,0 +1,78 @@
+"""Requests ready to be sent, made before the clock starts.
+
+In: a plan's phase and the functions that turn a planned request into bytes. Out: prepared requests,
+one at a time, in the plan's order. A phase of up to :data:`AHEAD` requests is made whole before the
+clock; of a longer one, or one without a count, the rest is made a few at a time while others are in
+flight, and how many were is counted, so that the run can say so.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+from collections.abc import Callable, Iterator
+
+from llmdyno.engine.exchange import Prepared
+from llmdyno.workload.plan import PlannedRequest
+
+AHEAD = 20_000
+
+
+class Supply:
+    """A phase's requests: `total` of them (None: without end), the first `ahead` made at once. `made_late` counts
+    those made after the clock started."""
+
+    def __init__(
+        self,
+        planned: Iterator[PlannedRequest],
+        wire: Callable[[PlannedRequest], bytes],
+        *,
+        total: int | None,
+        ahead: int = AHEAD,
+    ) -> None:
+        self.made_late = 0
+        self.total = total
+        self._planned = planned
+        self._wire = wire
+        self._ahead = min(ahead, AHEAD)
+        self._ready: deque[Prepared] = deque()
+        self._exhausted = False
+        while len(self._ready) < self._ahead and self._make():
+            pass
+
+    def __len__(self) -> int:
+        return len(self._ready)
+
+    def take(self) -> Prepared | None:
+        """The next request; None when the phase has no more."""
+        if not self._ready:
+            if not self._make():
+                return None
+            self.made_late += 1
+        return self._ready.popleft()
+
+    async def keep_ahead(self) -> None:
+        """Make more while others are in flight; run as a task until cancelled."""
+        while not self._exhausted:
+            if len(self._ready) < self._ahead // 2:
+                while len(self._ready) < self._ahead and self._make():
+                    self.made_late += 1
+                    await asyncio.sleep(0)  # one request, about 0.1 ms, between two looks at the sockets
+            await asyncio.sleep(0.05)
+
+    def _make(self) -> bool:
+        request = next(self._planned, None)
+        if request is None:
+            self._exhausted = True
+            return False
+        self._ready.append(
+            Prepared(
+                request.request,
+                request.phase,
+                request.offset_ns,
+                request.input_tokens,
+                request.max_tokens,
+                self._wire(request),
+            )
+        )
+        return True

@@ -1,0 +1,57 @@
+"""From a request to the bytes of an HTTP/1.1 message, before the clock starts.
+
+In: an origin and a request. Out: head and body in one piece, so that one write sends it.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from urllib.parse import urlsplit
+
+from llmdyno._version import __version__
+from llmdyno.protocols.dialect import HttpRequest
+
+USER_AGENT = f"llmdyno/{__version__}"
+
+
+@dataclass(frozen=True, slots=True)
+class Origin:
+    """A server: scheme, host and port, and the path that its API hangs under."""
+
+    scheme: str
+    host: str
+    port: int
+    path: str
+
+    @classmethod
+    def of(cls, base_url: str) -> Origin:
+        """Read a base URL that the spec has checked."""
+        parts = urlsplit(base_url)
+        port = parts.port or (443 if parts.scheme == "https" else 80)
+        return cls(parts.scheme, parts.hostname or "", port, parts.path.rstrip("/"))
+
+    @property
+    def authority(self) -> str:
+        """What goes into the Host header."""
+        host = f"[{self.host}]" if ":" in self.host else self.host
+        default = 443 if self.scheme == "https" else 80
+        return host if self.port == default else f"{host}:{self.port}"
+
+    def __str__(self) -> str:
+        return f"{self.scheme}://{self.authority}{self.path}"
+
+
+def serialise(origin: Origin, request: HttpRequest) -> bytes:
+    """The whole message. Compression is refused: it would hold back chunks."""
+    lines = [
+        f"{request.method} {request.path} HTTP/1.1",
+        f"Host: {origin.authority}",
+        *(f"{name}: {value}" for name, value in request.headers.items()),
+    ]
+    given = {name.lower() for name in request.headers}
+    if "user-agent" not in given:
+        lines.append(f"User-Agent: {USER_AGENT}")
+    lines.append("Accept-Encoding: identity")
+    if request.body or request.method == "POST":
+        lines.append(f"Content-Length: {len(request.body)}")
+    return "\r\n".join(lines).encode("ascii") + b"\r\n\r\n" + request.body

@@ -1,0 +1,177 @@
+"""The summary of a run: every headline figure, with what it rests on.
+
+In: a timeline and the spec's figures that bear on it. Out: plain dictionaries, as they stand in
+summary.json. Percentiles interpolate linearly between observations, so none exceeds the largest.
+"""
+
+from __future__ import annotations
+
+import math
+from collections import Counter
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from llmdyno.metrics.request import RequestMetrics, chunk_tokens, inter_token_gaps, request_metrics
+from llmdyno.metrics.windows import Window, peak_in_flight, steady_window, whole_window
+from llmdyno.timeline.columns import MISSING, Timeline
+from llmdyno.timeline.record import CANCELLED, FAILED, OK
+
+PERCENTILES = (1, 5, 25, 50, 75, 90, 95, 99)
+TAIL_SAMPLES = 3
+"""A percentile is supported when at least so many observations lie beyond it: 300 for p99, 30 for p90."""
+
+LATENCIES = (
+    "ttft_s",
+    "inter_token_latency_s",
+    "time_per_output_token_s",
+    "end_to_end_latency_s",
+    "request_output_throughput_token_per_s",
+)
+"""The distributions a person asks for first, in the field's order."""
+
+_MORE = ("ttft_with_connection_s", "end_to_end_latency_with_connection_s", "time_to_headers_s", "connect_s", "tls_s")
+
+
+def unsupported(percentile: float, count: int) -> bool:
+    """Whether `count` observations are too few for a percentile."""
+    tail = min(percentile, 100 - percentile) / 100
+    return count * tail < TAIL_SAMPLES - 1e-9
+
+
+def distribution(values: NDArray[Any], counts: NDArray[np.int64] | None = None) -> dict[str, Any]:
+    """Count, mean, stddev (sample), min, max and percentiles of the values that are not NaN.
+
+    Args:
+        values: shape (n,).
+        counts: shape (n,); how often each value counts (default: once).
+
+    Returns:
+        With `unsupported`: the percentiles that the sample is too small for.
+    """
+    if counts is not None:
+        values = np.repeat(values, counts)
+    values = np.asarray(values, np.float64)
+    values = values[~np.isnan(values)]
+    if not len(values):
+        return {"count": 0}
+    quantiles = np.percentile(values, PERCENTILES)
+    return {
+        "count": len(values),
+        "mean": float(values.mean()),
+        "stddev": float(values.std(ddof=1)) if len(values) > 1 else None,
+        "min": float(values.min()),
+        **{f"p{p}": float(q) for p, q in zip(PERCENTILES, quantiles, strict=True)},
+        "max": float(values.max()),
+        "unsupported": [f"p{p}" for p in PERCENTILES if unsupported(p, len(values))],
+    }
+
+
+def summarise(measured: Timeline, slo: Mapping[str, float]) -> dict[str, Any]:
+    """The figures of the measured requests (warm-up not among them).
+
+    Latencies are of requests that succeeded; counts, rates and throughput have all of them in the
+    denominator. Throughput counts each output token at its arrival, also those of requests that failed later.
+    """
+    figures = request_metrics(measured)
+    gaps, gap_counts = inter_token_gaps(measured)
+    tokens = chunk_tokens(measured)
+    steady, whole = steady_window(measured), whole_window(measured)
+    states = Counter(measured.requests["state"].tolist())
+    total = len(measured)
+    latencies = {
+        name: distribution(gaps, gap_counts) if name == "inter_token_latency_s" else distribution(getattr(figures, name))
+        for name in LATENCIES + _MORE
+    }
+    return {
+        "requests": {
+            "total": total,
+            "succeeded": states[OK],
+            "failed": states[FAILED],
+            "cancelled": states[CANCELLED],
+            "error_rate": states[FAILED] / total if total else None,
+            "without_text": int(np.sum(figures.succeeded & (figures.text_chunks == 0))),
+        },
+        "errors": errors(measured),
+        "latency": latencies,
+        "tokens": _tokens(figures),
+        "throughput": {
+            "steady": _throughput(measured, figures, tokens, steady),
+            "whole_run": _throughput(measured, figures, tokens, whole),
+            "goodput_request_per_s": _goodput(figures, slo, whole),
+            "peak_concurrency": peak_in_flight(measured),
+        },
+        "connections": {
+            "opened": int(np.sum(measured.requests["connected_ns"] != MISSING)),
+            "reused": int(np.sum(measured.requests["reused"])),
+            "reconnects": int(np.sum(measured.requests["reconnects"])),
+        },
+        "chunks": {
+            "text": int(figures.text_chunks.sum()),
+            "all": len(measured.chunks["request"]),
+            "tokens_per_text_chunk": _ratio(int(tokens.sum()), int(figures.text_chunks.sum())),
+        },
+        "finish_reasons": dict(
+            Counter(str(reason) for reason in measured.requests["finish_reason"] if reason is not None).most_common()
+        ),
+    }
+
+
+def errors(timeline: Timeline) -> list[dict[str, Any]]:
+    """Failures grouped by kind, code and message, most frequent first."""
+    requests = timeline.requests
+    groups = Counter(
+        (kind, None if code == MISSING else int(code), message)
+        for state, kind, code, message in zip(
+            requests["state"], requests["error_kind"], requests["error_code"], requests["error_message"], strict=True
+        )
+        if state == FAILED
+    )
+    return [
+        {"kind": kind, "code": code, "message": message, "count": count}
+        for (kind, code, message), count in groups.most_common()
+    ]
+
+
+def _tokens(figures: RequestMetrics) -> dict[str, Any]:
+    succeeded = figures.succeeded
+    return {
+        "input_tokens": distribution(figures.input_tokens[succeeded]),
+        "output_tokens": distribution(figures.output_tokens[succeeded]),
+        "total_input_tokens": int(figures.input_tokens[succeeded].sum()),
+        "total_output_tokens": int(figures.output_tokens.sum()),
+        "output_tokens_from": dict(Counter(figures.output_tokens_source[succeeded].tolist()).most_common()),
+    }
+
+
+def _throughput(
+    timeline: Timeline, figures: RequestMetrics, tokens: NDArray[np.int64], window: Window | None
+) -> dict[str, Any] | None:
+    if window is None:
+        return None
+    arrival = timeline.chunks["arrival_ns"] / 1e9
+    inside = (arrival >= window.start_s) & (arrival <= window.end_s)
+    end = timeline.requests["end_ns"] / 1e9
+    ended = figures.succeeded & (end >= window.start_s) & (end <= window.end_s)
+    return {
+        "start_s": window.start_s,
+        "length_s": window.length_s,
+        "output_token_per_s": float(tokens[inside].sum() / window.length_s),
+        "request_per_s": float(ended.sum() / window.length_s),
+    }
+
+
+def _goodput(figures: RequestMetrics, slo: Mapping[str, float], whole: Window | None) -> float | None:
+    """Requests a second that met every bound; a request without a figure meets no bound on it, a failed one none."""
+    if not slo or whole is None:
+        return None
+    good = figures.succeeded.copy()
+    for name, bound in slo.items():
+        good &= np.nan_to_num(getattr(figures, name), nan=math.inf) <= bound
+    return float(good.sum() / whole.length_s)
+
+
+def _ratio(numerator: int, denominator: int) -> float | None:
+    return numerator / denominator if denominator else None

@@ -1,0 +1,173 @@
+"""The verdict: what the instrument says about its own measurement.
+
+In: the measured timeline, what was asked for, samples of the process's CPU time. Out: reasons not to
+trust the figures, each with its number and the bound it broke; none means trustworthy. The list of
+reasons is closed: :data:`REASONS`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from llmdyno.metrics.request import RequestMetrics, request_metrics
+from llmdyno.metrics.windows import peak_in_flight
+from llmdyno.timeline.columns import MISSING, Timeline
+from llmdyno.timeline.record import FAILED, KERNEL, OK
+
+REASONS = (
+    "read_lag",
+    "cpu_near_limit",
+    "concurrency_never_reached",
+    "token_counts_disagree",
+    "too_few_samples",
+    "errors_present",
+)
+
+READ_LAG_P99_S = 0.005
+CPU_SHARE = 0.9
+SAMPLES = 30
+DISAGREEING_SHARE = 0.01
+EXACT_DIFFERENCE = 0.02
+ROUGH_DIFFERENCE = 0.25
+OUTPUT_DIFFERENCE = 0.1
+TEMPLATE_TOKENS = 64
+"""A chat template wraps a prompt in so many tokens at most; they are the server's, not the prompt's."""
+
+
+@dataclass(frozen=True, slots=True)
+class Reason:
+    """One reason: its name in :data:`REASONS`, the number met, the bound it broke, and both in words."""
+
+    reason: str
+    value: float
+    bound: float
+    text: str
+
+
+def verdict(
+    measured: Timeline, *, concurrency: int, exact_tokens: bool, cpu: Sequence[tuple[float, float]]
+) -> dict[str, Any]:
+    """The verdict on the measured requests.
+
+    Args:
+        measured: the measured requests.
+        concurrency: how many users were asked for.
+        exact_tokens: whether prompts were counted with the model's tokenizer, not approximated.
+        cpu: (moment s, CPU seconds used by this process until then), ascending, over the measured phase.
+
+    Returns:
+        ``{"trustworthy": bool, "reasons": [...]}`` as it stands in summary.json.
+    """
+    figures = request_metrics(measured)
+    found = [
+        _read_lag(measured),
+        _cpu(cpu),
+        _concurrency(measured, concurrency),
+        _tokens(measured, figures, exact_tokens),
+        _samples(figures),
+        _errors(measured),
+    ]
+    reasons = [asdict(reason) for reason in found if reason is not None]
+    return {"trustworthy": not reasons, "reasons": reasons}
+
+
+def read_lags_s(timeline: Timeline) -> NDArray[np.float64]:
+    """How long each chunk lay in the socket before it was read, where the kernel stamped its arrival; shape (n,)."""
+    stamped = np.repeat(timeline.requests["clock"] == KERNEL, np.diff(timeline.first_chunk))
+    return np.asarray((timeline.chunks["read_ns"] - timeline.chunks["arrival_ns"])[stamped] / 1e9, np.float64)
+
+
+def busiest_second(cpu: Sequence[tuple[float, float]]) -> float | None:
+    """The highest share of one core used over any second (the whole span where it is shorter); None: no span."""
+    if len(cpu) < 2 or cpu[-1][0] <= cpu[0][0]:
+        return None
+    moments, used = np.array(cpu).T
+    length = min(1.0, moments[-1] - moments[0])
+    later = np.interp(moments + length, moments, used)
+    shares = (later - used)[moments + length <= moments[-1] + 1e-9] / length
+    return float(shares.max(initial=0.0))
+
+
+def _read_lag(timeline: Timeline) -> Reason | None:
+    lags = read_lags_s(timeline)
+    if not len(lags):
+        return None
+    p99 = float(np.percentile(lags, 99))
+    if p99 <= READ_LAG_P99_S:
+        return None
+    text = (
+        f"read lag: 1 in 100 chunks waited {1e3 * p99:.1f} ms or more in the socket (bound {1e3 * READ_LAG_P99_S:g} ms); "
+        "arrivals are the kernel's stamps, but this host is near its limit"
+    )
+    return Reason("read_lag", p99, READ_LAG_P99_S, text)
+
+
+def _cpu(cpu: Sequence[tuple[float, float]]) -> Reason | None:
+    share = busiest_second(cpu)
+    if share is None or share <= CPU_SHARE:
+        return None
+    text = f"CPU near its limit: {100 * share:.0f}% of a core in the busiest second (bound {100 * CPU_SHARE:.0f}%)"
+    return Reason("cpu_near_limit", share, CPU_SHARE, text)
+
+
+def _concurrency(timeline: Timeline, concurrency: int) -> Reason | None:
+    peak = peak_in_flight(timeline)
+    if peak >= concurrency:
+        return None
+    text = f"concurrency never reached: at most {peak} requests in flight of {concurrency} asked for"
+    return Reason("concurrency_never_reached", peak, concurrency, text)
+
+
+def _tokens(timeline: Timeline, figures: RequestMetrics, exact: bool) -> Reason | None:
+    requests = timeline.requests
+    ok = figures.succeeded
+    if not ok.any():
+        return None
+    server_in, server_out = requests["server_input_tokens"], requests["server_output_tokens"]
+    counted_in, counted_out = requests["input_tokens"], requests["tokenizer_output_tokens"]
+    known_in, known_out = ok & (server_in != MISSING), ok & (server_out != MISSING)
+    bound = EXACT_DIFFERENCE if exact else ROUGH_DIFFERENCE
+    excess = server_in - counted_in
+    checks = {
+        "prompts are longer or shorter for the server than asked for": known_in
+        & ((excess < -bound * counted_in) | (excess > bound * counted_in + TEMPLATE_TOKENS)),
+        "the server counts more output tokens than max_tokens": known_out & (server_out > requests["max_tokens"]),
+        "more text chunks arrived than the server counts tokens": known_out & (figures.text_chunks > server_out + 1),
+        "the tokenizer counts other lengths than the server": known_out
+        & (counted_out != MISSING)
+        & (np.abs(server_out - counted_out) > OUTPUT_DIFFERENCE * np.maximum(server_out, 10)),
+    }
+    what, where = max(checks.items(), key=lambda item: int(item[1].sum()))
+    share = float(where.sum() / ok.sum())
+    if share <= DISAGREEING_SHARE:
+        return None
+    counts = "" if not what.startswith("prompts") else _prompt_counts(server_in[where], counted_in[where])
+    text = f"token counts disagree in {100 * share:.0f}% of requests: {what}{counts}"
+    return Reason("token_counts_disagree", share, DISAGREEING_SHARE, text)
+
+
+def _prompt_counts(server: NDArray[np.int64], counted: NDArray[np.int64]) -> str:
+    return f" (median {np.median(server):.0f} by the server, {np.median(counted):.0f} by our count)"
+
+
+def _samples(figures: RequestMetrics) -> Reason | None:
+    count = int(figures.succeeded.sum())
+    if count >= SAMPLES:
+        return None
+    text = f"too few samples: {count} requests succeeded, {SAMPLES} are needed for a p90"
+    return Reason("too_few_samples", count, SAMPLES, text)
+
+
+def _errors(timeline: Timeline) -> Reason | None:
+    states = timeline.requests["state"]
+    failed = int(np.sum(states == FAILED))
+    if not failed:
+        return None
+    of = int(np.sum((states == OK) | (states == FAILED)))
+    text = f"errors present: {failed} of {of} requests failed; latencies are of the others alone"
+    return Reason("errors_present", failed, 0, text)

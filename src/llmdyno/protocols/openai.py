@@ -1,0 +1,175 @@
+"""The OpenAI API's two streaming routes, as its many compatible servers speak them.
+
+In: a target and a planned request; the bytes of a streamed answer. Out: the request's bytes; events.
+Shapes: the OpenAI API reference (chat completion chunk, completion). Reasoning text stands in
+`reasoning_content` (DeepSeek, vLLM, SGLang) or `reasoning` (OpenRouter, newer vLLM). An error may come
+as a chunk of its own after the stream began.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import msgspec
+
+from llmdyno.protocols.dialect import Dialect, HttpRequest, Target, message_of
+from llmdyno.protocols.events import (
+    BROKEN_STREAM,
+    MALFORMED_EVENT,
+    OTHER,
+    REASONING,
+    STREAM_ERROR,
+    TEXT,
+    Event,
+    Failure,
+)
+from llmdyno.protocols.sse import SseDecoder
+
+_DONE = b"[DONE]"
+
+
+class _Delta(msgspec.Struct):
+    content: str | list[Any] | None = None
+    reasoning_content: str | None = None
+    reasoning: str | None = None
+
+
+class _Choice(msgspec.Struct):
+    delta: _Delta | None = None
+    text: str | None = None
+    finish_reason: str | None = None
+
+
+class _Usage(msgspec.Struct):
+    prompt_tokens: int | None = None
+    completion_tokens: int | None = None
+
+
+class _Chunk(msgspec.Struct):
+    choices: list[_Choice] | None = None
+    usage: _Usage | None = None
+    error: Any = None
+    object: str | None = None
+    message: Any = None
+    code: Any = None
+
+
+_decode = msgspec.json.Decoder(_Chunk).decode
+
+
+class OpenAIDecoder:
+    """Decodes both routes' streams: a chunk's text stands in `delta` on one and in `text` on the other."""
+
+    def __init__(self) -> None:
+        self._sse = SseDecoder()
+        self._finished = False
+        self._events = 0
+        self._end = 0
+
+    def feed(self, data: bytes) -> list[Event]:
+        """The events completed by these bytes."""
+        return [self._event(end, payload) for end, payload in self._sse.feed(data)]
+
+    def close(self) -> list[Event]:
+        """The last event, should its blank line be missing, and a failure if the answer never ended."""
+        events = [self._event(end, payload) for end, payload in self._sse.close()]
+        if not self._finished:
+            what = (
+                f"the stream ended after {self._events} events with neither finish_reason nor [DONE]"
+                if self._events
+                else "the answer holds no event"
+            )
+            kind = BROKEN_STREAM if self._events else MALFORMED_EVENT
+            events.append(Event(self._end, failure=Failure(kind, None, what)))
+        return events
+
+    def _event(self, end: int, payload: bytes) -> Event:
+        self._events += 1
+        self._end = end
+        if payload == _DONE or payload.strip() == _DONE:
+            self._finished = True
+            return Event(end)
+        try:
+            chunk = _decode(payload)
+        except (msgspec.DecodeError, UnicodeDecodeError) as error:
+            self._finished = True
+            shown = payload[:80].decode("utf-8", "replace")
+            return Event(end, failure=Failure(MALFORMED_EVENT, None, f"event {self._events} ({shown!r}): {error}"))
+        if chunk.error is not None or chunk.object == "error":
+            self._finished = True
+            return Event(end, failure=_stream_error(chunk))
+        kind, text, finish_reason = OTHER, "", None
+        if chunk.choices:
+            choice = chunk.choices[0]
+            finish_reason = choice.finish_reason
+            if finish_reason is not None:
+                self._finished = True
+            delta = choice.delta
+            if delta is None:
+                text = choice.text or ""
+            else:
+                content = delta.content
+                text = content if isinstance(content, str) else _parts(content) if content else ""
+            if text:
+                kind = TEXT
+            elif delta is not None and (reasoning := delta.reasoning_content or delta.reasoning):
+                kind, text = REASONING, reasoning
+        if chunk.usage is None:
+            return Event(end, kind, text, finish_reason)
+        usage = chunk.usage
+        return Event(end, kind, text, finish_reason, usage.prompt_tokens, usage.completion_tokens)
+
+
+def _parts(content: list[Any]) -> str:
+    """The text of content given as parts."""
+    return "".join(part["text"] for part in content if isinstance(part, dict) and isinstance(part.get("text"), str))
+
+
+def _stream_error(chunk: _Chunk) -> Failure:
+    code = chunk.error.get("code") if isinstance(chunk.error, dict) else chunk.code
+    status = code if isinstance(code, int) and not isinstance(code, bool) else None
+    if chunk.error is not None:
+        text = message_of(chunk.error)
+    else:
+        text = message_of(chunk.message) if chunk.message else "an error event without a message"
+    return Failure(STREAM_ERROR, status, text[:300])
+
+
+def _request(target: Target, suffix: str, fields: dict[str, Any], max_tokens: int) -> HttpRequest:
+    """The request; an extra body field wins over ours, and a null one takes ours out (`{"max_tokens": null}`)."""
+    body: dict[str, Any] = {
+        "model": target.model,
+        **fields,
+        "max_tokens": max_tokens,
+        "stream": True,
+        "stream_options": {"include_usage": True},
+    }
+    if target.ignore_eos:
+        body["ignore_eos"] = True
+    body.update(target.extra_body)
+    body = {name: value for name, value in body.items() if value is not None}
+    headers = {"Content-Type": "application/json", "Accept": "text/event-stream"}
+    if target.api_key:
+        headers["Authorization"] = f"Bearer {target.api_key}"
+    own = {name.lower() for name in target.headers}
+    headers = {name: value for name, value in headers.items() if name.lower() not in own}
+    return HttpRequest("POST", target.path + suffix, {**headers, **target.headers}, msgspec.json.encode(body))
+
+
+def encode_chat(target: Target, prompt: str, max_tokens: int) -> HttpRequest:
+    """``POST /chat/completions`` with one user message."""
+    return _request(target, "/chat/completions", {"messages": [{"role": "user", "content": prompt}]}, max_tokens)
+
+
+def encode_completions(target: Target, prompt: str, max_tokens: int) -> HttpRequest:
+    """``POST /completions``."""
+    return _request(target, "/completions", {"prompt": prompt}, max_tokens)
+
+
+def _dialect(name: str, encode: Callable[[Target, str, int], HttpRequest]) -> Dialect:
+    return Dialect(name, encode, OpenAIDecoder, "text/event-stream")
+
+
+CHAT = _dialect("openai chat", encode_chat)
+COMPLETIONS = _dialect("openai completions", encode_completions)

@@ -1,0 +1,184 @@
+"""The summary on a console: what a person reads in ten seconds.
+
+In: a run. Out: lines through Rich. Every figure is the summary's own; a percentile that its sample
+cannot support is marked, and whatever was emulated is called emulated.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from rich.console import Console
+from rich.markup import escape
+from rich.padding import Padding
+from rich.table import Table
+from rich.text import Text
+
+from llmdyno.distribution import Distribution
+from llmdyno.results.run import INTERRUPTED, RECOVERED, Run
+from llmdyno.spec import Spec
+
+_ROWS = (
+    ("Time to first token", "ttft_s"),
+    ("Inter-token latency", "inter_token_latency_s"),
+    ("Time per output token", "time_per_output_token_s"),
+    ("End-to-end latency", "end_to_end_latency_s"),
+    ("Throughput per request", "request_output_throughput_token_per_s"),
+)
+_COLUMNS = ("p50", "p90", "p95", "p99", "mean", "max")
+_ERRORS_SHOWN = 5
+
+
+def print_summary(run: Run, console: Console) -> None:
+    """Print the run's summary."""
+    summary = run.summary
+    console.print()
+    console.print(Text(_title(run), style="bold"))
+    emulated = emulation_notice(run)
+    if emulated:
+        console.print(Text(emulated, style="yellow"), soft_wrap=True)
+    console.print(Text(_load_line(run), style="dim"), soft_wrap=True)
+    if summary["status"] == INTERRUPTED:
+        console.print(Text("Interrupted: what was measured until then.", style="yellow"))
+    elif summary["status"] == RECOVERED:
+        console.print(Text("This run never ended; read back from its journal.", style="yellow"))
+    console.print()
+    table, marked = _latency_table(summary["latency"])
+    if table.row_count:
+        console.print(table)
+        if marked:
+            console.print(Text("* fewer than 3 observations lie beyond this percentile", style="dim"))
+        console.print()
+    for label, value in _facts(run):
+        console.print(f"[bold]{label:<13}[/bold] {escape(value)}", soft_wrap=True)
+    _print_errors(summary, console)
+    console.print()
+    _print_verdict(summary, console)
+    console.print(f"[bold]{'Run directory':<13}[/bold] {escape(str(run.path))}", soft_wrap=True)
+
+
+def emulation_notice(run: Run) -> str | None:
+    """One line that says the endpoint was emulated and at what speed; None for a real one."""
+    emulated = run.environment.get("endpoint", {}).get("emulated")
+    if not emulated:
+        return None
+    speed = emulated.get("speed")
+    line = f"EMULATED endpoint: llmdyno's own emulator, profile {emulated.get('profile')}, at {speed:g}× real speed"
+    return line + ("; times are as many times shorter." if speed != 1 else ".")
+
+
+def lengths_text(lengths: Distribution) -> str:
+    """A distribution as a person writes it: 500±25."""
+    return f"{lengths.a:g}±{lengths.b:g}" if lengths.kind == "normal" else str(lengths)
+
+
+def _title(run: Run) -> str:
+    where = "" if run.spec.api == "emulator" else f" at {run.spec.base_url}"
+    return f"{run.spec.name or 'llmdyno run'}: {run.model}{where}"
+
+
+def _load_line(run: Run) -> str:
+    spec: Spec = run.spec
+    parts = [f"{spec.concurrency} user{'s' * (spec.concurrency != 1)}, closed loop"]
+    parts.append(f"{lengths_text(spec.input_tokens)} tokens in, {lengths_text(spec.output_tokens)} out")
+    if run.summary["warmup_requests"]:
+        parts.append(f"{run.summary['warmup_requests']} warm-up requests apart")
+    parts.append(f"prompt tokens by {run.environment.get('tokenizer', {}).get('name', 'unknown')}")
+    share = run.summary["clock"]["kernel_stamped_share"]
+    if share is not None:
+        parts.append("kernel stamps" if share == 1 else "read stamps" if share == 0 else f"{100 * share:.0f}% kernel stamps")
+    parts.append(f"seed {spec.seed}")
+    return " · ".join(parts)
+
+
+def _latency_table(latency: dict[str, dict[str, Any]]) -> tuple[Table, bool]:
+    table = Table(box=None, padding=(0, 1, 0, 0), pad_edge=False, header_style="bold")
+    table.add_column("", no_wrap=True)
+    table.add_column("unit", style="dim", no_wrap=True)
+    for column in _COLUMNS:
+        table.add_column(column + " ", justify="right", no_wrap=True)
+    marked = False
+    for label, name in _ROWS:
+        figures = latency[name]
+        if not figures["count"]:
+            continue
+        unit, factor = _unit(name, figures["p50"])
+        cells = []
+        for column in _COLUMNS:
+            mark = column in figures["unsupported"]
+            marked = marked or mark
+            cells.append(_number(figures[column] * factor) + ("*" if mark else " "))
+        table.add_row(label, unit, *cells)
+    return table, marked
+
+
+def _unit(name: str, p50: float) -> tuple[str, float]:
+    if not name.endswith("_s") or name.endswith("per_s"):
+        return "tok/s", 1.0
+    return ("s", 1.0) if p50 >= 1 else ("ms", 1e3)
+
+
+def _number(value: float) -> str:
+    if value >= 1000:
+        return f"{value:,.0f}"
+    return f"{value:.1f}" if value >= 100 else f"{value:.2f}"
+
+
+def _facts(run: Run) -> list[tuple[str, str]]:
+    summary = run.summary
+    throughput, requests = summary["throughput"], summary["requests"]
+    facts = []
+    steady, whole = throughput["steady"], throughput["whole_run"]
+    if whole is not None:
+        line = f"{whole['output_token_per_s']:,.1f} output tokens/s over the whole run of {whole['length_s']:.1f} s"
+        if steady is not None:
+            line = (
+                f"{steady['output_token_per_s']:,.1f} output tokens/s in the steady {steady['length_s']:.1f} s; " + line
+            )
+        facts.append(("Throughput", line))
+    line = f"{requests['succeeded']} succeeded, {requests['failed']} failed"
+    if requests["cancelled"]:
+        line += f", {requests['cancelled']} cancelled in flight"
+    if requests["without_text"]:
+        line += f", {requests['without_text']} of them without any text"
+    if whole is not None:
+        line += f" · {60 * whole['request_per_s']:,.1f} a minute · at most {throughput['peak_concurrency']} in flight"
+    facts.append(("Requests", line))
+    if throughput["goodput_request_per_s"] is not None:
+        bounds = ", ".join(f"{name} ≤ {bound:g} s" for name, bound in run.spec.slo.items())
+        facts.append(("Goodput", f"{throughput['goodput_request_per_s']:.3f} requests/s with {bounds}"))
+    tokens = summary["tokens"]
+    if tokens["output_tokens"]["count"]:
+        source = ", ".join(_SOURCES[name] for name in tokens["output_tokens_from"])
+        facts.append(
+            (
+                "Tokens",
+                f"{tokens['input_tokens']['p50']:,.0f} in, {tokens['output_tokens']['p50']:,.0f} out per request "
+                f"(p50; output counted by {source})",
+            )
+        )
+    return facts
+
+
+_SOURCES = {"server": "the server", "tokenizer": "the tokenizer", "chunks": "chunks, no better count given"}
+
+
+def _print_errors(summary: dict[str, Any], console: Console) -> None:
+    errors = summary["errors"]
+    for error in errors[:_ERRORS_SHOWN]:
+        code = f" {error['code']}" if error["code"] is not None else ""
+        message = escape(str(error["message"]))
+        console.print(f"[bold red]{'Failed':<13}[/bold red] {error['count']} × {error['kind']}{code}: {message}", soft_wrap=True)
+    if len(errors) > _ERRORS_SHOWN:
+        rest = sum(error["count"] for error in errors[_ERRORS_SHOWN:])
+        console.print(f"{'':<13} and {rest} more of {len(errors) - _ERRORS_SHOWN} other kinds (requests.parquet)")
+
+
+def _print_verdict(summary: dict[str, Any], console: Console) -> None:
+    found = summary["verdict"]
+    if found["trustworthy"]:
+        console.print(f"[bold]{'Verdict':<13}[/bold] [green]trustworthy[/green]: no reason found to doubt this measurement")
+        return
+    console.print(f"[bold]{'Verdict':<13}[/bold] [yellow]read with care[/yellow]:")
+    for reason in found["reasons"]:
+        console.print(Padding(Text(f"- {reason['text']}"), (0, 0, 0, 14)))

@@ -1,0 +1,51 @@
+"""The journal: a run's records while it runs, append-only, readable after a `kill -9`.
+
+In: records as they end. Out: a file of JSON lines, one record a line, its chunk arrays in base64; and
+the records again. A line that the end of the process cut short is left out when reading.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+import msgspec
+
+from llmdyno.timeline.record import RequestRecord
+
+_encode = msgspec.json.Encoder().encode
+_decode = msgspec.json.Decoder(RequestRecord).decode
+
+
+class Journal:
+    """An open journal. Each record is one `write`, so that it survives the process as soon as it is appended."""
+
+    def __init__(self, path: Path) -> None:
+        self._file = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_APPEND, 0o644)
+
+    def append(self, record: RequestRecord) -> None:
+        """Write one record.
+
+        Raises:
+            OSError: the disk took it not, or not whole.
+        """
+        line = memoryview(_encode(record) + b"\n")
+        while line:
+            line = line[os.write(self._file, line) :]
+
+    def close(self) -> None:
+        """Close the file."""
+        if self._file >= 0:
+            os.close(self._file)
+            self._file = -1
+
+
+def read_journal(path: Path) -> Iterator[RequestRecord]:
+    """The records of a journal, without those that are not whole."""
+    with path.open("rb") as lines:
+        for line in lines:
+            try:
+                yield _decode(line)
+            except (msgspec.DecodeError, UnicodeDecodeError):
+                continue

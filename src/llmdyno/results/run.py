@@ -1,0 +1,108 @@
+"""A run: what was asked, where it ran, what happened, and the figures that follow from it.
+
+In: a spec, an environment, a timeline. Out: a :class:`Run`, the value that the Python API returns and
+that every report is made from.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+from llmdyno._version import __version__
+from llmdyno.metrics.summary import summarise
+from llmdyno.metrics.verdict import read_lags_s, verdict
+from llmdyno.metrics.windows import whole_window
+from llmdyno.spec import Spec
+from llmdyno.timeline import SCHEMA_VERSION
+from llmdyno.timeline.columns import Timeline
+from llmdyno.timeline.record import KERNEL, OK
+from llmdyno.workload.plan import MEASURED
+
+COMPLETE, INTERRUPTED, RECOVERED = "complete", "interrupted", "recovered"
+"""How a run ended: as planned; stopped by the user; killed, and read back from its journal."""
+
+
+@dataclass(frozen=True)
+class Run:
+    """A finished run.
+
+    `summary` holds the figures as they stand in summary.json (times in seconds); `timeline` the facts,
+    warm-up included; `path` the run directory.
+    """
+
+    path: Path
+    spec: Spec
+    environment: dict[str, Any]
+    timeline: Timeline
+    summary: dict[str, Any]
+
+    @cached_property
+    def measured(self) -> Timeline:
+        """The measured requests, without warm-up."""
+        return measured_part(self.timeline)
+
+    @property
+    def model(self) -> str:
+        """The model's name; for the embedded emulator, its profile's."""
+        return self.spec.model or self.spec.profile or "model"
+
+    @property
+    def succeeded(self) -> int:
+        """How many measured requests succeeded."""
+        return int(self.summary["requests"]["succeeded"])
+
+    @property
+    def interrupted(self) -> bool:
+        """Whether the user stopped the run."""
+        return bool(self.summary["status"] == INTERRUPTED)
+
+
+def measured_part(timeline: Timeline) -> Timeline:
+    """The measured requests of a timeline."""
+    return timeline.only(timeline.requests["phase"] == MEASURED)
+
+
+def conclude(timeline: Timeline, spec: Spec, environment: dict[str, Any], status: str) -> dict[str, Any]:
+    """The summary of a timeline, as it stands in summary.json."""
+    measured = measured_part(timeline)
+    whole = whole_window(measured)
+    cpu = [
+        (moment_s, used_s)
+        for moment_s, used_s in environment.get("process", {}).get("cpu_s", [])
+        if whole is None or whole.start_s - 0.5 <= moment_s <= whole.end_s + 0.5
+    ]
+    stamped = measured.requests["clock"][measured.requests["state"] == OK] == KERNEL
+    warmup = int(len(timeline) - len(measured))
+    return {
+        "schema_version": SCHEMA_VERSION,
+        "llmdyno_version": __version__,
+        "status": status,
+        "name": spec.name,
+        "api": spec.api,
+        "model": spec.model or spec.profile,
+        "emulated": environment.get("endpoint", {}).get("emulated"),
+        "warmup_requests": warmup,
+        **summarise(measured, spec.slo),
+        "clock": {
+            "kernel_stamped_share": float(stamped.mean()) if len(stamped) else None,
+            "read_lag_s": _lag(measured),
+        },
+        "verdict": verdict(
+            measured,
+            concurrency=spec.concurrency,
+            exact_tokens=bool(environment.get("tokenizer", {}).get("exact")),
+            cpu=cpu,
+        ),
+    }
+
+
+def _lag(measured: Timeline) -> dict[str, float] | None:
+    import numpy as np
+
+    lags = read_lags_s(measured)
+    if not len(lags):
+        return None
+    return {"p50": float(np.percentile(lags, 50)), "p99": float(np.percentile(lags, 99)), "max": float(lags.max())}

@@ -1,0 +1,351 @@
+"""The one way through: from a spec to a run directory.
+
+In: a spec, a callable that watches. Out: a :class:`~llmdyno.results.run.Run`, and its directory on disk.
+Every room does its part here and none knows the next: spec, plan, bytes, engine, journal, timeline,
+figures, files. The heavy imports (NumPy, Parquet) come after the last request.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import dataclasses
+import os
+import secrets
+import signal
+import ssl
+import time
+from collections.abc import Callable, Iterator
+from typing import TYPE_CHECKING, Any
+
+from llmdyno.emulator.model import DEFAULT_PROFILE, PROFILES
+from llmdyno.engine.client import Client, connect_text
+from llmdyno.engine.clock import Clock
+from llmdyno.engine.driver import Driver, Load, Observed, Snapshot, allow_open_files
+from llmdyno.engine.probe import Found, look
+from llmdyno.engine.recorder import Recorder
+from llmdyno.engine.supply import Supply
+from llmdyno.engine.wire import Origin, serialise
+from llmdyno.errors import InputError
+from llmdyno.protocols import DIALECTS
+from llmdyno.protocols.dialect import Dialect, Target
+from llmdyno.spec import Spec
+from llmdyno.workload.plan import MEASURED, WARMUP, Plan, PlannedRequest
+from llmdyno.workload.tokens import TokenCounter, load_counter
+
+if TYPE_CHECKING:
+    from llmdyno.results.directory import RunDirectory
+    from llmdyno.results.run import Run
+
+Watch = Callable[[Snapshot], None]
+
+_GUESSED_REQUESTS_A_USER_S = 4.0
+"""How many requests a user may send in a second of a timed run, for making prompts ahead; more are made on the way."""
+
+
+def run(spec: Spec, *, watch: Watch | None = None, on_start: Callable[[str], None] | None = None) -> Run:
+    """Measure an endpoint and write the run directory.
+
+    Args:
+        spec: what to measure.
+        watch: gets a snapshot of counters a few times a second.
+        on_start: gets one line about what is about to be measured.
+
+    Returns:
+        The run. Failed requests are in it; they raise nothing.
+
+    Raises:
+        InputError: the spec contradicts itself, or the endpoint cannot be measured; nothing was sent as load.
+        KeyboardInterrupt: the user stopped it; what was measured is in the directory all the same.
+    """
+    return _in_a_loop(spec, watch, on_start, handle_signals=False)
+
+
+async def run_async(spec: Spec, *, watch: Watch | None = None, on_start: Callable[[str], None] | None = None) -> Run:
+    """The same as :func:`run`, inside a running event loop; cancelling it writes what was measured.
+
+    Raises:
+        InputError: as in :func:`run`.
+    """
+    return await _measure(spec, watch, on_start, handle_signals=False)
+
+
+def run_command(spec: Spec, watch: Watch, on_start: Callable[[str], None]) -> Run:
+    """The same as :func:`run` for the command line: SIGINT and SIGTERM end the load, and the run is returned."""
+    return _in_a_loop(spec, watch, on_start, handle_signals=True)
+
+
+def settle(spec: Spec) -> Spec:
+    """The spec with everything settled that is settled without asking the endpoint.
+
+    Raises:
+        InputError: keys contradict each other, or one that is needed is missing.
+    """
+    settled = spec.resolved(os.environ, lambda: secrets.randbelow(2**32))
+    if settled.api == "emulator":
+        profile = settled.profile or DEFAULT_PROFILE
+        if profile not in PROFILES:
+            raise InputError("--profile", f"{profile!r} is not known", "profiles: " + ", ".join(PROFILES))
+        settled = dataclasses.replace(settled, profile=profile)
+    return settled
+
+
+def _in_a_loop(
+    spec: Spec, watch: Watch | None, on_start: Callable[[str], None] | None, *, handle_signals: bool
+) -> Run:
+    factory: Callable[[], asyncio.AbstractEventLoop] | None = None
+    with contextlib.suppress(ImportError):  # no uvloop where it does not build
+        import uvloop
+
+        factory = uvloop.new_event_loop
+    with asyncio.Runner(loop_factory=factory) as runner:
+        return runner.run(_measure(spec, watch, on_start, handle_signals=handle_signals))
+
+
+async def _measure(
+    spec: Spec, watch: Watch | None, on_start: Callable[[str], None] | None, *, handle_signals: bool
+) -> Run:
+    spec = settle(spec)
+    started_s = time.time()
+    with contextlib.ExitStack() as stack:
+        base_url = spec.base_url
+        emulator = None
+        if spec.api == "emulator":
+            from llmdyno.emulator.embedded import EmbeddedEmulator
+
+            assert spec.profile is not None
+            assert spec.speed is not None
+            emulator = stack.enter_context(
+                EmbeddedEmulator(spec.profile, speed=spec.speed, seed=spec.seed or 0)
+            )
+        counter = load_counter(spec.tokenizer)
+        allow_open_files(spec.concurrency)
+        from llmdyno.results.directory import RunDirectory
+
+        directory = RunDirectory.create(spec.out, spec.name or _default_name(spec), started_s)
+        stack.callback(directory.close)
+        clock = Clock()
+        stack.callback(clock.close)
+        try:
+            if emulator is not None:
+                base_url = emulator.url()
+            assert base_url is not None
+            flow = _Flow(spec, base_url, counter, directory, clock, watch)
+            await flow.prepare()
+        except BaseException:
+            directory.abandon()
+            raise
+        if on_start is not None:
+            on_start(flow.intention())
+        cancelled = await flow.drive(handle_signals=handle_signals)
+        result = flow.finish(started_s)
+    if cancelled:
+        raise asyncio.CancelledError
+    return result
+
+
+class _Flow:
+    """One run under way."""
+
+    def __init__(
+        self,
+        spec: Spec,
+        base_url: str,
+        counter: TokenCounter,
+        directory: RunDirectory,
+        clock: Clock,
+        watch: Watch | None,
+    ) -> None:
+        self.spec = spec
+        self.counter = counter
+        self.directory = directory
+        self.clock = clock
+        self.loop = asyncio.get_running_loop()
+        self.origin = Origin.of(base_url)
+        self.dialect: Dialect = DIALECTS["openai", spec.route]
+        self.client = Client(self.origin, self.loop)
+        self.watch = watch or (lambda snapshot: None)
+        self.supplies: list[tuple[str, Supply, bool]] = []
+        self.found: Found | None = None
+        self.observed = Observed()
+        self.target = self._target(spec.model or spec.profile or "")
+
+    async def prepare(self) -> None:
+        """Look at the endpoint, then make the requests; nothing of the load is sent."""
+        try:
+            await self.client.resolve()
+        except OSError as error:
+            raise InputError(str(self.origin), connect_text(error, self.origin), "check the URL") from None
+        if self.spec.preflight:
+            self.found = await look(
+                self.client, self.origin, self.target, self.dialect, timeout_s=self.spec.timeout_s
+            )
+        if not self.target.model:
+            if self.found is None:
+                raise InputError("--model", "not given, and --no-preflight asks nobody for it", "name the model")
+            assert self.found.models is not None
+            self.spec = dataclasses.replace(self.spec, model=self.found.models[0])
+            self.target = self._target(self.found.models[0])
+        plan = Plan(self.spec, self.counter)
+        if plan.warmup:
+            supply = Supply(plan.requests(WARMUP, 0, plan.warmup), self._wire, total=plan.warmup)
+            self.supplies.append((WARMUP, supply, False))
+        measured, ahead = plan.measured, plan.measured
+        if self.spec.duration_s is not None:
+            guess = int(self.spec.concurrency * (2 + self.spec.duration_s * _GUESSED_REQUESTS_A_USER_S))
+            ahead = guess if measured is None else min(guess, measured)
+        assert ahead is not None
+        stop = measured if measured is not None else 2**53
+        supply = Supply(plan.requests(MEASURED, 0, stop), self._wire, total=measured, ahead=ahead)
+        self.supplies.append((MEASURED, supply, True))
+
+    def intention(self) -> str:
+        """One line: what is about to be measured."""
+        spec = self.spec
+        until = [f"{spec.requests} requests"] if spec.requests is not None else []
+        until += [f"{spec.duration_s:g} s"] if spec.duration_s is not None else []
+        what = f"{spec.concurrency} user{'s' * (spec.concurrency != 1)}, {' or '.join(until)}"
+        if (emulated := self._emulated()) is not None:
+            where = f"an EMULATED {emulated['profile']} at {emulated['speed']:g}× real speed"
+            if spec.api != "emulator":
+                where += f", {spec.base_url}"
+        else:
+            where = f"{spec.model} at {spec.base_url}"
+        return f"Measuring {where}: {what}"
+
+    async def drive(self, *, handle_signals: bool) -> bool:
+        """Send the load; returns whether this task was cancelled meanwhile."""
+        spec, loop = self.spec, self.loop
+        recorder = Recorder(
+            loop,
+            self.dialect,
+            self.clock,
+            self.directory.append,
+            secrets=tuple(self._secrets()),
+            keep_text=self.counter.exact,
+        )
+        load = Load(spec.concurrency, spec.duration_s, spec.timeout_s)
+        driver = Driver(self.client, recorder, self.clock, load, self.watch)
+        self.observed = driver.observed
+        self.directory.write("spec.toml", spec.to_toml().encode())
+        self.directory.write_json("environment.json", self._environment(time.time()))
+        task = asyncio.ensure_future(driver.run(self.supplies))
+        cancelled = False
+        with _signals(loop, driver.stop) if handle_signals else contextlib.nullcontext():
+            try:
+                await asyncio.shield(task)
+            except asyncio.CancelledError:
+                if task.done():
+                    raise
+                cancelled = True
+                driver.stop()
+                await task
+        self.client.close()
+        return cancelled
+
+    def finish(self, started_s: float) -> Run:
+        """Compute the figures and write the files."""
+        from llmdyno.report.llmperf import llmperf_files
+        from llmdyno.results.run import COMPLETE, INTERRUPTED, Run, conclude
+
+        directory = self.directory
+        timeline, texts = directory.timeline(self.clock.origin_ns)
+        for place, text in enumerate(texts):
+            if text is not None:
+                timeline.requests["tokenizer_output_tokens"][place] = self.counter.count(text)
+        environment = self._environment(started_s)
+        directory.write_json("environment.json", environment)
+        status = INTERRUPTED if self.observed.interrupted else COMPLETE
+        summary = conclude(timeline, self.spec, environment, status)
+        result = Run(directory.path, self.spec, environment, timeline, summary)
+        for name, content in llmperf_files(result):
+            directory.write(f"llmperf/{name}", content)
+        directory.finish(timeline, summary)
+        return result
+
+    def _target(self, model: str) -> Target:
+        spec = self.spec
+        return Target(self.origin.path, model, spec.api_key, spec.headers, spec.extra_body, spec.ignore_eos)
+
+    def _wire(self, request: PlannedRequest) -> bytes:
+        return serialise(self.origin, self.dialect.encode(self.target, request.prompt, request.max_tokens))
+
+    def _secrets(self) -> Iterator[str]:
+        if self.spec.api_key:
+            yield self.spec.api_key
+        for value in self.spec.headers.values():
+            yield value
+            yield value.rpartition(" ")[2]  # the token after "Bearer"
+
+    def _emulated(self) -> dict[str, Any] | None:
+        """What the endpoint says it emulates; the embedded emulator is known without asking."""
+        if self.spec.api == "emulator":
+            return {"profile": self.spec.profile, "speed": self.spec.speed, "embedded": True}
+        if self.found is None or self.found.emulated is None:
+            return None
+        facts = dict(part.strip().partition("=")[::2] for part in self.found.emulated.split(";"))
+        try:
+            speed = float(facts.get("speed", "1"))
+        except ValueError:
+            speed = 1.0
+        return {"profile": facts.get("profile", "unknown"), "speed": speed, "embedded": False}
+
+    def _environment(self, started_s: float) -> dict[str, Any]:
+        from llmdyno.results.environment import describe_host
+
+        clock, origin_ns = self.clock, self.clock.origin_ns
+        return {
+            **describe_host(),
+            "started": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(started_s)),
+            "event_loop": f"{type(self.loop).__module__}.{type(self.loop).__qualname__}",
+            "tls_library": ssl.OPENSSL_VERSION,
+            "clock": {
+                "kind": "kernel" if clock.kernel_stamps else "user",
+                "origin_monotonic_ns": origin_ns,
+                "origin_unix_ns": origin_ns + clock.unix_offset_ns,
+            },
+            "endpoint": {
+                "address": self.origin.authority,
+                "server": self.found.server if self.found else None,
+                "models": self.found.models[:50] if self.found and self.found.models else None,
+                "emulated": self._emulated(),
+            },
+            "tokenizer": {"name": self.counter.name, "exact": self.counter.exact},
+            "prompts_made_during_the_run": sum(supply.made_late for _, supply, _ in self.supplies),
+            "phases": [
+                {"name": name, "start_s": (start_ns - origin_ns) / 1e9, "end_s": (end_ns - origin_ns) / 1e9}
+                for name, start_ns, end_ns in self.observed.phases
+            ],
+            "process": {
+                "cpu_s": [
+                    [round((moment_ns - origin_ns) / 1e9, 4), round(used_s, 4)]
+                    for moment_ns, used_s in self.observed.cpu
+                ]
+            },
+        }
+
+
+def _default_name(spec: Spec) -> str:
+    return f"emulated-{spec.profile}" if spec.api == "emulator" else (spec.model or "run").rpartition("/")[2]
+
+
+@contextlib.contextmanager
+def _signals(loop: asyncio.AbstractEventLoop, stop: Callable[[], None]) -> Iterator[None]:
+    """SIGINT and SIGTERM call `stop` once; another one then has its usual effect."""
+    before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
+
+    def restore() -> None:
+        for number, handler in before.items():
+            loop.remove_signal_handler(number)
+            signal.signal(number, handler)
+
+    def once() -> None:
+        restore()
+        stop()
+
+    for number in before:
+        loop.add_signal_handler(number, once)
+    try:
+        yield
+    finally:
+        restore()

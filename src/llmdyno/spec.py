@@ -1,0 +1,521 @@
+"""What the user asked for: one frozen value, from flags, a TOML file or Python.
+
+In: raw values under their key names, each with a label that says where it came from. Out: a
+:class:`Spec`, or an :class:`~llmdyno.errors.InputError` that names the key, the value and what fits.
+The fields of `Spec` are the only list of keys: the TOML tables and the command's flags are read off them.
+It opens no connection, draws nothing and never writes a secret.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import difflib
+import json
+import math
+import re
+import tomllib
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+from llmdyno.distribution import Distribution
+from llmdyno.errors import InputError
+
+REDACTED = "<redacted>"
+REFERENCE_INPUT = "normal(500,25)"
+REFERENCE_OUTPUT = "normal(1000,100)"
+EMULATED_REQUESTS = 30
+EMULATED_SPEED = 10.0
+SLO_METRICS = ("ttft_s", "time_per_output_token_s", "end_to_end_latency_s")
+_SECRET_HEADER = re.compile(r"auth|key|token|secret|cookie|credential|password", re.IGNORECASE)
+_HEADER_NAME = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
+_OWN_HEADERS = ("host", "content-length", "transfer-encoding", "connection", "content-type", "accept-encoding")
+
+Kind = Callable[[Any], Any]
+"""Reads one raw value (text from a flag, or what TOML or Python gave); raises ValueError with what fits."""
+
+
+def _whole(low: int) -> Kind:
+    fits = f"a whole number from {low} up"
+
+    def read(value: Any) -> int:
+        if isinstance(value, str) and re.fullmatch(r"[+-]?[0-9]+", value.strip()):
+            value = int(value)
+        if isinstance(value, float) and value.is_integer():
+            value = int(value)
+        if not isinstance(value, int) or isinstance(value, bool) or not low <= value < 2**53:
+            raise ValueError(fits)
+        return value
+
+    return read
+
+
+def _positive(unit: str) -> Kind:
+    def read(value: Any) -> float:
+        fits = f"a number of {unit} above 0"
+        try:
+            number = math.nan if isinstance(value, bool) else float(value)
+        except (TypeError, ValueError):
+            raise ValueError(fits) from None
+        if not (math.isfinite(number) and number > 0):
+            raise ValueError(fits)
+        return number
+
+    return read
+
+
+def _one_of(*choices: str) -> Kind:
+    def read(value: Any) -> str:
+        if value not in choices:
+            raise ValueError("one of " + ", ".join(choices))
+        return str(value)
+
+    return read
+
+
+def _text(value: Any) -> str:
+    if not isinstance(value, str) or not value.strip() or not value.isprintable():
+        raise ValueError("a text on one line that is not empty")
+    return value
+
+
+def _secret(value: Any) -> str:
+    """Like a text, but a blank one means none, and whatever is wrong with it is said without it."""
+    if not isinstance(value, str) or not value.isascii() or not value.isprintable():
+        raise ValueError("one line of printable ASCII")
+    return value.strip()
+
+
+def _switch(value: Any) -> bool:
+    if not isinstance(value, bool):
+        raise ValueError("true or false")
+    return value
+
+
+def _url(value: Any) -> str:
+    fits = "an http:// or https:// URL, such as http://127.0.0.1:8000/v1"
+    if not isinstance(value, str) or not value.isascii() or not value.isprintable() or " " in value:
+        raise ValueError(fits)
+    try:
+        parts = urlsplit(value)
+        port = parts.port
+    except ValueError:
+        raise ValueError(f"{fits}, with a port from 1 to 65535") from None
+    if parts.scheme not in ("http", "https") or not parts.hostname:
+        raise ValueError(fits)
+    if port == 0:
+        raise ValueError(f"{fits}, with a port from 1 to 65535")
+    if parts.username is not None or parts.password is not None:
+        raise ValueError("a URL without user and password; give those with --header 'Authorization: …'")
+    if parts.query or parts.fragment:
+        raise ValueError("a URL without query and fragment")
+    if parts.path.rstrip("/").endswith("/completions"):
+        raise ValueError("the base URL alone, the part before /chat/completions or /completions")
+    return value.rstrip("/")
+
+
+def _distribution(value: Any) -> Distribution:
+    return Distribution.parse(value)
+
+
+def _headers(value: Any) -> dict[str, str]:
+    fits = "a header as 'Name: value'"
+    if isinstance(value, str):
+        value = [value]
+    if isinstance(value, list | tuple):
+        pairs: list[tuple[Any, Any]] = []
+        for item in value:
+            name, colon, content = item.partition(":") if isinstance(item, str) else ("", "", "")
+            if not colon:
+                raise ValueError(fits)
+            pairs.append((name.strip(), content.strip()))
+    elif isinstance(value, Mapping):
+        pairs = list(value.items())
+    else:
+        raise ValueError(fits)
+    for name, content in pairs:
+        if not isinstance(name, str) or not isinstance(content, str) or not _HEADER_NAME.fullmatch(name):
+            raise ValueError(fits)
+        if name.lower() in _OWN_HEADERS:
+            raise ValueError(f"any header but {', '.join(_OWN_HEADERS)}, which the client sets itself")
+        if not content.isprintable() or not content.isascii():
+            raise ValueError("header values of printable ASCII")
+        if content == REDACTED:
+            raise ValueError(f"the value of {name} itself, which was left out of this file: --header '{name}: …'")
+    return dict(pairs)
+
+
+def _json_object(value: Any) -> dict[str, Any]:
+    fits = "a JSON object, such as '{\"temperature\": 0}'"
+    if isinstance(value, str):
+        try:
+            value = json.loads(value)
+        except ValueError:
+            raise ValueError(fits) from None
+    if not isinstance(value, Mapping):
+        raise ValueError(fits)
+    try:
+        json.dumps(value, allow_nan=False)
+    except (TypeError, ValueError):
+        raise ValueError(fits) from None
+    return dict(value)
+
+
+def _slo(value: Any) -> dict[str, float]:
+    fits = f"METRIC=SECONDS with a metric of {', '.join(SLO_METRICS)}"
+    if isinstance(value, str):
+        value = [value]
+    if isinstance(value, list | tuple):
+        value = dict(item.partition("=")[::2] if isinstance(item, str) else ("", "") for item in value)
+    if not isinstance(value, Mapping) or any(name not in SLO_METRICS for name in value):
+        raise ValueError(fits)
+    try:
+        return {str(name): _positive("seconds")(bound) for name, bound in value.items()}
+    except ValueError:
+        raise ValueError(fits) from None
+
+
+def _key(
+    default: Any,
+    table: str,
+    kind: Kind,
+    help_text: str,
+    *,
+    flag: str | None = None,
+    metavar: str | None = None,
+    switch: bool = False,
+    repeat: bool = False,
+    kept: bool = True,
+    secret: bool = False,
+) -> Any:
+    """One key: its TOML table, its reader, its flag's help. `kept` says whether spec.toml holds it."""
+    metadata = {
+        "table": table,
+        "kind": kind,
+        "help": help_text,
+        "flag": flag,
+        "metavar": metavar,
+        "switch": switch,
+        "repeat": repeat,
+        "kept": kept and not secret,
+        "secret": secret,
+    }
+    if isinstance(default, dict):
+        return dataclasses.field(default_factory=dict, metadata=metadata, repr=False)
+    return dataclasses.field(default=default, metadata=metadata, repr=not secret)
+
+
+def _holds_null(value: Any) -> bool:
+    if isinstance(value, Mapping):
+        return any(map(_holds_null, value.values()))
+    return any(map(_holds_null, value)) if isinstance(value, list | tuple) else value is None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Spec:
+    """What to measure, and with which load. Every field is a TOML key and a flag of ``llmdyno run``.
+
+    Values are read leniently (``"normal(500,25)"``, ``500``) and held exactly. Keys left at None are
+    settled by :meth:`resolved`. Lengths are in tokens, times in seconds.
+
+    Raises:
+        InputError: a value does not fit; the error names the key, the value and what fits.
+    """
+
+    name: str | None = _key(None, "", _text, "a name for the run, used for its directory", metavar="NAME")
+    seed: int | None = _key(
+        None,
+        "",
+        _whole(0),
+        "the seed that all lengths and prompts come from (default: a new one each run)",
+        metavar="N",
+    )
+
+    api: str | None = _key(
+        None,
+        "endpoint",
+        _one_of("emulator", "openai"),
+        "openai: any OpenAI-compatible server; emulator: the embedded one (default: openai with --base-url, else emulator)",
+        metavar="API",
+    )
+    base_url: str | None = _key(
+        None,
+        "endpoint",
+        _url,
+        "the endpoint's base URL, such as http://127.0.0.1:8000/v1 (default: OPENAI_BASE_URL)",
+        metavar="URL",
+    )
+    model: str | None = _key(
+        None, "endpoint", _text, "the model's name (default: the only one that the server lists)", metavar="NAME"
+    )
+    route: str = _key(
+        "chat",
+        "endpoint",
+        _one_of("chat", "completions"),
+        "chat: /chat/completions; completions: /completions (default: chat)",
+        metavar="ROUTE",
+    )
+    api_key: str | None = _key(
+        None, "endpoint", _secret, "the API key (default: OPENAI_API_KEY); never written", metavar="KEY", secret=True
+    )
+    headers: Mapping[str, str] = _key(
+        {},
+        "endpoint",
+        _headers,
+        "an extra header; may be given again",
+        flag="--header",
+        metavar="'NAME: VALUE'",
+        repeat=True,
+    )
+    extra_body: Mapping[str, Any] = _key(
+        {}, "endpoint", _json_object, "extra fields of the request's body", metavar="JSON"
+    )
+    timeout_s: float = _key(
+        600.0,
+        "endpoint",
+        _positive("seconds"),
+        "give a request up after so many seconds, connecting included (default: 600)",
+        flag="--timeout",
+        metavar="S",
+    )
+    preflight: bool = _key(
+        True,
+        "endpoint",
+        _switch,
+        "look whether the endpoint answers before the load starts (default: yes)",
+        switch=True,
+    )
+
+    concurrency: int = _key(2, "load", _whole(1), "how many users send at the same time (default: 2)", metavar="N")
+    requests: int | None = _key(None, "load", _whole(1), "stop after so many measured requests", metavar="N")
+    duration_s: float | None = _key(
+        None,
+        "load",
+        _positive("seconds"),
+        "send no new request after so many seconds; those in flight end in their own time",
+        flag="--duration",
+        metavar="S",
+    )
+    warmup: int = _key(
+        0, "load", _whole(0), "requests to send first and keep apart from the measured ones (default: 0)", metavar="N"
+    )
+
+    input_tokens: Distribution = _key(
+        Distribution.parse(REFERENCE_INPUT),
+        "workload",
+        _distribution,
+        f"prompt length: 500, normal(500,25), uniform(100,200), lognormal(500,0.5) (default: {REFERENCE_INPUT})",
+        metavar="LENGTH",
+    )
+    output_tokens: Distribution = _key(
+        Distribution.parse(REFERENCE_OUTPUT),
+        "workload",
+        _distribution,
+        f"max_tokens of each request, written likewise (default: {REFERENCE_OUTPUT})",
+        metavar="LENGTH",
+    )
+    tokenizer: str | None = _key(
+        None,
+        "workload",
+        _text,
+        "count prompt tokens with this: a tokenizer.json, a folder that has one, or a name in the local "
+        "Hugging Face cache (default: a built-in approximation)",
+        metavar="NAME",
+    )
+    ignore_eos: bool = _key(
+        False, "workload", _switch, "ask the server to go on to max_tokens (ignore_eos)", switch=True
+    )
+
+    slo: Mapping[str, float] = _key(
+        {},
+        "",
+        _slo,
+        f"a bound that a request must meet to count as goodput; may be given again; metrics: {', '.join(SLO_METRICS)}",
+        metavar="METRIC=S",
+        repeat=True,
+    )
+
+    profile: str | None = _key(
+        None, "emulator", _text, "the embedded emulator's deployment profile", metavar="NAME"
+    )
+    speed: float | None = _key(
+        None,
+        "emulator",
+        _positive("times real time"),
+        f"how many times faster than real time the embedded emulator runs (default: {EMULATED_SPEED:g})",
+        metavar="N",
+    )
+
+    out: str | None = _key(
+        None,
+        "output",
+        _text,
+        "the run directory to write, which must not hold a run (default: runs/<time>-<name>)",
+        metavar="DIR",
+        kept=False,
+    )
+
+    def __post_init__(self) -> None:
+        for field in dataclasses.fields(self):
+            value = getattr(self, field.name)
+            if value is not None:
+                object.__setattr__(self, field.name, read_value(field.name, value, key_label(field.name)))
+            elif field.default is not None:
+                raise InputError(key_label(field.name), "None does not fit", _what_fits(field))
+
+    def resolved(self, environ: Mapping[str, str], new_seed: Callable[[], int]) -> Spec:
+        """Settle what was left open: the API, the endpoint's defaults from the environment, the seed.
+
+        Args:
+            environ: environment variables, of which OPENAI_BASE_URL and OPENAI_API_KEY are read.
+            new_seed: called when no seed was given.
+
+        Raises:
+            InputError: keys contradict each other, or one that is needed is missing.
+        """
+        changes: dict[str, Any] = {}
+        api = self.api or ("openai" if self.base_url else "emulator")
+        changes["api"] = api
+        if api == "openai":
+            base_url = self.base_url or environ.get("OPENAI_BASE_URL") or None
+            if base_url is None:
+                raise InputError("--base-url", "not given", "give it, or set OPENAI_BASE_URL")
+            if self.base_url is None:
+                changes["base_url"] = read_value("base_url", base_url, "OPENAI_BASE_URL")
+            if self.api_key is None and environ.get("OPENAI_API_KEY"):
+                changes["api_key"] = read_value("api_key", environ["OPENAI_API_KEY"], "OPENAI_API_KEY")
+            for key in ("profile", "speed"):
+                if getattr(self, key) is not None:
+                    raise InputError(
+                        flag_name(key), "is for the embedded emulator", "leave it out, or leave out --base-url and --api"
+                    )
+            if self.requests is None and self.duration_s is None:
+                raise InputError(
+                    "--requests", "neither --requests nor --duration is given", "give one or both, so that the run ends"
+                )
+        else:
+            for key in ("base_url", "model", "api_key"):
+                if getattr(self, key) is not None:
+                    raise InputError(
+                        flag_name(key),
+                        "is for a server of yours, and this run is against the embedded emulator",
+                        "give --base-url URL, or leave it out",
+                    )
+            changes["speed"] = self.speed or EMULATED_SPEED
+            if self.requests is None and self.duration_s is None:
+                changes["requests"] = EMULATED_REQUESTS
+        if self.seed is None:
+            changes["seed"] = new_seed()
+        return dataclasses.replace(self, **changes)
+
+    def to_toml(self) -> str:
+        """This spec as TOML that reads back equal, without the API key, secret header values and `out`."""
+        import tomli_w
+
+        tables: dict[str, Any] = {}
+        for field in dataclasses.fields(self):
+            value = getattr(self, field.name)
+            if not field.metadata["kept"] or value is None or value == {}:
+                continue
+            if isinstance(value, Distribution):
+                value = int(value.a) if value.kind == "fixed" else str(value)
+            elif field.name == "headers":
+                value = {k: REDACTED if _SECRET_HEADER.search(k) else v for k, v in value.items()}
+            elif field.name == "extra_body" and _holds_null(value):
+                value = json.dumps(value)  # TOML has no null
+            table = field.metadata["table"]
+            (tables.setdefault(table, {}) if table else tables)[field.name] = value
+        return tomli_w.dumps(tables)
+
+
+KEYS = {field.name: field for field in dataclasses.fields(Spec)}
+"""Every key by its name, in the order of the fields."""
+
+
+def key_label(name: str) -> str:
+    """A key as it stands in a TOML file: ``load.concurrency``."""
+    table = KEYS[name].metadata["table"]
+    return f"{table}.{name}" if table else name
+
+
+def flag_name(name: str) -> str:
+    """A key's flag: ``--input-tokens``."""
+    return KEYS[name].metadata["flag"] or "--" + name.replace("_", "-")
+
+
+def read_value(name: str, value: Any, label: str) -> Any:
+    """Read one key's raw value; `label` says in the error where it came from.
+
+    Raises:
+        InputError: it does not fit.
+    """
+    field = KEYS[name]
+    try:
+        return field.metadata["kind"](value)
+    except ValueError as error:
+        shown = "the value given" if field.metadata["secret"] or name == "headers" else repr(value)
+        raise InputError(label, f"{shown} does not fit", f"what fits: {error}") from None
+
+
+def _what_fits(field: dataclasses.Field[Any]) -> str:
+    try:
+        field.metadata["kind"](None)
+    except ValueError as error:
+        return f"what fits: {error}"
+    return "leave it out"
+
+
+def build(layers: list[dict[str, tuple[Any, str]]]) -> Spec:
+    """One spec from layers of ``{key: (raw value, label)}``, of which a later one wins.
+
+    Raises:
+        InputError: a value does not fit, named by its label.
+    """
+    values: dict[str, Any] = {}
+    for layer in layers:
+        for name, (value, label) in layer.items():
+            values[name] = read_value(name, value, label)
+    return Spec(**values)
+
+
+def read_toml(path: Path) -> dict[str, tuple[Any, str]]:
+    """A spec file as a layer for :func:`build`.
+
+    Raises:
+        InputError: the file cannot be read, is no TOML, or holds a key that is none.
+    """
+    try:
+        document = tomllib.loads(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise InputError(str(path), f"cannot be read ({error.strerror})", "give a TOML file, such as a run's spec.toml") from None
+    except UnicodeDecodeError:
+        raise InputError(str(path), "is not UTF-8 text", "give a TOML file, such as a run's spec.toml") from None
+    except tomllib.TOMLDecodeError as error:
+        raise InputError(str(path), f"is not TOML ({error})", "mend it there") from None
+    layer: dict[str, tuple[Any, str]] = {}
+    tables = {field.metadata["table"] for field in KEYS.values()} - {""}
+    for outer, content in document.items():
+        if outer in tables:
+            if not isinstance(content, dict):
+                raise InputError(f"{path}: {outer}", f"{content!r} does not fit", f"it is a table: [{outer}]")
+            for name, value in content.items():
+                _place(layer, path, outer, name, value)
+        else:
+            _place(layer, path, "", outer, content)
+    return layer
+
+
+def _place(layer: dict[str, tuple[Any, str]], path: Path, table: str, name: str, value: Any) -> None:
+    field = KEYS.get(name)
+    shown = f"{table}.{name}" if table else name
+    if field is None:
+        known = [key_label(key) for key in KEYS]
+        close = difflib.get_close_matches(shown, known, n=1, cutoff=0.5) or difflib.get_close_matches(name, KEYS, n=1)
+        best = key_label(close[0]) if close and close[0] in KEYS else (close[0] if close else None)
+        fits = f"did you mean {best}?" if best else "keys: " + ", ".join(known)
+        raise InputError(f"{path}: {shown}", "there is no such key", fits)
+    if field.metadata["table"] != table:
+        raise InputError(f"{path}: {shown}", "stands in the wrong table", f"its place is {key_label(name)}")
+    layer[name] = (value, f"{path}: {shown}")

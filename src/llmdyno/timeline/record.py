@@ -1,0 +1,63 @@
+"""One request's record, as the engine ends it and the journal keeps it.
+
+Times are ns on the host's monotonic clock. A time that never came is None. The chunks' arrays are
+packed little-endian bytes, so that a record costs the same to write however many chunks it has.
+"""
+
+from __future__ import annotations
+
+import msgspec
+
+OK, FAILED, CANCELLED = "ok", "failed", "cancelled"
+"""States: answered whole; failed (see `error_kind`); stopped by the user before its end."""
+
+CONNECT, TLS, TIMEOUT = "connect", "tls", "timeout"
+"""Kinds of failure that are the engine's to see; the protocols room names the others."""
+
+KERNEL, USER = "kernel", "user"
+"""Clocks: arrival as the kernel stamped it, or as the socket was read."""
+
+
+class RequestRecord(msgspec.Struct, kw_only=True):
+    """What happened to one request.
+
+    `sent_ns` is the moment before its first byte was written; `connect_start_ns`, `connected_ns` and
+    `tls_ns` are set when a connection was opened for it. `headers_ns` is the arrival of the answer's
+    first byte, `end_ns` of its last, or the moment it was given up. `clock` says who stamped arrivals.
+    `reconnects` counts idle connections that the server had closed before this request could use one.
+
+    For each chunk (event of the stream), in order: `arrivals` and `reads` (int64, ns; when it reached
+    this host, and when the engine read it), `kinds` (int8, see the protocols room) and `sizes` (int32,
+    characters of text). `cumulative_tokens` (int32) is there only where the server counts in each chunk.
+    """
+
+    request: int
+    phase: str
+    user: int
+    state: str = OK
+    error_kind: str | None = None
+    error_code: int | None = None
+    error_message: str | None = None
+    http_status: int | None = None
+    planned_ns: int | None = None
+    connect_start_ns: int | None = None
+    connected_ns: int | None = None
+    tls_ns: int | None = None
+    sent_ns: int | None = None
+    headers_ns: int | None = None
+    end_ns: int | None = None
+    reused: bool = False
+    reconnects: int = 0
+    clock: str = USER
+    input_tokens: int = 0
+    max_tokens: int = 0
+    server_input_tokens: int | None = None
+    server_output_tokens: int | None = None
+    finish_reason: str | None = None
+    body_bytes: int = 0
+    text: str | None = None
+    arrivals: bytes = b""
+    reads: bytes = b""
+    kinds: bytes = b""
+    sizes: bytes = b""
+    cumulative_tokens: bytes = b""

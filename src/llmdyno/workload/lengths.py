@@ -1,0 +1,31 @@
+"""Draws lengths from a distribution.
+
+In: a distribution and a generator seeded by the plan. Out: whole numbers of tokens from 1 up.
+Only `Random.random` is drawn from, the one method whose sequence Python promises to keep for a
+seed, and everything else follows from it by arithmetic: so a plan is the same on any machine.
+"""
+
+from __future__ import annotations
+
+import math
+from random import Random
+from statistics import NormalDist
+
+from llmdyno.distribution import Distribution
+
+_STANDARD = NormalDist()
+
+
+def draw(distribution: Distribution, rng: Random) -> int:
+    """One length in tokens, at least 1; a normal draw below 1 is drawn again."""
+    if distribution.kind == "fixed":
+        return int(distribution.a)
+    if distribution.kind == "uniform":
+        return int(distribution.a) + int(rng.random() * (distribution.b - distribution.a + 1))
+    while True:
+        deviation = _STANDARD.inv_cdf(rng.random() or 0.5)
+        if distribution.kind == "lognormal":
+            return max(1, round(distribution.a * math.exp(distribution.b * deviation)))
+        length = round(distribution.a + distribution.b * deviation)
+        if length >= 1:
+            return length

@@ -1,0 +1,75 @@
+"""The plan: every request decided before the clock starts.
+
+In: a resolved spec and a token counter. Out: :class:`PlannedRequest` values. A request depends on the
+seed, its phase and its number alone, so that the same spec and seed give the same plan on any
+machine, a slice of it can be made anywhere, and warm-up requests change nothing in the measured ones.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from random import Random
+
+from llmdyno.spec import Spec
+from llmdyno.workload.lengths import draw
+from llmdyno.workload.prompts import make_prompt
+from llmdyno.workload.tokens import TokenCounter
+
+WARMUP = "warmup"
+MEASURED = "measured"
+
+
+@dataclass(frozen=True, slots=True)
+class PlannedRequest:
+    """One request as intended.
+
+    `request` is its number in the run (warm-up first), `offset_ns` its planned instant after the start
+    of its phase (None in a closed loop), `input_tokens` the prompt's length as counted, `max_tokens`
+    the output length asked for.
+    """
+
+    request: int
+    phase: str
+    offset_ns: int | None
+    prompt: str
+    input_tokens: int
+    max_tokens: int
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """All requests of a run, made when asked for. `measured` is None where only a duration bounds the run."""
+
+    spec: Spec
+    counter: TokenCounter
+
+    @property
+    def warmup(self) -> int:
+        """How many warm-up requests there are."""
+        return self.spec.warmup
+
+    @property
+    def measured(self) -> int | None:
+        """How many measured requests there are at most; None: as many as the duration allows."""
+        return self.spec.requests
+
+    def lengths(self, phase: str, number: int) -> tuple[int, int]:
+        """Input tokens wanted and max_tokens of the phase's request `number`, counted from 0."""
+        rng = self._generator(phase, number)
+        return draw(self.spec.input_tokens, rng), draw(self.spec.output_tokens, rng)
+
+    def request(self, phase: str, number: int) -> PlannedRequest:
+        """The phase's request `number`, counted from 0."""
+        rng = self._generator(phase, number)
+        wanted, max_tokens = draw(self.spec.input_tokens, rng), draw(self.spec.output_tokens, rng)
+        prompt, counted = make_prompt(rng, wanted, self.counter)
+        first = self.warmup if phase == MEASURED else 0
+        return PlannedRequest(first + number, phase, None, prompt, counted, max_tokens)
+
+    def requests(self, phase: str, start: int, stop: int) -> Iterator[PlannedRequest]:
+        """The slice [start, stop) of a phase."""
+        return (self.request(phase, number) for number in range(start, stop))
+
+    def _generator(self, phase: str, number: int) -> Random:
+        return Random(f"{self.spec.seed}/{phase}/{number}")
