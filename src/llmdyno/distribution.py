@@ -1,4 +1,4 @@
-"""A length distribution as the user writes it: ``500``, ``normal(500,25)``, ``uniform(100,200)``, ``lognormal(500,0.5)``.
+"""A length distribution as the user writes it, such as ``500``, ``normal(500,25)`` or ``uniform(100,200)``.
 
 In: a text or a number. Out: a value that compares, prints itself back and knows its mean and
 standard deviation. It draws nothing: drawing needs a seed, and seeds live in the workload room.

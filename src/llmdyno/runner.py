@@ -90,9 +90,7 @@ def settle(spec: Spec) -> Spec:
     return settled
 
 
-def _in_a_loop(
-    spec: Spec, watch: Watch | None, on_start: Callable[[str], None] | None, *, handle_signals: bool
-) -> Run:
+def _in_a_loop(spec: Spec, watch: Watch | None, on_start: Callable[[str], None] | None, *, handle_signals: bool) -> Run:
     factory: Callable[[], asyncio.AbstractEventLoop] | None = None
     with contextlib.suppress(ImportError):  # no uvloop where it does not build
         import uvloop
@@ -115,9 +113,7 @@ async def _measure(
 
             assert spec.profile is not None
             assert spec.speed is not None
-            emulator = stack.enter_context(
-                EmbeddedEmulator(spec.profile, speed=spec.speed, seed=spec.seed or 0)
-            )
+            emulator = stack.enter_context(EmbeddedEmulator(spec.profile, speed=spec.speed, seed=spec.seed or 0))
         counter = load_counter(spec.tokenizer)
         allow_open_files(spec.concurrency)
         from llmdyno.results.directory import RunDirectory
@@ -177,9 +173,7 @@ class _Flow:
         except OSError as error:
             raise InputError(str(self.origin), connect_text(error, self.origin), "check the URL") from None
         if self.spec.preflight:
-            self.found = await look(
-                self.client, self.origin, self.target, self.dialect, timeout_s=self.spec.timeout_s
-            )
+            self.found = await look(self.client, self.origin, self.target, self.dialect, timeout_s=self.spec.timeout_s)
         if not self.target.model:
             if self.found is None:
                 raise InputError("--model", "not given, and --no-preflight asks nobody for it", "name the model")

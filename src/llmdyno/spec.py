@@ -31,7 +31,14 @@ EMULATED_SPEED = 10.0
 SLO_METRICS = ("ttft_s", "time_per_output_token_s", "end_to_end_latency_s")
 _SECRET_HEADER = re.compile(r"auth|key|token|secret|cookie|credential|password", re.IGNORECASE)
 _HEADER_NAME = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
-_OWN_HEADERS = ("host", "content-length", "transfer-encoding", "connection", "content-type", "accept-encoding")
+_OWN_HEADERS = (
+    "host",
+    "content-length",
+    "transfer-encoding",
+    "connection",
+    "content-type",
+    "accept-encoding",
+)
 
 Kind = Callable[[Any], Any]
 """Reads one raw value (text from a flag, or what TOML or Python gave); raises ValueError with what fits."""
@@ -237,7 +244,7 @@ class Spec:
         None,
         "endpoint",
         _one_of("emulator", "openai"),
-        "openai: any OpenAI-compatible server; emulator: the embedded one (default: openai with --base-url, else emulator)",
+        "openai: any OpenAI-compatible server; emulator: the embedded one (default: openai with --base-url)",
         metavar="API",
     )
     base_url: str | None = _key(
@@ -248,7 +255,11 @@ class Spec:
         metavar="URL",
     )
     model: str | None = _key(
-        None, "endpoint", _text, "the model's name (default: the only one that the server lists)", metavar="NAME"
+        None,
+        "endpoint",
+        _text,
+        "the model's name (default: the only one that the server lists)",
+        metavar="NAME",
     )
     route: str = _key(
         "chat",
@@ -258,7 +269,12 @@ class Spec:
         metavar="ROUTE",
     )
     api_key: str | None = _key(
-        None, "endpoint", _secret, "the API key (default: OPENAI_API_KEY); never written", metavar="KEY", secret=True
+        None,
+        "endpoint",
+        _secret,
+        "the API key (default: OPENAI_API_KEY); never written",
+        metavar="KEY",
+        secret=True,
     )
     headers: Mapping[str, str] = _key(
         {},
@@ -299,7 +315,11 @@ class Spec:
         metavar="S",
     )
     warmup: int = _key(
-        0, "load", _whole(0), "requests to send first and keep apart from the measured ones (default: 0)", metavar="N"
+        0,
+        "load",
+        _whole(0),
+        "requests to send first and keep apart from the measured ones (default: 0)",
+        metavar="N",
     )
 
     input_tokens: Distribution = _key(
@@ -337,9 +357,7 @@ class Spec:
         repeat=True,
     )
 
-    profile: str | None = _key(
-        None, "emulator", _text, "the embedded emulator's deployment profile", metavar="NAME"
-    )
+    profile: str | None = _key(None, "emulator", _text, "the embedded emulator's deployment profile", metavar="NAME")
     speed: float | None = _key(
         None,
         "emulator",
@@ -389,11 +407,15 @@ class Spec:
             for key in ("profile", "speed"):
                 if getattr(self, key) is not None:
                     raise InputError(
-                        flag_name(key), "is for the embedded emulator", "leave it out, or leave out --base-url and --api"
+                        flag_name(key),
+                        "is for the embedded emulator",
+                        "leave it out, or leave out --base-url and --api",
                     )
             if self.requests is None and self.duration_s is None:
                 raise InputError(
-                    "--requests", "neither --requests nor --duration is given", "give one or both, so that the run ends"
+                    "--requests",
+                    "neither --requests nor --duration is given",
+                    "give one or both, so that the run ends",
                 )
         else:
             for key in ("base_url", "model", "api_key"):
@@ -489,7 +511,9 @@ def read_toml(path: Path) -> dict[str, tuple[Any, str]]:
     try:
         document = tomllib.loads(path.read_text(encoding="utf-8"))
     except OSError as error:
-        raise InputError(str(path), f"cannot be read ({error.strerror})", "give a TOML file, such as a run's spec.toml") from None
+        raise InputError(
+            str(path), f"cannot be read ({error.strerror})", "give a TOML file, such as a run's spec.toml"
+        ) from None
     except UnicodeDecodeError:
         raise InputError(str(path), "is not UTF-8 text", "give a TOML file, such as a run's spec.toml") from None
     except tomllib.TOMLDecodeError as error:

@@ -29,12 +29,18 @@ _GROUPS = {
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """A flag for every key of the spec."""
     parser.add_argument("file", nargs="?", metavar="SPEC.toml", help="a spec file, such as a run's spec.toml")
-    parser.add_argument("--dry-run", action="store_true", help="print the resolved spec and the plan's totals, send nothing")
+    parser.add_argument(
+        "--dry-run", action="store_true", help="print the resolved spec and the plan's totals, send nothing"
+    )
     parser.add_argument("--quiet", action="store_true", help="no progress, only the summary")
     groups = {table: parser.add_argument_group(title) for table, title in _GROUPS.items()}
     for name, field in KEYS.items():
         meta = field.metadata
-        options: dict[str, Any] = {"dest": name, "default": argparse.SUPPRESS, "help": meta["help"].replace("%", "%%")}
+        options: dict[str, Any] = {
+            "dest": name,
+            "default": argparse.SUPPRESS,
+            "help": meta["help"].replace("%", "%%"),
+        }
         if meta["switch"]:
             options["action"] = argparse.BooleanOptionalAction
         else:

@@ -26,9 +26,7 @@ class Refusal(Exception):
     def __init__(self, status: int, kind: str, message: str) -> None:
         super().__init__(message)
         self.status = status
-        self.body = json.dumps(
-            {"error": {"message": message, "type": kind, "param": None, "code": status}}
-        ).encode()
+        self.body = json.dumps({"error": {"message": message, "type": kind, "param": None, "code": status}}).encode()
 
 
 @dataclass(frozen=True, slots=True)
@@ -142,5 +140,11 @@ def _choice(content: str, finish_reason: str | None) -> str:
 
 def models_body(model: str, created: int) -> bytes:
     """The list of models: one."""
-    entry = {"id": model, "object": "model", "created": created, "owned_by": FINGERPRINT, "max_model_len": _CONTEXT}
+    entry = {
+        "id": model,
+        "object": "model",
+        "created": created,
+        "owned_by": FINGERPRINT,
+        "max_model_len": _CONTEXT,
+    }
     return json.dumps({"object": "list", "data": [entry]}).encode()

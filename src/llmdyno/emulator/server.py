@@ -227,9 +227,15 @@ class _Connection:
     def _handle(self, method: str, path: str, headers: dict[str, str], body: bytes) -> None:
         server = self._server
         routes: dict[tuple[str, str], Callable[[], tuple[bytes, str]]] = {
-            ("GET", MODELS_PATH): lambda: (models_body(server.profile.name, server.created), "application/json"),
+            ("GET", MODELS_PATH): lambda: (
+                models_body(server.profile.name, server.created),
+                "application/json",
+            ),
             ("GET", "/health"): lambda: (b'{"status":"ok"}', "application/json"),
-            ("GET", "/truth"): lambda: ("".join(truth.line() for truth in server.truths).encode(), "application/jsonl"),
+            ("GET", "/truth"): lambda: (
+                "".join(truth.line() for truth in server.truths).encode(),
+                "application/jsonl",
+            ),
             ("POST", "/reset"): self._reset,
         }
         if path.startswith("/v1/") and not server.authorised(headers):

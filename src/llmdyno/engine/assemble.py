@@ -70,7 +70,13 @@ def assemble(
 
 
 def _decode(
-    exchange: Exchange, dialect: Dialect, arrivals: array[int], record: RequestRecord, *, whole: bool, keep_text: bool
+    exchange: Exchange,
+    dialect: Dialect,
+    arrivals: array[int],
+    record: RequestRecord,
+    *,
+    whole: bool,
+    keep_text: bool,
 ) -> Generator[None, None, Failure | None]:
     """Fill in the record's chunks; returns the failure that the stream itself shows."""
     decoder = dialect.decoder()
@@ -137,5 +143,7 @@ def _not_a_stream(exchange: Exchange, dialect: Dialect) -> Failure | None:
         return None
     text = " ".join(start.split())
     return Failure(
-        MALFORMED_EVENT, None, f"the answer is {media_type}, not {dialect.media_type}; it starts with {text!r}"
+        MALFORMED_EVENT,
+        None,
+        f"the answer is {media_type}, not {dialect.media_type}; it starts with {text!r}",
     )

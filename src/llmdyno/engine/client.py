@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 import socket
 import ssl
+from typing import Any
 
 from llmdyno.engine.clock import monotonic_ns
 from llmdyno.engine.connection import Connection, TlsLayer
@@ -28,7 +29,7 @@ class Client:
         self._loop = loop
         self._idle: list[Connection] = []
         self._busy: dict[Exchange, Connection | asyncio.Task[Connection | None] | None] = {}
-        self._addresses: list[tuple[socket.AddressFamily, tuple[str | int, ...]]] = []
+        self._addresses: list[tuple[socket.AddressFamily, Any]] = []
         self._tls = ssl.create_default_context() if origin.scheme == "https" else None
 
     @property
@@ -104,7 +105,9 @@ class Client:
             remaining_s = max(1e-3, (deadline_ns - monotonic_ns()) / 1e9)
             return await asyncio.wait_for(task, remaining_s)
         except TimeoutError:
-            exchange.failure = Failure(TIMEOUT, None, f"no connection to {self._origin.authority} within {timeout_s:g} s")
+            exchange.failure = Failure(
+                TIMEOUT, None, f"no connection to {self._origin.authority} within {timeout_s:g} s"
+            )
         except asyncio.CancelledError:
             if not exchange.cancelled:
                 raise  # it is the whole run that was cancelled

@@ -27,7 +27,7 @@ _PATIENCE_S = 10.0
 
 @dataclass(frozen=True, slots=True)
 class Found:
-    """What the endpoint said of itself: its models (None: it keeps no list), its Server header, and what it emulates."""
+    """What the endpoint said of itself: its models (None: it keeps no list), its Server header, what it emulates."""
 
     models: list[str] | None
     server: str | None
@@ -61,9 +61,7 @@ async def look(client: Client, origin: Origin, target: Target, dialect: Dialect,
         await _ask_model(client, origin, target, dialect, models, patience_s)
     server = answer.headers.get(b"server")
     emulated = answer.headers.get(EMULATED_HEADER.encode())
-    return Found(
-        models, server.decode("latin-1") if server else None, emulated.decode("latin-1") if emulated else None
-    )
+    return Found(models, server.decode("latin-1") if server else None, emulated.decode("latin-1") if emulated else None)
 
 
 async def _check_base(client: Client, origin: Origin, target: Target, answer: _Answer, patience_s: float) -> None:
@@ -75,12 +73,19 @@ async def _check_base(client: Client, origin: Origin, target: Target, answer: _A
     if answer.status == 200:
         media_type = answer.headers.get(b"content-type", b"no content type").decode("latin-1").partition(";")[0]
         raise InputError(
-            str(origin), f"is not an OpenAI-compatible server: /models answered with {media_type}", "check --base-url"
+            str(origin),
+            f"is not an OpenAI-compatible server: /models answered with {media_type}",
+            "check --base-url",
         )
 
 
 async def _ask_model(
-    client: Client, origin: Origin, target: Target, dialect: Dialect, models: list[str] | None, patience_s: float
+    client: Client,
+    origin: Origin,
+    target: Target,
+    dialect: Dialect,
+    models: list[str] | None,
+    patience_s: float,
 ) -> None:
     """Lists leave aliases and adapters out, so the model itself is asked before it is refused."""
     request = dialect.encode(target, "Hello", 1)

@@ -61,7 +61,9 @@ def request_metrics(timeline: Timeline) -> RequestMetrics:
     server_input = requests["server_input_tokens"]
     with np.errstate(divide="ignore", invalid="ignore"):
         tpot = np.where(
-            succeeded & (output_tokens > 1) & (text_chunks > 1), (last_text - first_text) / (output_tokens - 1), np.nan
+            succeeded & (output_tokens > 1) & (text_chunks > 1),
+            (last_text - first_text) / (output_tokens - 1),
+            np.nan,
         )
         throughput = np.where(e2e > 0, output_tokens / e2e, np.nan)
     connected = seconds(requests["connected_ns"])
@@ -85,7 +87,10 @@ def request_metrics(timeline: Timeline) -> RequestMetrics:
 
 def output_token_counts(timeline: Timeline, text_chunks: Column) -> tuple[NDArray[np.int64], NDArray[np.object_]]:
     """Output tokens of each request and where the count is from: server usage, else the tokenizer, else chunks."""
-    server, tokenizer = timeline.requests["server_output_tokens"], timeline.requests["tokenizer_output_tokens"]
+    server, tokenizer = (
+        timeline.requests["server_output_tokens"],
+        timeline.requests["tokenizer_output_tokens"],
+    )
     counts = np.where(server != MISSING, server, np.where(tokenizer != MISSING, tokenizer, text_chunks))
     source = np.where(server != MISSING, SERVER, np.where(tokenizer != MISSING, TOKENIZER, CHUNKS))
     return counts.astype(np.int64), source.astype(object)
@@ -116,7 +121,7 @@ def chunk_tokens(timeline: Timeline) -> NDArray[np.int64]:
         if missing > 0:
             whole[np.argsort(-(share - whole), kind="stable")[:missing]] += 1
         tokens[text] = whole
-    return tokens
+    return np.asarray(tokens, np.int64)
 
 
 def inter_token_gaps(timeline: Timeline) -> tuple[Floats, NDArray[np.int64]]:

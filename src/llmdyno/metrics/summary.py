@@ -32,7 +32,13 @@ LATENCIES = (
 )
 """The distributions a person asks for first, in the field's order."""
 
-_MORE = ("ttft_with_connection_s", "end_to_end_latency_with_connection_s", "time_to_headers_s", "connect_s", "tls_s")
+_MORE = (
+    "ttft_with_connection_s",
+    "end_to_end_latency_with_connection_s",
+    "time_to_headers_s",
+    "connect_s",
+    "tls_s",
+)
 
 
 def unsupported(percentile: float, count: int) -> bool:
@@ -82,7 +88,9 @@ def summarise(measured: Timeline, slo: Mapping[str, float]) -> dict[str, Any]:
     states = Counter(measured.requests["state"].tolist())
     total = len(measured)
     latencies = {
-        name: distribution(gaps, gap_counts) if name == "inter_token_latency_s" else distribution(getattr(figures, name))
+        name: distribution(gaps, gap_counts)
+        if name == "inter_token_latency_s"
+        else distribution(getattr(figures, name))
         for name in LATENCIES + _MORE
     }
     return {
@@ -125,7 +133,11 @@ def errors(timeline: Timeline) -> list[dict[str, Any]]:
     groups = Counter(
         (kind, None if code == MISSING else int(code), message)
         for state, kind, code, message in zip(
-            requests["state"], requests["error_kind"], requests["error_code"], requests["error_message"], strict=True
+            requests["state"],
+            requests["error_kind"],
+            requests["error_code"],
+            requests["error_message"],
+            strict=True,
         )
         if state == FAILED
     )

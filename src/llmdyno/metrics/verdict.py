@@ -101,7 +101,7 @@ def _read_lag(timeline: Timeline) -> Reason | None:
     if p99 <= READ_LAG_P99_S:
         return None
     text = (
-        f"read lag: 1 in 100 chunks waited {1e3 * p99:.1f} ms or more in the socket (bound {1e3 * READ_LAG_P99_S:g} ms); "
+        f"read lag: 1 in 100 chunks waited {1e3 * p99:.1f} ms or more to be read (bound {1e3 * READ_LAG_P99_S:g} ms); "
         "arrivals are the kernel's stamps, but this host is near its limit"
     )
     return Reason("read_lag", p99, READ_LAG_P99_S, text)

@@ -86,7 +86,9 @@ def _load_line(run: Run) -> str:
     parts.append(f"prompt tokens by {run.environment.get('tokenizer', {}).get('name', 'unknown')}")
     share = run.summary["clock"]["kernel_stamped_share"]
     if share is not None:
-        parts.append("kernel stamps" if share == 1 else "read stamps" if share == 0 else f"{100 * share:.0f}% kernel stamps")
+        parts.append(
+            "kernel stamps" if share == 1 else "read stamps" if share == 0 else f"{100 * share:.0f}% kernel stamps"
+        )
     parts.append(f"seed {spec.seed}")
     return " · ".join(parts)
 
@@ -168,7 +170,10 @@ def _print_errors(summary: dict[str, Any], console: Console) -> None:
     for error in errors[:_ERRORS_SHOWN]:
         code = f" {error['code']}" if error["code"] is not None else ""
         message = escape(str(error["message"]))
-        console.print(f"[bold red]{'Failed':<13}[/bold red] {error['count']} × {error['kind']}{code}: {message}", soft_wrap=True)
+        console.print(
+            f"[bold red]{'Failed':<13}[/bold red] {error['count']} × {error['kind']}{code}: {message}",
+            soft_wrap=True,
+        )
     if len(errors) > _ERRORS_SHOWN:
         rest = sum(error["count"] for error in errors[_ERRORS_SHOWN:])
         console.print(f"{'':<13} and {rest} more of {len(errors) - _ERRORS_SHOWN} other kinds (requests.parquet)")
@@ -177,7 +182,9 @@ def _print_errors(summary: dict[str, Any], console: Console) -> None:
 def _print_verdict(summary: dict[str, Any], console: Console) -> None:
     found = summary["verdict"]
     if found["trustworthy"]:
-        console.print(f"[bold]{'Verdict':<13}[/bold] [green]trustworthy[/green]: no reason found to doubt this measurement")
+        console.print(
+            f"[bold]{'Verdict':<13}[/bold] [green]trustworthy[/green]: no reason found to doubt this measurement"
+        )
         return
     console.print(f"[bold]{'Verdict':<13}[/bold] [yellow]read with care[/yellow]:")
     for reason in found["reasons"]:

@@ -29,7 +29,12 @@ class LiveView:
     def __call__(self, snapshot: Snapshot) -> None:
         """Show a snapshot."""
         if snapshot.phase != self._phase:
-            self._phase, self._next_log_s, self._last, self._rate = snapshot.phase, _LOG_EVERY_S, (0.0, 0), 0.0
+            self._phase, self._next_log_s, self._last, self._rate = (
+                snapshot.phase,
+                _LOG_EVERY_S,
+                (0.0, 0),
+                0.0,
+            )
         then_s, then_chunks = self._last
         if snapshot.elapsed_s - then_s >= 1.0:
             self._rate = (snapshot.chunks - then_chunks) / (snapshot.elapsed_s - then_s)
@@ -75,14 +80,16 @@ def progress_line(snapshot: Snapshot, rate: float, *, bar: bool) -> str:
 def _share(snapshot: Snapshot) -> float | None:
     ended = snapshot.done + snapshot.failed
     shares = []
-    if snapshot.total:
-        shares.append(ended / snapshot.total)
+    if snapshot.total and ended:
+        # Those in flight are half done on average; without them a first wave of users would look like no progress.
+        halves = min(snapshot.in_flight, snapshot.total - ended) / 2
+        shares.append((ended + halves) / snapshot.total)
     if snapshot.duration_s:
         shares.append(snapshot.elapsed_s / snapshot.duration_s)
     return min(1.0, max(shares)) if shares else None
 
 
 def _left_s(snapshot: Snapshot, share: float | None) -> float | None:
-    if share is None or share <= 0 or (snapshot.done + snapshot.failed == 0 and snapshot.duration_s is None):
+    if share is None or share <= 0:
         return None
     return snapshot.elapsed_s * (1 - share) / share

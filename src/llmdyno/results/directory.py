@@ -60,7 +60,9 @@ class RunDirectory:
             directory._journal = Journal(path / JOURNAL)
         except OSError as error:
             raise InputError(
-                "--out", f"{path} cannot be written ({error.strerror})", "name a directory that you may write to"
+                "--out",
+                f"{path} cannot be written ({error.strerror})",
+                "name a directory that you may write to",
             ) from None
         return directory
 

@@ -52,13 +52,13 @@ def write_timeline(timeline: Timeline, requests_path: Path, chunks_path: Path) -
     for name in _FIGURES:
         column = np.asarray(getattr(figures, name), np.float64 if name.endswith("_s") else np.int64)
         columns[name] = (
-            _nullable(column, np.isnan(column), DataType.float64())
-            if name.endswith("_s")
-            else Array.from_numpy(column)
+            _nullable(column, np.isnan(column), DataType.float64()) if name.endswith("_s") else Array.from_numpy(column)
         )
     columns["output_tokens_source"] = Array(figures.output_tokens_source.tolist(), DataType.string())
     _write(Table.from_pydict(columns), requests_path, timeline)
-    chunks = {name: Array.from_numpy(np.ascontiguousarray(timeline.chunks[name])) for name in CHUNK_COLUMNS}
+    chunks: dict[str, Any] = {
+        name: Array.from_numpy(np.ascontiguousarray(timeline.chunks[name])) for name in CHUNK_COLUMNS
+    }
     _write(Table.from_pydict(chunks), chunks_path, timeline)
 
 
@@ -75,7 +75,7 @@ def read_timeline(requests_path: Path, chunks_path: Path, origin_ns: int) -> Tim
         requests[name] = np.array(table[name].to_pylist(), bool)
     stored = read_parquet(chunks_path).read_all()
     chunks = {
-        name: np.asarray(stored[name].to_numpy(), kind) if stored.num_rows else np.empty(0, kind)
+        name: np.asarray(stored[name].to_numpy()).astype(kind) if stored.num_rows else np.empty(0, kind)
         for name, kind in CHUNK_COLUMNS.items()
     }
     return Timeline(requests, chunks, origin_ns)

@@ -105,4 +105,8 @@ def _lag(measured: Timeline) -> dict[str, float] | None:
     lags = read_lags_s(measured)
     if not len(lags):
         return None
-    return {"p50": float(np.percentile(lags, 50)), "p99": float(np.percentile(lags, 99)), "max": float(lags.max())}
+    return {
+        "p50": float(np.percentile(lags, 50)),
+        "p99": float(np.percentile(lags, 99)),
+        "max": float(lags.max()),
+    }

@@ -39,12 +39,14 @@ _VERBS = (
     "helped loved feared missed wanted needed knew noticed pulled pushed turned raised dropped threw caught "
     "changed cleaned counted tested repaired shared stored marked measured visited served"
 ).split()
-_LINKS = "near under behind beside above across against among around before beyond inside outside toward with without".split()
+_LINKS = (
+    "near under behind beside above across against among around before beyond inside outside toward with without"
+).split()
 _STARTS = "The One Every Another This That Some Each".split()
 
 
 def words(rng: Random, count: int) -> list[str]:
-    """At least `count` pieces of text, each a word with its leading space or a full stop; joined, they are sentences."""
+    """At least `count` pieces of text, each a word with its leading space or a full stop; joined, sentences."""
     pieces: list[str] = []
     n_nouns, n_adjectives, n_verbs, n_links, n_starts = map(len, (_NOUNS, _ADJECTIVES, _VERBS, _LINKS, _STARTS))
     while len(pieces) < count:

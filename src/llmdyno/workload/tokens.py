@@ -83,7 +83,9 @@ def load_counter(name: str | None) -> TokenCounter:
         from tokenizers import Tokenizer
     except ImportError:
         raise InputError(
-            "--tokenizer", "needs the library `tokenizers`, which is not installed", "pip install 'llmdyno[tokenizers]'"
+            "--tokenizer",
+            "needs the library `tokenizers`, which is not installed",
+            "pip install 'llmdyno[tokenizers]'",
         ) from None
     path = _locate(name)
     try:
@@ -107,5 +109,7 @@ def _locate(name: str) -> Path:
         if isinstance(cached, str):
             return Path(cached)
     raise InputError(
-        "--tokenizer", f"{name!r} is neither a file, nor a folder, nor in the local cache", f"what fits: {FITS}"
+        "--tokenizer",
+        f"{name!r} is neither a file, nor a folder, nor in the local cache",
+        f"what fits: {FITS}",
     )
