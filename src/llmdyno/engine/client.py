@@ -8,6 +8,7 @@ back cost the same however many there are, and the warmest goes out first.
 from __future__ import annotations
 
 import asyncio
+import os
 import socket
 import ssl
 from typing import Any
@@ -105,9 +106,8 @@ class Client:
             remaining_s = max(1e-3, (deadline_ns - monotonic_ns()) / 1e9)
             return await asyncio.wait_for(task, remaining_s)
         except TimeoutError:
-            exchange.failure = Failure(
-                TIMEOUT, None, f"no connection to {self._origin.authority} within {timeout_s:g} s"
-            )
+            what = "no connection to" if exchange.connected_ns is None else "no TLS with"
+            exchange.failure = Failure(TIMEOUT, None, f"{what} {self._origin.authority} within {timeout_s:g} s")
         except asyncio.CancelledError:
             if not exchange.cancelled:
                 raise  # it is the whole run that was cancelled
@@ -155,7 +155,7 @@ def connect_text(error: OSError, origin: Origin) -> str:
     """Why no connection came about, for a person."""
     if isinstance(error, socket.gaierror):
         return f"cannot look up {origin.host}: {error.strerror or error}"
-    reason = error.strerror or str(error)
+    reason = os.strerror(error.errno) if error.errno else str(error)  # asyncio words it its own way
     return f"cannot connect to {origin.host} port {origin.port}: {reason[:1].lower() + reason[1:]}"
 
 

@@ -43,6 +43,7 @@ class Connection:
         self.on_body = self._pieces.append  # the parser calls the list itself
         self._complete = False
         self._framed = False
+        self._reusable = False
         self._parser = httptools.HttpResponseParser(self)
         self._feed = self._parser.feed_data
         loop.add_reader(sock.fileno(), self._read if tls is None else self._read_tls)
@@ -123,7 +124,7 @@ class Connection:
             return
         exchange.marks.append(len(self._pieces))
         if self._complete:
-            self._finish(exchange)
+            self._finish()
 
     def _read_tls(self) -> None:
         try:
@@ -155,7 +156,7 @@ class Connection:
                 return
             exchange.marks.append(len(self._pieces))
         if self._complete:
-            self._finish(exchange)
+            self._finish()
         elif self._tls.ended:
             self._lost(None)
 
@@ -182,11 +183,12 @@ class Connection:
             exchange.status = None
             return
         self._complete = True
+        self._reusable = self._parser.should_keep_alive()  # asked later, the parser answers for the next message
 
     # --- ends
 
-    def _finish(self, exchange: Exchange) -> None:
-        if not self._parser.should_keep_alive() or self._unsent:
+    def _finish(self) -> None:
+        if not self._reusable or self._unsent:
             self.close()
         else:
             self._settle()

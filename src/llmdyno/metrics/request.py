@@ -120,6 +120,9 @@ def chunk_tokens(timeline: Timeline) -> NDArray[np.int64]:
         missing = int(totals[place] - whole.sum())
         if missing > 0:
             whole[np.argsort(-(share - whole), kind="stable")[:missing]] += 1
+        while missing < 0:  # chunks that were raised to one token took it from the largest
+            whole[np.argmax(whole)] -= 1
+            missing += 1
         tokens[text] = whole
     return np.asarray(tokens, np.int64)
 

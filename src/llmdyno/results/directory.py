@@ -151,10 +151,6 @@ def load(path: str | Path) -> Run:
         raise
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise InputError(str(path), f"cannot be read as a run ({error})", _FITS) from None
-    except Exception as error:  # arro3 raises its own kinds for a damaged Parquet file
-        if not type(error).__module__.startswith("arro3"):
-            raise
-        raise InputError(str(path), f"holds a Parquet file that cannot be read ({error})", _FITS) from None
     return Run(directory, spec, environment, timeline, summary)
 
 

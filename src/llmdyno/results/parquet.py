@@ -36,6 +36,7 @@ _FIGURES = (
     "text_chunks",
 )
 _COMPRESSION = "zstd(1)"
+_MAGIC = b"PAR1"
 
 
 def write_timeline(timeline: Timeline, requests_path: Path, chunks_path: Path) -> None:
@@ -63,8 +64,12 @@ def write_timeline(timeline: Timeline, requests_path: Path, chunks_path: Path) -
 
 
 def read_timeline(requests_path: Path, chunks_path: Path, origin_ns: int) -> Timeline:
-    """Read both files back."""
-    table = read_parquet(requests_path).read_all()
+    """Read both files back.
+
+    Raises:
+        ValueError: one is no whole Parquet file. KeyError: a column is not there.
+    """
+    table = _read(requests_path)
     requests: dict[str, Column] = {}
     for name in INTEGER_COLUMNS:
         values = table[name].to_pylist()
@@ -73,12 +78,31 @@ def read_timeline(requests_path: Path, chunks_path: Path, origin_ns: int) -> Tim
         requests[name] = np.array(table[name].to_pylist(), object)
     for name in BOOLEAN_COLUMNS:
         requests[name] = np.array(table[name].to_pylist(), bool)
-    stored = read_parquet(chunks_path).read_all()
+    stored = _read(chunks_path)
     chunks = {
         name: np.asarray(stored[name].to_numpy()).astype(kind) if stored.num_rows else np.empty(0, kind)
         for name, kind in CHUNK_COLUMNS.items()
     }
     return Timeline(requests, chunks, origin_ns)
+
+
+def _read(path: Path) -> Table:
+    problem = ValueError(f"{path.name} is not a whole Parquet file")
+    with path.open("rb") as file:  # the library panics on a damaged footer, and prints that it does
+        size = file.seek(0, 2)
+        file.seek(0)
+        head = file.read(len(_MAGIC))
+        file.seek(max(0, size - 8))
+        tail = file.read()
+    footer = int.from_bytes(tail[:4], "little")
+    if head != _MAGIC or tail[4:] != _MAGIC or footer + 12 > size:
+        raise problem
+    try:
+        return read_parquet(path).read_all()
+    except BaseException as error:
+        if isinstance(error, Exception) or type(error).__name__ == "PanicException":
+            raise problem from None
+        raise
 
 
 def _nullable(column: Column, missing: Column, kind: DataType) -> Array:

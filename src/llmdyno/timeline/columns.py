@@ -36,7 +36,7 @@ INTEGER_COLUMNS = (
 )
 TEXT_COLUMNS = ("phase", "state", "error_kind", "error_message", "clock", "finish_reason")
 BOOLEAN_COLUMNS = ("reused",)
-CHUNK_COLUMNS = {
+CHUNK_COLUMNS: dict[str, np.dtype[Any]] = {
     "request": np.dtype(np.int64),
     "arrival_ns": np.dtype(np.int64),
     "read_ns": np.dtype(np.int64),
