@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 
 import pytest
+from tests.support import Action, ScriptedServer
 
 from llmdyno.emulator.embedded import EmbeddedEmulator
-from tests.support import Action, ScriptedServer
 
 
 @pytest.fixture

@@ -43,8 +43,9 @@ def event(content: str) -> bytes:
     return chunk(b'data: {"choices":[{"index":0,"delta":{"content":"%b"}}]}\n\n' % content.encode())
 
 
+FINISH = chunk(b'data: {"choices":[{"index":0,"delta":{},"finish_reason":"length"}]}\n\n')
 ENDING = (
-    chunk(b'data: {"choices":[{"index":0,"delta":{},"finish_reason":"length"}]}\n\n')
+    FINISH
     + chunk(b'data: {"choices":[],"usage":{"prompt_tokens":7,"completion_tokens":2,"total_tokens":9}}\n\n')
     + chunk(b"data: [DONE]\n\n")
     + chunk(b"")

@@ -31,7 +31,7 @@ ORDER = [
 PURE = {"_version", "errors", "distribution", "spec", "workload", "protocols", "timeline", "metrics"}
 PURE_MODULES = {"emulator/model.py", "emulator/openai.py"}
 NOT_PURE = {"asyncio", "socket", "ssl", "time", "select", "subprocess", "threading", "boto3", "uvloop", "httptools"}
-# The engine records; it may not know what becomes of it. The emulator shares prompts' words with nobody but the workload.
+# The engine records and does not know what becomes of it; the emulator shares no code with what measures it.
 FORBIDDEN = {
     "engine": {"metrics", "results", "report", "emulator"},
     "emulator": {"engine", "protocols", "timeline", "metrics", "results", "report"},

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from tests.support import SECOND, make_record, make_timeline
 
 from llmdyno.metrics.llmperf import individual_responses
 from llmdyno.metrics.request import chunk_tokens, inter_token_gaps, request_metrics
@@ -11,7 +12,6 @@ from llmdyno.metrics.summary import distribution, summarise, unsupported
 from llmdyno.metrics.verdict import busiest_second, verdict
 from llmdyno.metrics.windows import in_flight, peak_in_flight, steady_window, whole_window
 from llmdyno.protocols.events import OTHER, REASONING, TEXT
-from tests.support import SECOND, make_record, make_timeline
 
 ANSWER = [(1.5, OTHER, 0), (2.0, REASONING, 3), (2.5, TEXT, 4), (3.5, TEXT, 4), (3.75, OTHER, 0)]
 

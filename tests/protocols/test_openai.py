@@ -5,12 +5,12 @@ from __future__ import annotations
 import json
 
 import pytest
+from tests.support import GOLDEN
 
 from llmdyno.protocols import DIALECTS
 from llmdyno.protocols.dialect import Target, error_text
 from llmdyno.protocols.events import BROKEN_STREAM, MALFORMED_EVENT, OTHER, REASONING, STREAM_ERROR, TEXT, Event
 from llmdyno.protocols.openai import OpenAIDecoder
-from tests.support import GOLDEN
 
 
 def decode(*pieces: bytes) -> list[Event]:

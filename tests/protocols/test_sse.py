@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import itertools
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -50,7 +52,7 @@ ENDS = st.lists(st.sampled_from([b"\n", b"\r\n"]), min_size=12, max_size=12)
 def test_any_split_of_any_stream(lines: list[bytes], ends: list[bytes], cuts: list[int]) -> None:
     body = b"".join(line + end for line, end in zip(lines, ends, strict=False))
     places = [0, *sorted(min(cut, len(body)) for cut in cuts), len(body)]
-    pieces = [body[start:stop] for start, stop in zip(places, places[1:], strict=False)]
+    pieces = [body[start:stop] for start, stop in itertools.pairwise(places)]
     assert decode(pieces) == decode([body])
 
 

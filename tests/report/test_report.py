@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 import pytest
 from rich.console import Console
+from tests.support import GOLDEN, make_record, make_timeline
 
 from llmdyno import Spec
 from llmdyno.engine.driver import Snapshot
@@ -20,7 +21,6 @@ from llmdyno.report.live import LiveView, progress_line
 from llmdyno.report.llmperf import llmperf_files
 from llmdyno.results.run import COMPLETE, INTERRUPTED, Run, conclude
 from llmdyno.timeline.record import RequestRecord
-from tests.support import GOLDEN, make_record, make_timeline
 
 SUMMARY = json.loads((GOLDEN / "llmperf_summary.json").read_text(encoding="utf-8"))
 RESPONSES = json.loads((GOLDEN / "llmperf_individual_responses.json").read_text(encoding="utf-8"))
@@ -81,7 +81,7 @@ def test_llmperfs_figures_and_number_formats() -> None:
         ours = summary[key]
         assert type(ours) is type(theirs), key
         if isinstance(theirs, float) and key not in rates:
-            # A chunk count is a whole number and LLMPerf divides by it, so latencies a chunk come back to within a chunk.
+            # LLMPerf divides by a chunk count, so a latency a chunk comes back to within one chunk.
             assert ours == pytest.approx(theirs, rel=0.01), key
         elif key not in rates:
             assert ours == theirs, key
@@ -149,7 +149,6 @@ def test_the_console_summary() -> None:
         "250.0",
         "250.0",
     ]
-    assert max(len(line) for line in lines if line.startswith(("Time", "Inter", "End", "Through", " "))) <= 80 or True
     assert "Inter-token latency" in text
     assert "trustworthy: no reason" in text
     assert "40 succeeded, 0 failed" in text

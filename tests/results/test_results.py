@@ -11,6 +11,7 @@ import numpy as np
 import pandas as pd
 import pyarrow.parquet as pq
 import pytest
+from tests.support import make_record, make_timeline
 
 from llmdyno import InputError, Spec, load
 from llmdyno.protocols.events import OTHER, TEXT
@@ -20,7 +21,6 @@ from llmdyno.results.journal import Journal, read_journal
 from llmdyno.results.run import COMPLETE, RECOVERED, Run, conclude
 from llmdyno.timeline.columns import Timeline
 from llmdyno.timeline.record import RequestRecord
-from tests.support import make_record, make_timeline
 
 ENVIRONMENT = {"clock": {"origin_monotonic_ns": 0, "origin_unix_ns": 1_795_348_129_000_000_000}}
 SPEC = Spec(base_url="http://h/v1", model="m", requests=3, api="openai", seed=1, headers={"X-Key": "hidden"})

@@ -7,6 +7,7 @@ made from it is there: a run that dies at any moment leaves either its files or 
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import re
@@ -35,6 +36,7 @@ class RunDirectory:
     def __init__(self, path: Path) -> None:
         self.path = path
         self._journal: Journal | None = None
+        self._made = [folder for folder in (path, *path.parents) if not folder.exists()]
 
     @classmethod
     def create(cls, out: str | None, name: str, now_s: float) -> RunDirectory:
@@ -54,9 +56,9 @@ class RunDirectory:
             while path.exists():
                 again += 1
                 path = base.with_name(f"{base.name}-{again}")
+        directory = cls(path)
         try:
             path.mkdir(parents=True, exist_ok=True)
-            directory = cls(path)
             directory._journal = Journal(path / JOURNAL)
         except OSError as error:
             raise InputError(
@@ -106,8 +108,9 @@ class RunDirectory:
         self.discard_journal()
         for name in (SPEC, ENVIRONMENT):
             (self.path / name).unlink(missing_ok=True)
-        if not any(self.path.iterdir()):
-            self.path.rmdir()
+        for folder in self._made:
+            with contextlib.suppress(OSError):  # somebody else put something there meanwhile
+                folder.rmdir()
 
     def close(self) -> None:
         """Close the journal; what is in it stays."""
