@@ -186,7 +186,7 @@ def test_answers_framed_in_other_ways(scripted: Scripted) -> None:
         [until_close, 0.02, "close"],
         [response(body, media_type="text/event-stream")],
         [b"HTTP/1.1 100 Continue\r\n\r\n", 0.02, response(body, media_type="text/event-stream")],
-        [response(body, media_type="text/plain")],
+        [response(body, media_type="text/plain", more="X-Request-Id: abc\r\n")],
         [response(body, media_type="text/event-stream", more="Connection: close\r\n")],
         [response(body, media_type="text/event-stream")],
     ]
@@ -194,6 +194,7 @@ def test_answers_framed_in_other_ways(scripted: Scripted) -> None:
     records = asyncio.run(perform(server.url, len(scripts)))
     assert [record.state for record in records] == ["ok"] * len(scripts)
     assert [record.http_status for record in records] == [200] * len(scripts)
+    assert [record.response_id for record in records] == [None, None, None, "abc", None, None]
     assert [record.reused for record in records] == [False, False, True, True, True, False]
 
 

@@ -27,6 +27,7 @@ def test_a_chat_stream_of_another_server() -> None:
         (OTHER, ""),
         (OTHER, ""),
     ]
+    assert [event.response_id for event in events] == ["chatcmpl-00000000"] + [None] * 7
     assert events[5].finish_reason == "length"
     assert (events[6].input_tokens, events[6].output_tokens) == (26, 5)
     assert [event.end for event in events] == [

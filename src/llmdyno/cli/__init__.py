@@ -1,7 +1,8 @@
 """The command line: argv to a call, its result to print and an exit code.
 
-Exit codes: 0 done; 1 every request failed; 2 the input cannot be used; 130 stopped by Ctrl-C or
-SIGTERM, with everything measured until then written. A command's module is imported when that command is called, and its work's modules later still.
+Exit codes: 0 done; 1 every request failed; 2 the input cannot be used; 130 stopped by Ctrl-C or SIGTERM,
+with everything measured until then written. A command's module is imported when that command is called,
+and its work's modules later still.
 """
 
 from __future__ import annotations

@@ -17,6 +17,8 @@ from llmdyno.protocols.dialect import Dialect, error_text
 from llmdyno.protocols.events import HTTP_STATUS, MALFORMED_EVENT, OTHER, Event, Failure
 from llmdyno.timeline.record import CANCELLED, FAILED, KERNEL, OK, USER, RequestRecord
 
+_ID_HEADERS = (b"x-request-id", b"x-amzn-requestid")
+
 SLICE = 64
 """Pieces of a body decoded at a time, about 0.1 ms."""
 
@@ -41,6 +43,7 @@ def assemble(
         reconnects=exchange.reconnects,
         input_tokens=prepared.input_tokens,
         max_tokens=prepared.max_tokens,
+        response_id=_response_id(exchange),
         body_bytes=sum(map(len, exchange.pieces)),
     )
     failure = exchange.failure
@@ -108,6 +111,8 @@ def _decode(
                 record.server_input_tokens = event.input_tokens
             if event.finish_reason is not None:
                 record.finish_reason = event.finish_reason
+            if event.response_id is not None:
+                record.response_id = event.response_id
             if keep_text:
                 texts.append(event.text)
 
@@ -123,6 +128,13 @@ def _decode(
     if keep_text:
         record.text = "".join(texts)
     return failure
+
+
+def _response_id(exchange: Exchange) -> str | None:
+    for name in _ID_HEADERS:
+        if name in exchange.headers:
+            return exchange.headers[name].decode("latin-1")
+    return None
 
 
 def _status_text(exchange: Exchange) -> str:

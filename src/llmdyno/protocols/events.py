@@ -27,7 +27,8 @@ class Failure(NamedTuple):
 
 
 class Event(NamedTuple):
-    """One chunk. `end`: bytes of the body up to and including it. Counts are the server's own, when it gave any."""
+    """One chunk. `end`: bytes of the body up to and including it. Counts are the server's own, when it gave any;
+    `response_id` is its name for the answer, in the first chunk alone."""
 
     end: int
     kind: int = OTHER
@@ -36,6 +37,7 @@ class Event(NamedTuple):
     input_tokens: int | None = None
     output_tokens: int | None = None
     failure: Failure | None = None
+    response_id: str | None = None
 
 
 class Decoder(Protocol):

@@ -55,7 +55,12 @@ class _Chunk(msgspec.Struct):
     code: Any = None
 
 
+class _Named(msgspec.Struct):
+    id: str | None = None
+
+
 _decode = msgspec.json.Decoder(_Chunk).decode
+_decode_name = msgspec.json.Decoder(_Named).decode
 
 
 class OpenAIDecoder:
@@ -115,10 +120,18 @@ class OpenAIDecoder:
                 kind = TEXT
             elif delta is not None and (reasoning := delta.reasoning_content or delta.reasoning):
                 kind, text = REASONING, reasoning
+        name = _name(payload) if self._events == 1 else None
         if chunk.usage is None:
-            return Event(end, kind, text, finish_reason)
+            return Event(end, kind, text, finish_reason, response_id=name)
         usage = chunk.usage
-        return Event(end, kind, text, finish_reason, usage.prompt_tokens, usage.completion_tokens)
+        return Event(end, kind, text, finish_reason, usage.prompt_tokens, usage.completion_tokens, None, name)
+
+
+def _name(payload: bytes) -> str | None:
+    try:
+        return _decode_name(payload).id
+    except msgspec.DecodeError:
+        return None  # an id that is no text
 
 
 def _parts(content: list[Any]) -> str:

@@ -34,7 +34,7 @@ INTEGER_COLUMNS = (
     "tokenizer_output_tokens",
     "body_bytes",
 )
-TEXT_COLUMNS = ("phase", "state", "error_kind", "error_message", "clock", "finish_reason")
+TEXT_COLUMNS = ("phase", "state", "error_kind", "error_message", "clock", "finish_reason", "response_id")
 BOOLEAN_COLUMNS = ("reused",)
 CHUNK_COLUMNS: dict[str, np.dtype[Any]] = {
     "request": np.dtype(np.int64),

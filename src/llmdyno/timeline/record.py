@@ -24,6 +24,7 @@ class RequestRecord(msgspec.Struct, kw_only=True):
     `sent_ns` is the moment before its first byte was written; `connect_start_ns`, `connected_ns` and
     `tls_ns` are set when a connection was opened for it. `headers_ns` is the arrival of the answer's
     first byte, `end_ns` of its last, or the moment it was given up. `clock` says who stamped arrivals.
+    `response_id` is the server's name for the answer, for finding it in the server's own logs.
     `reconnects` counts idle connections that the server had closed before this request could use one.
 
     For each chunk (event of the stream), in order: `arrivals` and `reads` (int64, ns; when it reached
@@ -55,6 +56,7 @@ class RequestRecord(msgspec.Struct, kw_only=True):
     server_output_tokens: int | None = None
     finish_reason: str | None = None
     body_bytes: int = 0
+    response_id: str | None = None
     text: str | None = None
     arrivals: bytes = b""
     reads: bytes = b""

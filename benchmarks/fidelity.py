@@ -1,0 +1,123 @@
+"""How far off is `llmdyno run`, and what does it cost?
+
+    python -m benchmarks.fidelity [--truthd BINARY] [--floor BINARY] [--streams 64 512] [--waves 2]
+
+Starts a server that keeps the truth, drives the whole command against it at each number of streams, 128
+tokens a request, matches every request with the server's own record, and prints a table. All figures of
+one row are from one run on one machine; what counts are the errors and the ratio to the floor.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import re
+import resource
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+import llmdyno
+from benchmarks.truth import TruthServer
+from llmdyno.metrics.request import request_metrics
+
+TOKENS = 128
+BUDGET_CPU_S, BUDGET_P50_S, BUDGET_P99_S, BUDGET_RATIO = 3.0, 0.001, 0.005, 1.5
+
+
+def children_cpu_s() -> float:
+    """CPU seconds of all children that have ended."""
+    used = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return used.ru_utime + used.ru_stime
+
+
+def run_floor(floor: str | None, server: TruthServer, streams: int, requests: int) -> float:
+    """CPU microseconds a chunk of the least client."""
+    command = [floor] if floor else [sys.executable, str(Path(__file__).with_name("floor.py"))]
+    arguments = [str(number) for number in (server.port, streams, requests, TOKENS)] + ([] if floor else [server.model])
+    output = subprocess.run([*command, *arguments], check=True, capture_output=True, text=True).stdout
+    found = re.search(r"cpu_us/chunk=([0-9.]+)", output)
+    assert found is not None, output
+    return float(found[1])
+
+
+def measure(server: TruthServer, streams: int, requests: int, folder: Path) -> dict[str, Any]:
+    """One run of the command, against the truth."""
+    server.reset()
+    before = children_cpu_s()
+    command = [sys.executable, "-m", "llmdyno", "run", "--quiet", "--base-url", server.url, "--model", server.model]
+    command += ["--concurrency", str(streams), "--requests", str(requests), "--output-tokens", str(TOKENS)]
+    command += ["--ignore-eos", "--out", str(folder / str(streams))]
+    subprocess.run(command, check=True, stdout=subprocess.DEVNULL)
+    cpu_s = children_cpu_s() - before
+    run, truth = llmdyno.load(folder / str(streams)), server.truth()
+    assert run.succeeded == requests == len(truth)
+    timeline, figures = run.timeline, request_metrics(run.timeline)
+    ttft, e2e, gap = [], [], []
+    text = timeline.chunks["kind"] > 0
+    for place, name in enumerate(timeline.requests["response_id"]):
+        true = truth[server.number_of(name)]
+        written = np.array(true.written_ns)
+        span = slice(timeline.first_chunk[place], timeline.first_chunk[place + 1])
+        arrival = timeline.chunks["arrival_ns"][span][text[span]]
+        ttft.append((figures.ttft_s[place], (written[0] - true.arrive_ns) / 1e9))
+        e2e.append((figures.end_to_end_latency_s[place], (true.end_ns - true.arrive_ns) / 1e9))
+        gap.append(np.stack([np.diff(arrival) / 1e9, np.diff(written) / 1e9], axis=1))
+    process = np.array(run.environment["process"]["cpu_s"])
+    return {
+        "cpu_s": cpu_s,
+        "hot_us": (process[-1, 1] - process[0, 1]) / (requests * TOKENS) * 1e6,
+        "ttft": np.array(ttft),
+        "gap": np.concatenate(gap),
+        "e2e": np.array(e2e),
+        "peak": run.summary["throughput"]["peak_concurrency"],
+        "verdict": run.summary["verdict"],
+    }
+
+
+def error_text(pairs: np.ndarray[Any, Any]) -> str:
+    """Reported − true at p50 and p99 of both distributions, and the median and p99 of each one's own error; ms."""
+    reported, true = pairs[:, 0], pairs[:, 1]
+    at = [np.percentile(reported, q) - np.percentile(true, q) for q in (50, 99)]
+    own = np.percentile(np.abs(reported - true), (50, 99))
+    return " / ".join(f"{1e3 * value:+.2f}" for value in at) + "  (" + " / ".join(f"{1e3 * v:.2f}" for v in own) + ")"
+
+
+def main() -> None:
+    """Print the table."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--truthd", default=os.environ.get("LLMDYNO_TRUTHD"))
+    parser.add_argument("--floor", default=os.environ.get("LLMDYNO_FLOOR"))
+    parser.add_argument("--streams", type=int, nargs="+", default=[64, 512])
+    parser.add_argument("--waves", type=int, default=2, help="requests a stream")
+    arguments = parser.parse_args()
+    with TruthServer(arguments.truthd) as server, tempfile.TemporaryDirectory() as folder:
+        print(f"server: {server.name}; floor: {'C' if arguments.floor else 'Python'}; {TOKENS} tokens a request")
+        for streams in arguments.streams:
+            requests = streams * arguments.waves
+            floor_us = run_floor(arguments.floor, server, streams, requests)
+            row = measure(server, streams, requests, Path(folder))
+            ttft = row["ttft"]
+            errors = [abs(np.percentile(ttft[:, 0], q) - np.percentile(ttft[:, 1], q)) for q in (50, 99)]
+            print(f"\n{streams} streams, {requests} requests; reported − true at p50 / p99, ms (each one's own error)")
+            print(f"  TTFT          {error_text(ttft)}")
+            print(f"  gap           {error_text(row['gap'])}")
+            print(f"  end-to-end    {error_text(row['e2e'])}")
+            print(f"  CPU           {row['cpu_s']:.2f} s for the whole command (budget {BUDGET_CPU_S:g} s at 512)")
+            print(
+                f"  CPU a chunk   {row['hot_us']:.2f} µs while driving, floor {floor_us:.2f} µs: "
+                f"{row['hot_us'] / floor_us:.2f} × (budget {BUDGET_RATIO:g} ×)"
+            )
+            print(f"  peak          {row['peak']} of {streams} in flight")
+            reasons = [reason["text"] for reason in row["verdict"]["reasons"]]
+            print(f"  verdict       {'trustworthy' if not reasons else '; '.join(reasons)}")
+            fits = errors[0] <= BUDGET_P50_S and errors[1] <= BUDGET_P99_S
+            print(f"  TTFT budget   1 ms at p50, 5 ms at p99: {'kept' if fits else 'BROKEN'}")
+
+
+if __name__ == "__main__":
+    main()

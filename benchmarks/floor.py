@@ -1,0 +1,53 @@
+"""The least a Python client can spend: an epoll loop that sends, reads, stamps and counts, and keeps nothing else.
+
+    python benchmarks/floor.py PORT STREAMS REQUESTS TOKENS MODEL
+
+A closed loop over keep-alive connections; prints ``cpu_us/chunk=…``. A floor in C says more; name one
+with ``--floor`` or ``LLMDYNO_FLOOR`` in the fidelity benchmark (it takes PORT STREAMS REQUESTS TOKENS).
+"""
+
+from __future__ import annotations
+
+import json
+import select
+import socket
+import sys
+import time
+
+END = b"0\r\n\r\n"
+
+
+def main(port: int, streams: int, requests: int, tokens: int, model: str) -> None:
+    """Drive the loop and print what a chunk cost."""
+    message = {"role": "user", "content": "a " * 500}
+    body = json.dumps(
+        {"model": model, "stream": True, "max_tokens": tokens, "ignore_eos": True, "messages": [message]}
+    ).encode()
+    head = f"POST /v1/chat/completions HTTP/1.1\r\nHost: x\r\nContent-Length: {len(body)}\r\n\r\n"
+    wire = head.encode() + body
+    epoll, sockets, stamps, chunks, done = select.epoll(), {}, [], 0, 0
+    left = requests
+    for _ in range(min(streams, requests)):
+        sock = socket.create_connection(("127.0.0.1", port))
+        sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        sock.setblocking(False)
+        sockets[sock.fileno()] = sock
+        epoll.register(sock.fileno(), select.EPOLLIN)
+        sock.send(wire)
+        left -= 1
+    while done < requests:
+        for number, _ in epoll.poll():
+            data = sockets[number].recv(65536)
+            stamps.append(time.monotonic_ns())
+            chunks += data.count(b"data: {")
+            if data.endswith(END):
+                done += 1
+                if left:
+                    left -= 1
+                    sockets[number].send(wire)
+    used = time.process_time()
+    print(f"requests={done} chunks={chunks} cpu={used:.3f}s cpu_us/chunk={used / chunks * 1e6:.2f}")
+
+
+if __name__ == "__main__":
+    main(*map(int, sys.argv[1:5]), model=sys.argv[5] if len(sys.argv) > 5 else "truth")
