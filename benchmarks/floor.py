@@ -25,7 +25,9 @@ def main(port: int, streams: int, requests: int, tokens: int, model: str) -> Non
     ).encode()
     head = f"POST /v1/chat/completions HTTP/1.1\r\nHost: x\r\nContent-Length: {len(body)}\r\n\r\n"
     wire = head.encode() + body
-    epoll, sockets, stamps, chunks, done = select.epoll(), {}, [], 0, 0
+    epoll, chunks, done = select.epoll(), 0, 0
+    sockets: dict[int, socket.socket] = {}
+    stamps: list[int] = []
     left = requests
     for _ in range(min(streams, requests)):
         sock = socket.create_connection(("127.0.0.1", port))
@@ -50,4 +52,5 @@ def main(port: int, streams: int, requests: int, tokens: int, model: str) -> Non
 
 
 if __name__ == "__main__":
-    main(*map(int, sys.argv[1:5]), model=sys.argv[5] if len(sys.argv) > 5 else "truth")
+    numbers = [int(argument) for argument in sys.argv[1:5]]
+    main(numbers[0], numbers[1], numbers[2], numbers[3], sys.argv[5] if len(sys.argv) > 5 else "truth")

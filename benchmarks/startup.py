@@ -46,7 +46,7 @@ def main() -> None:
     python = [sys.executable]
     llmdyno = [str(Path(sys.executable).with_name("llmdyno"))]
     bare_s = statistics.median(spawn_s([*python, "-c", "pass"]) for _ in range(arguments.times))
-    rows = [("python -c pass", bare_s, None)]
+    rows: list[tuple[str, float, float | None]] = [("python -c pass", bare_s, None)]
     for flags, budget_s in ((["--version"], 0.3), (["--help"], 0.3), (["run", "--help"], 0.3)):
         median_s = statistics.median(spawn_s([*llmdyno, *flags]) for _ in range(arguments.times))
         rows.append((f"llmdyno {' '.join(flags)}", median_s, budget_s))

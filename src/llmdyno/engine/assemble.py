@@ -83,10 +83,10 @@ def _decode(
 ) -> Generator[None, None, Failure | None]:
     """Fill in the record's chunks; returns the failure that the stream itself shows."""
     decoder = dialect.decoder()
-    pieces, reads = exchange.pieces, exchange.reads
+    pieces, reads, marks = exchange.pieces, exchange.reads, exchange.marks
     sizes = list(accumulate(map(len, pieces), initial=0))
     last = len(reads) - 1
-    read, received = 0, sizes[exchange.marks[0]]
+    read, received = 0, sizes[marks[0]]
     at, seen, kinds, characters, totals = array("q"), array("q"), array("b"), array("i"), array("i")
     texts: list[str] = []
     failure: Failure | None = None
@@ -96,17 +96,18 @@ def _decode(
         for event in events:
             while received < event.end and read < last:
                 read += 1
-                received = sizes[exchange.marks[read]]
+                received = sizes[marks[read]]
             if event.failure is not None:
                 failure = failure or event.failure
                 continue
+            kind, count = event.kind, event.output_tokens
             at.append(arrivals[read])
             seen.append(reads[read])
-            kinds.append(event.kind)
+            kinds.append(kind)
             characters.append(len(event.text))
-            totals.append(-1 if event.output_tokens is None or event.kind == OTHER else event.output_tokens)
-            if event.output_tokens is not None:
-                record.server_output_tokens = event.output_tokens
+            totals.append(-1 if count is None or kind == OTHER else count)
+            if count is not None:
+                record.server_output_tokens = count
             if event.input_tokens is not None:
                 record.server_input_tokens = event.input_tokens
             if event.finish_reason is not None:

@@ -8,6 +8,8 @@ from __future__ import annotations
 
 from typing import NamedTuple, Protocol
 
+import msgspec
+
 OTHER, TEXT, REASONING = 0, 1, 2
 """Kinds of chunk: without text (role, finish reason, usage, end mark), answer text, reasoning text."""
 
@@ -26,7 +28,7 @@ class Failure(NamedTuple):
     message: str
 
 
-class Event(NamedTuple):
+class Event(msgspec.Struct, frozen=True, gc=False):
     """One chunk. `end`: bytes of the body up to and including it. Counts are the server's own, when it gave any;
     `response_id` is its name for the answer, in the first chunk alone."""
 
