@@ -37,19 +37,30 @@ if TYPE_CHECKING:
     from llmdyno.results.directory import RunDirectory
     from llmdyno.results.run import Run
 
+
+@dataclasses.dataclass(frozen=True)
+class Intention:
+    """What is about to be measured, in words; `emulated_speed` is None for a real endpoint."""
+
+    endpoint: str
+    load: str
+    emulated_speed: float | None
+
+
 Watch = Callable[[Snapshot], None]
+OnStart = Callable[[Intention], None]
 
 _GUESSED_REQUESTS_A_USER_S = 4.0
 """How many requests a user may send in a second of a timed run, for making prompts ahead; more are made on the way."""
 
 
-def run(spec: Spec, *, watch: Watch | None = None, on_start: Callable[[str], None] | None = None) -> Run:
+def run(spec: Spec, *, watch: Watch | None = None, on_start: OnStart | None = None) -> Run:
     """Measure an endpoint and write the run directory.
 
     Args:
         spec: what to measure.
         watch: gets a snapshot of counters a few times a second.
-        on_start: gets one line about what is about to be measured.
+        on_start: gets what is about to be measured, when everything is ready for it.
 
     Returns:
         The run. Failed requests are in it; they raise nothing.
@@ -61,7 +72,7 @@ def run(spec: Spec, *, watch: Watch | None = None, on_start: Callable[[str], Non
     return _in_a_loop(spec, watch, on_start, handle_signals=False)
 
 
-async def run_async(spec: Spec, *, watch: Watch | None = None, on_start: Callable[[str], None] | None = None) -> Run:
+async def run_async(spec: Spec, *, watch: Watch | None = None, on_start: OnStart | None = None) -> Run:
     """The same as :func:`run`, inside a running event loop; cancelling it writes what was measured.
 
     Raises:
@@ -70,7 +81,7 @@ async def run_async(spec: Spec, *, watch: Watch | None = None, on_start: Callabl
     return await _measure(spec, watch, on_start, handle_signals=False)
 
 
-def run_command(spec: Spec, watch: Watch, on_start: Callable[[str], None]) -> Run:
+def run_command(spec: Spec, watch: Watch, on_start: OnStart) -> Run:
     """The same as :func:`run` for the command line: SIGINT and SIGTERM end the load, and the run is returned."""
     return _in_a_loop(spec, watch, on_start, handle_signals=True)
 
@@ -90,7 +101,7 @@ def settle(spec: Spec) -> Spec:
     return settled
 
 
-def _in_a_loop(spec: Spec, watch: Watch | None, on_start: Callable[[str], None] | None, *, handle_signals: bool) -> Run:
+def _in_a_loop(spec: Spec, watch: Watch | None, on_start: OnStart | None, *, handle_signals: bool) -> Run:
     factory: Callable[[], asyncio.AbstractEventLoop] | None = None
     with contextlib.suppress(ImportError):  # no uvloop where it does not build
         import uvloop
@@ -100,9 +111,7 @@ def _in_a_loop(spec: Spec, watch: Watch | None, on_start: Callable[[str], None] 
         return runner.run(_measure(spec, watch, on_start, handle_signals=handle_signals))
 
 
-async def _measure(
-    spec: Spec, watch: Watch | None, on_start: Callable[[str], None] | None, *, handle_signals: bool
-) -> Run:
+async def _measure(spec: Spec, watch: Watch | None, on_start: OnStart | None, *, handle_signals: bool) -> Run:
     spec = settle(spec)
     started_s = time.time()
     with contextlib.ExitStack() as stack:
@@ -127,6 +136,7 @@ async def _measure(
                 base_url = emulator.url()
             assert base_url is not None
             flow = _Flow(spec, base_url, counter, directory, clock, watch)
+            stack.callback(flow.client.close)
             await flow.prepare()
         except BaseException:
             directory.abandon()
@@ -193,19 +203,18 @@ class _Flow:
         supply = Supply(plan.requests(MEASURED, 0, stop), self._wire, total=measured, ahead=ahead)
         self.supplies.append((MEASURED, supply, True))
 
-    def intention(self) -> str:
-        """One line: what is about to be measured."""
+    def intention(self) -> Intention:
+        """What is about to be measured."""
         spec = self.spec
         until = [f"{spec.requests} requests"] if spec.requests is not None else []
         until += [f"{spec.duration_s:g} s"] if spec.duration_s is not None else []
-        what = f"{spec.concurrency} user{'s' * (spec.concurrency != 1)}, {' or '.join(until)}"
-        if (emulated := self._emulated()) is not None:
-            where = f"an EMULATED {emulated['profile']} at {emulated['speed']:g}× real speed"
-            if spec.api != "emulator":
-                where += f", {spec.base_url}"
-        else:
-            where = f"{spec.model} at {spec.base_url}"
-        return f"Measuring {where}: {what}"
+        load = f"{spec.concurrency} user{'s' * (spec.concurrency != 1)}, {' or '.join(until)}"
+        emulated = self._emulated()
+        if emulated is None:
+            return Intention(f"{spec.model} at {spec.base_url}", load, None)
+        where = "" if spec.api == "emulator" else f", {spec.base_url}"
+        endpoint = f"an EMULATED {emulated['profile']} at {emulated['speed']:g}× real speed{where}"
+        return Intention(endpoint, load, emulated["speed"])
 
     async def drive(self, *, handle_signals: bool) -> bool:
         """Send the load; returns whether this task was cancelled meanwhile."""
@@ -221,6 +230,7 @@ class _Flow:
         load = Load(spec.concurrency, spec.duration_s, spec.timeout_s)
         driver = Driver(self.client, recorder, self.clock, load, self.watch)
         self.observed = driver.observed
+        recorder.on_error = driver.stop
         self.directory.write("spec.toml", spec.to_toml().encode())
         self.directory.write_json("environment.json", self._environment(time.time()))
         task = asyncio.ensure_future(driver.run(self.supplies))
@@ -234,7 +244,8 @@ class _Flow:
                 cancelled = True
                 driver.stop()
                 await task
-        self.client.close()
+        if recorder.error is not None:
+            raise OSError(recorder.error.errno, recorder.error.strerror, str(self.directory.path))
         return cancelled
 
     def finish(self, started_s: float) -> Run:

@@ -5,13 +5,14 @@ from __future__ import annotations
 import asyncio
 import json
 import os
+import resource
 import signal
 import subprocess
 import sys
 import time
 import tomllib
 import urllib.request
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -60,6 +61,7 @@ def test_the_embedded_run_says_that_it_is_emulated(tmp_path: Path) -> None:
     )
     assert result.returncode == 0, result.stderr
     assert "Measuring an EMULATED deepseek-r1-distill-llama-8b at 100× real speed: 2 users, 6 requests" in result.stderr
+    assert all("EMULATED" in line for line in result.stderr.splitlines())
     assert "EMULATED endpoint" in result.stdout
     assert "at 100× real speed" in result.stdout
     [path] = (tmp_path / "runs").iterdir()
@@ -123,7 +125,7 @@ def test_spec_file_flags_and_python_give_the_same_run(tmp_path: Path, emulator: 
     assert spec_a == spec_b
     assert (spec_c["load"]["requests"], spec_c["load"]["concurrency"], spec_c["seed"]) == (3, 1, 5)
     assert spec_c["workload"]["ignore_eos"] is False
-    lines: list[str] = []
+    lines: list[Any] = []
     snapshots: list[Any] = []
     spec = llmdyno.Spec(
         base_url=emulator, input_tokens=50, output_tokens=30, ignore_eos=True, requests=20, concurrency=4, seed=5,
@@ -133,7 +135,7 @@ def test_spec_file_flags_and_python_give_the_same_run(tmp_path: Path, emulator: 
     assert tomllib.loads((run.path / "spec.toml").read_text(encoding="utf-8")) == spec_a
     assert run.succeeded == 20
     assert snapshots[-1].done == 20
-    assert "EMULATED" in lines[0]
+    assert "EMULATED" in lines[0].endpoint
     columns = [llmdyno.load(tmp_path / name).timeline.requests for name in "abd"]
     for name in ("input_tokens", "max_tokens"):
         assert columns[0][name].tolist() == columns[1][name].tolist() == columns[2][name].tolist()
@@ -189,15 +191,25 @@ def test_a_dry_run_sends_nothing(tmp_path: Path, emulator: str) -> None:
     assert command("run", "spec.toml", "--dry-run", cwd=tmp_path).stdout == result.stdout
 
 
-def start(*arguments: str, cwd: Path) -> subprocess.Popen[str]:
-    return subprocess.Popen(
-        [sys.executable, "-m", "llmdyno", *arguments],
-        cwd=cwd,
-        env=clean_environ(),
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-    )
+Start = Callable[..., subprocess.Popen[str]]
+
+
+@pytest.fixture
+def start() -> Iterator[Start]:
+    """Starts llmdyno and does not wait; whatever still runs at the end is killed."""
+    processes: list[subprocess.Popen[str]] = []
+
+    def begin(*arguments: str, cwd: Path) -> subprocess.Popen[str]:
+        line = [sys.executable, "-m", "llmdyno", *arguments]
+        pipe = subprocess.PIPE
+        processes.append(subprocess.Popen(line, cwd=cwd, env=clean_environ(), stdout=pipe, stderr=pipe, text=True))
+        return processes[-1]
+
+    yield begin
+    for process in processes:
+        if process.poll() is None:
+            process.kill()
+        process.communicate()
 
 
 def wait_for(condition: Callable[[], bool]) -> None:
@@ -210,7 +222,7 @@ def wait_for(condition: Callable[[], bool]) -> None:
 @pytest.mark.parametrize("embedded", [True, False])
 @pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 130)])
 def test_ctrl_c_ends_a_run_cleanly(
-    tmp_path: Path, emulator: str, embedded: bool, number: signal.Signals, code: int
+    tmp_path: Path, start: Start, emulator: str, embedded: bool, number: signal.Signals, code: int
 ) -> None:
     where = ["--speed", "10"] if embedded else ["--base-url", emulator, "--requests", "500"]
     process = start("run", *where, "--output-tokens", "400", "--out", "r", cwd=tmp_path)
@@ -244,7 +256,7 @@ def children_of(process: int) -> list[int]:
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
-def test_a_killed_run_is_readable_and_takes_its_emulator_along(tmp_path: Path) -> None:
+def test_a_killed_run_is_readable_and_takes_its_emulator_along(tmp_path: Path, start: Start) -> None:
     process = start("run", "--speed", "10", "--output-tokens", "400", "--requests", "50", "--out", "r", cwd=tmp_path)
     journal = tmp_path / "r" / "journal.jsonl"
     wait_for(lambda: journal.exists() and journal.read_bytes().count(b"\n") >= 3)
@@ -322,6 +334,44 @@ def test_bad_input_gets_one_line_and_exit_code_2(tmp_path: Path, arguments: list
     assert list(tmp_path.iterdir()) == []
 
 
+def test_a_full_disk_stops_the_run_and_loses_nothing(tmp_path: Path, emulator: str) -> None:
+    """A limit on file size stands in for the disk: the journal cannot grow beyond it."""
+    result = subprocess.run(
+        [sys.executable, "-m", "llmdyno", "run", "--base-url", emulator, "--requests", "500", "--output-tokens", "40",
+         "--out", "r"],
+        cwd=tmp_path, env=clean_environ(), capture_output=True, text=True, timeout=60, check=False,
+        preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (30_000, 30_000)),
+    )  # fmt: skip
+    assert result.returncode == 1
+    assert result.stderr.splitlines()[-2:] == [
+        "llmdyno: r: File too large",
+        "llmdyno: what was measured until then: llmdyno show r",
+    ]
+    assert "Traceback" not in result.stderr
+    shown = command("show", "r", cwd=tmp_path)
+    assert "This run never ended; read back from its journal." in shown.stdout
+    assert llmdyno.load(tmp_path / "r").succeeded > 5
+
+
+def test_a_key_that_the_server_refuses(tmp_path: Path, start: Start) -> None:
+    server = start("serve", "--port", "0", "--speed", "100", "--api-key", "right", cwd=tmp_path)
+    assert server.stdout is not None
+    url = [server.stdout.readline() for _ in range(2)][1].split()[-1]
+    wrong = command("run", "--base-url", url, "--requests", "2", "--api-key", "sk-other", "--out", "r", cwd=tmp_path)
+    assert (wrong.returncode, wrong.stdout) == (2, "")
+    assert wrong.stderr == (
+        f"llmdyno: {url}/models: the server answered 401 (the API key is wrong or missing); "
+        "give a key that it accepts, with --api-key or OPENAI_API_KEY\n"
+    )
+    unlooked = command(
+        "run", "--base-url", url, "--model", "m", "--requests", "2", "--no-preflight", "--out", "r", cwd=tmp_path
+    )
+    assert unlooked.returncode == 1
+    assert "2 × http_status 401: the API key is wrong or missing" in unlooked.stdout
+    other = command("run", "--base-url", url, "--model", "m", "--requests", "2", "--api-key", "right", cwd=tmp_path)
+    assert (other.returncode, other.stderr.partition(" (")[0]) == (2, "llmdyno: --model: the server refuses 'm'")
+
+
 def test_no_arguments_at_all_and_help(tmp_path: Path) -> None:
     for arguments in ([], ["--help"]):
         result = command(*arguments, cwd=tmp_path)
@@ -367,7 +417,7 @@ def test_a_tokenizer_counts_where_the_server_does_not(tmp_path: Path, scripted: 
     assert "prompt tokens by tokenizer.json" in result.stdout
 
 
-def test_serve_says_what_it_is_and_ends_on_ctrl_c(tmp_path: Path) -> None:
+def test_serve_says_what_it_is_and_ends_on_ctrl_c(tmp_path: Path, start: Start) -> None:
     process = start("serve", "--port", "0", "--speed", "3", cwd=tmp_path)
     assert process.stdout is not None
     head = [process.stdout.readline() for _ in range(2)]

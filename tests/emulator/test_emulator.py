@@ -109,6 +109,8 @@ def test_the_same_seed_gives_the_same_answers() -> None:
 
 # --- the wire
 
+WHOLE = {"ignore_eos": True}
+
 
 @pytest.fixture(scope="module")
 def client(emulator: str) -> openai.OpenAI:
@@ -122,7 +124,7 @@ def test_the_openai_client_reads_a_chat_stream(client: openai.OpenAI) -> None:
         max_tokens=12,
         stream=True,
         stream_options={"include_usage": True},
-        extra_body={"ignore_eos": True},
+        extra_body=WHOLE,
     )
     chunks = list(stream)
     texts = [chunk.choices[0].delta.content for chunk in chunks if chunk.choices]
@@ -137,15 +139,15 @@ def test_the_openai_client_reads_a_chat_stream(client: openai.OpenAI) -> None:
 
 
 def test_the_openai_client_reads_everything_else(client: openai.OpenAI) -> None:
-    text = client.completions.create(model=DEFAULT_PROFILE, prompt="a", max_tokens=4, stream=True)
+    text = client.completions.create(model=DEFAULT_PROFILE, prompt="a", max_tokens=4, stream=True, extra_body=WHOLE)
     assert len([chunk for chunk in text if chunk.choices[0].text]) == 4
     whole = client.chat.completions.create(
-        model=DEFAULT_PROFILE, messages=[{"role": "user", "content": "hi"}], max_tokens=5
+        model=DEFAULT_PROFILE, messages=[{"role": "user", "content": "hi"}], max_tokens=5, extra_body=WHOLE
     )
     assert whole.choices[0].message.content
     assert whole.usage is not None
     assert whole.usage.completion_tokens == 5
-    plain = client.completions.create(model=DEFAULT_PROFILE, prompt="a", max_tokens=3)
+    plain = client.completions.create(model=DEFAULT_PROFILE, prompt="a", max_tokens=3, extra_body=WHOLE)
     assert plain.choices[0].finish_reason == "length"
     [model] = client.models.list().data
     assert model.id == DEFAULT_PROFILE
@@ -187,7 +189,7 @@ def get(url: str, **options: Any) -> tuple[int, dict[str, str], bytes]:
 def test_it_says_that_it_is_emulated_and_what_really_happened(emulator: str, client: openai.OpenAI) -> None:
     root = emulator.removesuffix("/v1")
     assert get(root + "/reset", method="POST")[0] == 200
-    client.completions.create(model=DEFAULT_PROFILE, prompt="a", max_tokens=7, extra_body={"ignore_eos": True})
+    client.completions.create(model=DEFAULT_PROFILE, prompt="a", max_tokens=7, extra_body=WHOLE)
     status, headers, body = get(root + "/truth")
     assert status == 200
     assert headers["X-LLMDyno-Emulated"] == f"profile={DEFAULT_PROFILE}; speed=100"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import dataclasses
 import itertools
 import socket
 import ssl
@@ -32,7 +33,7 @@ from llmdyno.engine.supply import Supply
 from llmdyno.engine.wire import Origin, serialise
 from llmdyno.protocols import DIALECTS
 from llmdyno.protocols.dialect import HttpRequest, Target
-from llmdyno.protocols.events import OTHER, TEXT
+from llmdyno.protocols.events import OTHER, TEXT, Failure
 from llmdyno.timeline.record import RequestRecord
 from llmdyno.workload.plan import PlannedRequest
 
@@ -468,6 +469,75 @@ def test_a_key_echoed_by_the_server_is_hidden(scripted: Scripted) -> None:
     server = scripted([response(b'{"error":{"message":"bad key sk-secret"}}', "401 Unauthorized")])
     records, _, _, _ = asyncio.run(drive(server.url, Load(1, None, 5), [("measured", 1)]))
     assert records[0].error_message == "bad key ***"
+
+
+def recorder_of(sink: Callable[[RequestRecord], None]) -> Recorder:
+    return Recorder(asyncio.new_event_loop(), CHAT, Frozen(), sink)
+
+
+def ended(number: int) -> Exchange:
+    exchange = Exchange(Prepared(number, "measured", None, 1, 2, b""), 0)
+    exchange.failure, exchange.end_ns = Failure("connect", None, "refused"), 5
+    return exchange
+
+
+def test_a_sink_that_fails_is_told_once_and_ends_the_handing_over() -> None:
+    handed: list[RequestRecord] = []
+    told: list[str] = []
+
+    def sink(record: RequestRecord) -> None:
+        handed.append(record)
+        if record.request == 1:
+            raise OSError(28, "No space left on device")
+
+    recorder = recorder_of(sink)
+    recorder.on_error = lambda: told.append("told")
+    for number in range(4):
+        recorder.add(ended(number))
+    recorder.drain()
+    assert [record.request for record in handed] == [0, 1]
+    assert recorder.error is not None
+    assert told == ["told"]
+    recorder._loop.close()
+
+
+def test_an_answer_that_defeats_the_decoder_is_still_a_record(monkeypatch: pytest.MonkeyPatch) -> None:
+    class Defeated:
+        def feed(self, data: bytes) -> list[Any]:
+            raise RecursionError("too deep")
+
+    handed: list[RequestRecord] = []
+    recorder = recorder_of(handed.append)
+    recorder._dialect = dataclasses.replace(CHAT, decoder=Defeated)  # type: ignore[arg-type]
+    exchange = Exchange(Prepared(0, "measured", None, 1, 2, b""), 0)
+    exchange.status, exchange.sent_ns, exchange.pieces = 200, 1, [b"data: x\n\n"]
+    exchange.reads, exchange.stamps, exchange.marks = [7], [NO_STAMP], [1]
+    recorder.add(exchange)
+    recorder.add(ended(1))
+    recorder.drain()
+    assert [(record.state, record.error_kind, record.end_ns) for record in handed] == [
+        ("failed", "malformed_event", 7),
+        ("failed", "connect", 5),
+    ]
+    assert "too deep" in str(handed[0].error_message)
+    recorder._loop.close()
+
+
+def test_large_prompts_are_not_all_kept_ready(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("llmdyno.engine.supply.AHEAD_BYTES", 1000)
+    planned = (PlannedRequest(n, "measured", None, "", 1, 2) for n in range(50))
+    supply = Supply(planned, lambda request: b"x" * 300, total=50)
+    assert len(supply) == 4
+    taken = 0
+    while supply.take():
+        taken += 1
+    assert (taken, supply.made_late) == (50, 46)
+
+
+def test_bytes_after_a_whole_answer_are_nobodys(scripted: Scripted) -> None:
+    server = scripted([stream_head() + event("a") + ENDING + b"JUNK\r\n\r\n"], GOOD)
+    first, second = asyncio.run(perform(server.url, 2))
+    assert (first.state, second.state, second.reused) == ("ok", "ok", False)
 
 
 def test_open_files_are_foreseen() -> None:

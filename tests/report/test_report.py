@@ -103,6 +103,13 @@ def test_llmperfs_files_have_the_failures_that_llmperf_loses() -> None:
     assert not any(isinstance(value, float) and math.isnan(value) for value in summary.values())
 
 
+def test_llmperfs_files_say_what_was_emulated() -> None:
+    (_, summary_bytes), _ = llmperf_files(run_of(good(0), emulated={"profile": "p", "speed": 10.0}))
+    summary = json.loads(summary_bytes)
+    assert summary["emulated"] == "p at 10x real speed"
+    assert [key for key in summary if key != "emulated"] == list(SUMMARY)
+
+
 def test_llmperfs_files_of_a_run_without_success() -> None:
     (_, summary_bytes), _ = llmperf_files(run_of(make_record(0, 0.0, [], state="failed", error_kind="timeout")))
     summary = json.loads(summary_bytes)
@@ -199,14 +206,22 @@ def snapshot(**facts: Any) -> Snapshot:
 
 
 def test_the_progress_line() -> None:
-    assert progress_line(snapshot(), 200.0, bar=False) == (
+    assert progress_line(snapshot(), 200.0) == (
         "measured · 4/10 requests · 2 in flight · ~200 tokens/s · TTFT p50 250 ms · 1 failed · 5 s · about 5 s left"
     )
-    assert "━" * 10 + "╌" * 10 in progress_line(snapshot(), 200.0, bar=True)
+    assert "━" * 10 + "╌" * 10 in progress_line(snapshot(), 200.0, 140)
     first = snapshot(done=0, failed=0, total=None, ttft_p50_s=None)
-    assert progress_line(first, 0.0, bar=True) == "measured · 0 requests · 2 in flight · ~0 tokens/s · 5 s"
+    assert progress_line(first, 0.0, 140) == "measured · 0 requests · 2 in flight · ~0 tokens/s · 5 s"
     timed = snapshot(total=None, duration_s=20.0, failed=0)
-    assert progress_line(timed, 0.0, bar=False).endswith("5 s · about 15 s left")
+    assert progress_line(timed, 0.0).endswith("5 s · about 15 s left")
+
+
+@pytest.mark.parametrize("width", [10, 40, 60, 79, 99, 139])
+def test_the_progress_line_never_wraps(width: int) -> None:
+    line = progress_line(snapshot(total=100_000, in_flight=5000), 123_456.0, width)
+    assert len(line) <= width
+    assert ("4/100000 requests" in line) is (width > 10)
+    assert ("about" in line) is (width > 40)
 
 
 def test_a_log_gets_plain_lines_now_and_then() -> None:

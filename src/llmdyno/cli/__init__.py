@@ -48,12 +48,17 @@ def main(argv: Sequence[str] | None = None) -> int:
     except InputError as error:
         print(f"llmdyno: {error}", file=sys.stderr)
         return 2
+    except OSError as error:
+        if isinstance(error, BrokenPipeError):
+            sys.stderr.close()  # the reader of our output left, as `head` does
+            return 0
+        print(f"llmdyno: {error.filename or 'system'}: {error.strerror or error}", file=sys.stderr)
+        if error.filename is not None:
+            print(f"llmdyno: what was measured until then: llmdyno show {error.filename}", file=sys.stderr)
+        return 1
     except KeyboardInterrupt:
         print("llmdyno: stopped", file=sys.stderr)
         return 130
-    except BrokenPipeError:
-        sys.stderr.close()  # the reader of our output left, as `head` does
-        return 0
 
 
 def _dispatch(arguments: list[str]) -> int:

@@ -11,6 +11,7 @@ from llmdyno.spec import KEYS, Spec, build, flag_name, read_toml
 
 if TYPE_CHECKING:
     from llmdyno.results.run import Run
+    from llmdyno.runner import Intention
 
 DESCRIPTION = (
     "Measure an endpoint. Without arguments, a short run against the embedded emulator. "
@@ -68,9 +69,11 @@ def call(arguments: argparse.Namespace) -> int:
     live = LiveView()
     quiet = arguments.quiet
 
-    def announce(line: str) -> None:
+    def announce(intention: Intention) -> None:
+        if intention.emulated_speed is not None:
+            live.label = f"EMULATED {intention.emulated_speed:g}× · "
         if not quiet:
-            print(line, file=sys.stderr, flush=True)
+            print(f"Measuring {intention.endpoint}: {intention.load}", file=sys.stderr, flush=True)
 
     try:
         run = run_command(spec, (lambda snapshot: None) if quiet else live, announce)
@@ -103,6 +106,8 @@ def _dry_run(spec: Spec) -> int:
     counter = load_counter(spec.tokenizer)
     plan = Plan(spec, counter)
     print(spec.to_toml(), end="")
+    if spec.api == "emulator":
+        print(f"\n# EMULATED endpoint: profile {spec.profile}, at {spec.speed:g}× real speed.", end="")
     print(f"\n# Plan (prompt tokens by {counter.name}); nothing was sent.")
     for phase, count in ((WARMUP, plan.warmup), (MEASURED, plan.measured)):
         if count is None:

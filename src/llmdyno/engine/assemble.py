@@ -27,25 +27,7 @@ def assemble(
     exchange: Exchange, dialect: Dialect, clock: Clock, *, keep_text: bool
 ) -> Generator[None, None, RequestRecord]:
     """Build the record of an exchange; yields between slices, returns the record."""
-    prepared = exchange.prepared
-    record = RequestRecord(
-        request=prepared.request,
-        phase=prepared.phase,
-        user=exchange.user,
-        planned_ns=prepared.offset_ns,
-        connect_start_ns=exchange.connect_start_ns,
-        connected_ns=exchange.connected_ns,
-        tls_ns=exchange.tls_ns,
-        sent_ns=exchange.sent_ns,
-        end_ns=exchange.end_ns,
-        http_status=exchange.status,
-        reused=exchange.reused,
-        reconnects=exchange.reconnects,
-        input_tokens=prepared.input_tokens,
-        max_tokens=prepared.max_tokens,
-        response_id=_response_id(exchange),
-        body_bytes=sum(map(len, exchange.pieces)),
-    )
+    record = _facts(exchange)
     failure = exchange.failure
     whole = failure is None and not exchange.cancelled
     if exchange.reads:
@@ -69,6 +51,38 @@ def assemble(
         record.state = CANCELLED
     else:
         record.state = OK
+    return record
+
+
+def _facts(exchange: Exchange) -> RequestRecord:
+    """What is known without looking into the answer."""
+    prepared = exchange.prepared
+    return RequestRecord(
+        request=prepared.request,
+        phase=prepared.phase,
+        user=exchange.user,
+        planned_ns=prepared.offset_ns,
+        connect_start_ns=exchange.connect_start_ns,
+        connected_ns=exchange.connected_ns,
+        tls_ns=exchange.tls_ns,
+        sent_ns=exchange.sent_ns,
+        end_ns=exchange.end_ns,
+        http_status=exchange.status,
+        reused=exchange.reused,
+        reconnects=exchange.reconnects,
+        input_tokens=prepared.input_tokens,
+        max_tokens=prepared.max_tokens,
+        response_id=_response_id(exchange),
+        body_bytes=sum(map(len, exchange.pieces)),
+    )
+
+
+def undecodable(exchange: Exchange, error: Exception) -> RequestRecord:
+    """The record of an exchange whose answer the decoder could not take: its facts, without chunks."""
+    record = _facts(exchange)
+    record.state, record.error_kind = FAILED, MALFORMED_EVENT
+    record.error_message = f"the answer could not be decoded: {type(error).__name__}: {error}"
+    record.end_ns = record.end_ns or (exchange.reads[-1] if exchange.reads else None)
     return record
 
 

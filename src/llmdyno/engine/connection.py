@@ -226,7 +226,9 @@ class Connection:
 
     def _unreadable(self, error: Exception) -> None:
         exchange = self._exchange
-        if exchange is not None and not exchange.marks and not exchange.status:
+        if self._complete:
+            self.close()  # the answer is whole; what follows it is nobody's
+        elif exchange is not None and not exchange.marks and not exchange.status:
             self.abort(Failure(MALFORMED_EVENT, None, f"the answer is not HTTP/1.1: {error}"))
         else:
             self.abort(Failure(BROKEN_STREAM, None, f"the answer's HTTP framing broke: {error}"))

@@ -10,7 +10,7 @@ import asyncio
 from collections import deque
 from collections.abc import Callable, Generator
 
-from llmdyno.engine.assemble import assemble
+from llmdyno.engine.assemble import assemble, undecodable
 from llmdyno.engine.clock import Clock
 from llmdyno.engine.exchange import Exchange
 from llmdyno.protocols.dialect import Dialect
@@ -22,7 +22,10 @@ _HIDDEN = "***"
 
 
 class Recorder:
-    """Counters hold what was recorded since :meth:`reset`: `done`, `failed`, text `chunks`, recent `ttfts_s`."""
+    """Counters hold what was recorded since :meth:`reset`: `done`, `failed`, text `chunks`, recent `ttfts_s`.
+
+    Should the sink fail, `error` holds why, `on_error` is called once, and nothing more is handed over.
+    """
 
     def __init__(
         self,
@@ -38,6 +41,8 @@ class Recorder:
         self._dialect = dialect
         self._clock = clock
         self._sink = sink
+        self.error: OSError | None = None
+        self.on_error: Callable[[], None] = lambda: None
         self._secrets = tuple(secret for secret in secrets if len(secret) >= 4)
         self._keep_text = keep_text
         self._queue: deque[Exchange] = deque()
@@ -72,12 +77,16 @@ class Recorder:
         if self._work is None:
             if not self._queue:
                 return False
-            self._work = assemble(self._queue.popleft(), self._dialect, self._clock, keep_text=self._keep_text)
+            self._at_work = self._queue.popleft()
+            self._work = assemble(self._at_work, self._dialect, self._clock, keep_text=self._keep_text)
         try:
             next(self._work)
         except StopIteration as finished:
             self._work = None
             self._hand_over(finished.value)
+        except Exception as error:  # whatever an answer holds, its request is not lost and the next ones go on
+            self._work = None
+            self._hand_over(undecodable(self._at_work, error))
         return True
 
     def _hand_over(self, record: RequestRecord) -> None:
@@ -95,4 +104,9 @@ class Recorder:
             if first is not None:
                 arrival = int.from_bytes(record.arrivals[8 * first : 8 * first + 8], "little", signed=True)
                 self.ttfts_s.append((arrival - record.sent_ns) / 1e9)
-        self._sink(record)
+        if self.error is None:
+            try:
+                self._sink(record)
+            except OSError as error:
+                self.error = error
+                self.on_error()

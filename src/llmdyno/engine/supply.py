@@ -1,8 +1,8 @@
 """Requests ready to be sent, made before the clock starts.
 
-In: a plan's phase and the functions that turn a planned request into bytes. Out: prepared requests,
-one at a time, in the plan's order. A phase of up to :data:`AHEAD` requests is made whole before the
-clock; of a longer one, or one without a count, the rest is made a few at a time while others are in
+In: a plan's phase and a function that turns a planned request into bytes. Out: prepared requests, one at
+a time, in the plan's order. A phase of up to :data:`AHEAD` requests is made whole before the clock; of a
+longer one, a very large one, or one without a count, the rest is made one by one while others are in
 flight, and how many were is counted, so that the run can say so.
 """
 
@@ -16,6 +16,8 @@ from llmdyno.engine.exchange import Prepared
 from llmdyno.workload.plan import PlannedRequest
 
 AHEAD = 20_000
+AHEAD_BYTES = 256_000_000
+"""As many requests, and as many bytes of them, are kept ready at most."""
 
 
 class Supply:
@@ -37,7 +39,8 @@ class Supply:
         self._ahead = min(ahead, AHEAD)
         self._ready: deque[Prepared] = deque()
         self._exhausted = False
-        while len(self._ready) < self._ahead and self._make():
+        self._bytes = 0
+        while self._room() and self._make():
             pass
 
     def __len__(self) -> int:
@@ -49,30 +52,30 @@ class Supply:
             if not self._make():
                 return None
             self.made_late += 1
-        return self._ready.popleft()
+        prepared = self._ready.popleft()
+        self._bytes -= len(prepared.wire)
+        return prepared
 
     async def keep_ahead(self) -> None:
         """Make more while others are in flight; run as a task until cancelled."""
         while not self._exhausted:
-            if len(self._ready) < self._ahead // 2:
-                while len(self._ready) < self._ahead and self._make():
+            if len(self._ready) < self._ahead // 2 and self._bytes < AHEAD_BYTES // 2:
+                while self._room() and self._make():
                     self.made_late += 1
                     await asyncio.sleep(0)  # one request, about 0.1 ms, between two looks at the sockets
             await asyncio.sleep(0.05)
+
+    def _room(self) -> bool:
+        return len(self._ready) < self._ahead and self._bytes < AHEAD_BYTES
 
     def _make(self) -> bool:
         request = next(self._planned, None)
         if request is None:
             self._exhausted = True
             return False
+        wire = self._wire(request)
+        self._bytes += len(wire)
         self._ready.append(
-            Prepared(
-                request.request,
-                request.phase,
-                request.offset_ns,
-                request.input_tokens,
-                request.max_tokens,
-                self._wire(request),
-            )
+            Prepared(request.request, request.phase, request.offset_ns, request.input_tokens, request.max_tokens, wire)
         )
         return True

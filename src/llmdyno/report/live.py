@@ -6,6 +6,7 @@ a widget library, because it runs in the measuring process: a line costs some mi
 
 from __future__ import annotations
 
+import shutil
 import sys
 from typing import TextIO
 
@@ -16,9 +17,10 @@ _BAR = 20
 
 
 class LiveView:
-    """Call it with each snapshot; `end` leaves the terminal's line clean."""
+    """Call it with each snapshot; `end` leaves the terminal's line clean; `label` stands before every line."""
 
     def __init__(self, stream: TextIO | None = None) -> None:
+        self.label = ""
         self._stream = stream or sys.stderr
         self._terminal = self._stream.isatty()
         self._phase = ""
@@ -40,10 +42,11 @@ class LiveView:
             self._rate = (snapshot.chunks - then_chunks) / (snapshot.elapsed_s - then_s)
             self._last = (snapshot.elapsed_s, snapshot.chunks)
         if self._terminal:
-            self._stream.write(f"\r\x1b[K{progress_line(snapshot, self._rate, bar=True)}")
+            width = shutil.get_terminal_size().columns - 1
+            self._stream.write(f"\r\x1b[K{self.label + progress_line(snapshot, self._rate, width - len(self.label))}")
         elif snapshot.elapsed_s >= self._next_log_s:
             self._next_log_s = snapshot.elapsed_s + _LOG_EVERY_S
-            self._stream.write(progress_line(snapshot, self._rate, bar=False) + "\n")
+            self._stream.write(self.label + progress_line(snapshot, self._rate) + "\n")
         else:
             return
         self._stream.flush()
@@ -55,26 +58,34 @@ class LiveView:
             self._stream.flush()
 
 
-def progress_line(snapshot: Snapshot, rate: float, *, bar: bool) -> str:
-    """Requests done, tokens a second of late, TTFT so far, failures, time left."""
+def progress_line(snapshot: Snapshot, rate: float, width: int | None = None) -> str:
+    """Requests done, tokens a second of late, TTFT so far, failures, time left.
+
+    With a `width`, a bar is added where there is room, and what matters least is left out where there is not:
+    a line that wraps could not be renewed.
+    """
     ended = snapshot.done + snapshot.failed
     share = _share(snapshot)
-    parts = [snapshot.phase]
-    if bar and share is not None:
+    parts = {"phase": snapshot.phase}
+    if width is not None and share is not None:
         filled = round(share * _BAR)
-        parts.append("━" * filled + "╌" * (_BAR - filled))
-    parts.append(f"{ended}/{snapshot.total} requests" if snapshot.total is not None else f"{ended} requests")
-    parts.append(f"{snapshot.in_flight} in flight")
-    parts.append(f"~{rate:,.0f} tokens/s")
+        parts["bar"] = "━" * filled + "╌" * (_BAR - filled)
+    parts["requests"] = f"{ended}/{snapshot.total} requests" if snapshot.total is not None else f"{ended} requests"
+    parts["in flight"] = f"{snapshot.in_flight} in flight"
+    parts["rate"] = f"~{rate:,.0f} tokens/s"
     if snapshot.ttft_p50_s is not None:
-        parts.append(f"TTFT p50 {1e3 * snapshot.ttft_p50_s:,.0f} ms")
+        parts["ttft"] = f"TTFT p50 {1e3 * snapshot.ttft_p50_s:,.0f} ms"
     if snapshot.failed:
-        parts.append(f"{snapshot.failed} failed")
-    parts.append(f"{snapshot.elapsed_s:.0f} s")
+        parts["failed"] = f"{snapshot.failed} failed"
+    parts["elapsed"] = f"{snapshot.elapsed_s:.0f} s"
     left_s = _left_s(snapshot, share)
     if left_s is not None:
-        parts.append(f"about {left_s:.0f} s left")
-    return " · ".join(parts)
+        parts["left"] = f"about {left_s:.0f} s left"
+    for least in ("bar", "in flight", "elapsed", "phase", "ttft"):
+        if width is None or len(" · ".join(parts.values())) <= width:
+            break
+        parts.pop(least, None)
+    return " · ".join(parts.values())[:width]
 
 
 def _share(snapshot: Snapshot) -> float | None:

@@ -48,6 +48,7 @@ def llmperf_files(run: Run, metadata: Mapping[str, Any] | None = None) -> list[t
         "stddev_output_tokens": _whole(spec.output_tokens.stddev),
         "num_concurrent_requests": spec.concurrency,
         **{f"results_{name}": value for name, value in results(run, entries).items()},
+        **_emulated(run),
         **(metadata or {}),
         "timestamp": int(run.environment["clock"]["origin_unix_ns"] / 1e9),
     }
@@ -82,6 +83,12 @@ def results(run: Run, entries: list[dict[str, Any]]) -> dict[str, Any]:
     flat["num_completed_requests"] = len(good)
     flat["num_completed_requests_per_min"] = len(good) / length_s * 60 if whole else None
     return flat
+
+
+def _emulated(run: Run) -> dict[str, str]:
+    """A key more than LLMPerf's for a run that was emulated, so that nobody takes its figures for a deployment's."""
+    emulated = run.environment.get("endpoint", {}).get("emulated")
+    return {"emulated": f"{emulated['profile']} at {emulated['speed']:g}x real speed"} if emulated else {}
 
 
 def _slug(name: str) -> str:
