@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import statistics
+import sys
+import time
 import urllib.error
 import urllib.request
 from dataclasses import replace
@@ -11,10 +14,12 @@ from typing import Any
 
 import openai
 import pytest
+import uvloop
 
 from llmdyno.emulator.embedded import EmbeddedEmulator
 from llmdyno.emulator.model import DEFAULT_PROFILE, PROFILES, Deployment, Profile
 from llmdyno.emulator.openai import Refusal, read_request
+from llmdyno.emulator.timer import Timer
 
 REFERENCE = PROFILES[DEFAULT_PROFILE]
 EXACT = replace(
@@ -230,6 +235,32 @@ def test_the_embedded_emulator_ends_with_its_owner() -> None:
     assert process.returncode == 0
     with pytest.raises(urllib.error.URLError):
         get(url + "/models")
+
+
+@pytest.mark.parametrize(
+    "precise", [pytest.param(True, marks=pytest.mark.skipif(sys.platform != "linux", reason="timerfd")), False]
+)
+@pytest.mark.parametrize("factory", [None, uvloop.new_event_loop])
+def test_the_timer_calls_once_at_its_last_set_moment(precise: bool, factory: Any) -> None:
+    async def main() -> list[int]:
+        calls: list[int] = []
+        timer = Timer(asyncio.get_running_loop(), lambda: calls.append(time.monotonic_ns()), precise=precise)
+        began = time.monotonic_ns()
+        timer.set(began + 5 * 10**9)
+        timer.set(began + 20 * MS)
+        await asyncio.sleep(0.1)
+        assert len(calls) == 1
+        timer.set(0)  # long past: at once
+        await asyncio.sleep(0.05)
+        timer.set(time.monotonic_ns() + 30 * MS)
+        timer.close()
+        await asyncio.sleep(0.1)
+        return [call - began for call in calls]
+
+    with asyncio.Runner(loop_factory=factory) as runner:
+        first, second = runner.run(main())
+    assert first >= 20 * MS - 1 * MS
+    assert second > first
 
 
 def test_profiles_are_frozen_values() -> None:

@@ -172,13 +172,16 @@ def test_the_table_fits_eighty_columns() -> None:
 
 
 def test_the_console_names_failures_and_reasons() -> None:
-    bad = [make_record(n, 0.0, [], state="failed", error_kind="http_status", error_code=500 + n,
-                       error_message=f"[red]boom {n}") for n in range(1, 8)]  # fmt: skip
-    text = printed(run_of(good(0), *bad))
-    assert "1 × http_status 501: [red]boom 1" in text
-    assert "and 2 more of 2 other kinds" in text
+    def bad(number: int, code: int, message: str) -> RequestRecord:
+        facts = {"error_kind": "http_status", "error_code": code, "error_message": message}
+        return make_record(number, 0.0, [], state="failed", **facts)
+
+    text = printed(run_of(good(0), bad(1, 500, "[red]boom"), *(bad(n, 429, f"busy {n % 2}") for n in range(2, 7))))
+    assert "5 × http_status 429: busy 0 (and 1 other messages)" in text
+    assert "1 × http_status 500: [red]boom\n" in text
+    assert text.index("429") < text.index("500:")
     assert "read with care" in text
-    assert "errors present: 7 of 8 requests failed" in text
+    assert "errors present: 6 of 7 requests failed" in text
 
 
 def test_the_console_without_a_single_success() -> None:

@@ -29,14 +29,16 @@ class _Itimerspec(ctypes.Structure):
 
 
 class Timer:
-    """One timer; setting it again replaces the moment that was set before."""
+    """One timer; setting it again replaces the moment that was set before. Not `precise`: asyncio's own."""
 
-    def __init__(self, loop: asyncio.AbstractEventLoop, call: Callable[[], None]) -> None:
+    def __init__(
+        self, loop: asyncio.AbstractEventLoop, call: Callable[[], None], *, precise: bool = sys.platform == "linux"
+    ) -> None:
         self._loop = loop
         self._call = call
         self._handle: asyncio.TimerHandle | None = None
         self._fd = -1
-        if sys.platform == "linux":
+        if precise:
             self._libc = ctypes.CDLL(None, use_errno=True)
             self._fd = self._libc.timerfd_create(_MONOTONIC, _NONBLOCK_CLOEXEC)
         if self._fd >= 0:

@@ -101,7 +101,7 @@ class Connection:
         wire, self._unsent = self._unsent, b""
         self._write(wire)
 
-    # --- reading: the hot path
+    # --- reading: the hot path, written out for plain and TLS, because a call more is a fifth of a microsecond a chunk
 
     def _read(self) -> None:
         try:
@@ -218,8 +218,7 @@ class Connection:
             return
         reason = f": {error.strerror or error}" if error is not None else ""
         if exchange.reads:
-            count = sum(map(len, self._pieces))
-            message = f"the connection ended after {count} bytes of the body, before the answer was whole{reason}"
+            message = f"the connection ended before the answer was whole{reason}"
         else:
             message = f"the connection ended before any byte of an answer{reason}"
         self.abort(Failure(BROKEN_STREAM, None, message))

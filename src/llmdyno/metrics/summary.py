@@ -128,22 +128,24 @@ def summarise(measured: Timeline, slo: Mapping[str, float]) -> dict[str, Any]:
 
 
 def errors(timeline: Timeline) -> list[dict[str, Any]]:
-    """Failures grouped by kind, code and message, most frequent first."""
+    """Failures grouped by kind and code, most frequent first, each with its commonest message.
+
+    `messages` is how many different ones there are: servers like to put a request's number in.
+    """
     requests = timeline.requests
-    groups = Counter(
-        (kind, None if code == MISSING else int(code), message)
-        for state, kind, code, message in zip(
-            requests["state"],
-            requests["error_kind"],
-            requests["error_code"],
-            requests["error_message"],
-            strict=True,
-        )
-        if state == FAILED
-    )
+    groups: dict[tuple[str, int], Counter[str]] = {}
+    for place in np.flatnonzero(requests["state"] == FAILED):
+        key = (str(requests["error_kind"][place]), int(requests["error_code"][place]))
+        groups.setdefault(key, Counter())[str(requests["error_message"][place])] += 1
     return [
-        {"kind": kind, "code": code, "message": message, "count": count}
-        for (kind, code, message), count in groups.most_common()
+        {
+            "kind": kind,
+            "code": None if code == MISSING else code,
+            "count": messages.total(),
+            "message": messages.most_common(1)[0][0],
+            "messages": len(messages),
+        }
+        for (kind, code), messages in sorted(groups.items(), key=lambda group: -group[1].total())
     ]
 
 

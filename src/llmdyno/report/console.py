@@ -26,7 +26,6 @@ _ROWS = (
     ("Throughput per request", "request_output_throughput_token_per_s"),
 )
 _COLUMNS = ("p50", "p90", "p95", "p99", "mean", "max")
-_ERRORS_SHOWN = 5
 
 
 def print_summary(run: Run, console: Console) -> None:
@@ -166,17 +165,11 @@ _SOURCES = {"server": "the server", "tokenizer": "the tokenizer", "chunks": "chu
 
 
 def _print_errors(summary: dict[str, Any], console: Console) -> None:
-    errors = summary["errors"]
-    for error in errors[:_ERRORS_SHOWN]:
+    for error in summary["errors"]:
         code = f" {error['code']}" if error["code"] is not None else ""
-        message = escape(str(error["message"]))
-        console.print(
-            f"[bold red]{'Failed':<13}[/bold red] {error['count']} × {error['kind']}{code}: {message}",
-            soft_wrap=True,
-        )
-    if len(errors) > _ERRORS_SHOWN:
-        rest = sum(error["count"] for error in errors[_ERRORS_SHOWN:])
-        console.print(f"{'':<13} and {rest} more of {len(errors) - _ERRORS_SHOWN} other kinds (requests.parquet)")
+        more = f" (and {error['messages'] - 1} other messages)" if error["messages"] > 1 else ""
+        line = f"{error['count']} × {error['kind']}{code}: {escape(str(error['message']))}{more}"
+        console.print(f"[bold red]{'Failed':<13}[/bold red] {line}", soft_wrap=True)
 
 
 def _print_verdict(summary: dict[str, Any], console: Console) -> None:
