@@ -38,7 +38,8 @@ def assemble(
             record.end_ns = arrivals[-1]
         if exchange.status is not None and not 200 <= exchange.status < 300:
             # The status says more than whatever cut its body short.
-            failure = Failure(HTTP_STATUS, exchange.status, _status_text(exchange))
+            name = dialect.error_type(exchange.headers, b"".join(exchange.pieces))
+            failure = Failure(HTTP_STATUS, exchange.status, _status_text(exchange), name)
         elif exchange.status is not None and (odd := _not_a_stream(exchange, dialect)):
             failure = failure or odd
         elif exchange.status is not None:
@@ -46,7 +47,7 @@ def assemble(
             failure = found or failure
     if failure is not None:
         record.state = FAILED
-        record.error_kind, record.error_code, record.error_message = failure
+        record.error_kind, record.error_code, record.error_message, record.error_type = failure
     elif exchange.cancelled:
         record.state = CANCELLED
     else:
@@ -128,6 +129,9 @@ def _decode(
                 record.finish_reason = event.finish_reason
             if event.response_id is not None:
                 record.response_id = event.response_id
+            if event.server_latency_ms is not None:
+                record.server_latency_ms = event.server_latency_ms
+                record.server_first_byte_ms = event.server_first_byte_ms
             if keep_text:
                 texts.append(event.text)
 

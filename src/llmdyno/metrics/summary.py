@@ -128,24 +128,26 @@ def summarise(measured: Timeline, slo: Mapping[str, float]) -> dict[str, Any]:
 
 
 def errors(timeline: Timeline) -> list[dict[str, Any]]:
-    """Failures grouped by kind and code, most frequent first, each with its commonest message.
+    """Failures grouped by kind, code and the server's name for them, most frequent first, with their commonest message.
 
     `messages` is how many different ones there are: servers like to put a request's number in.
     """
     requests = timeline.requests
-    groups: dict[tuple[str, int], Counter[str]] = {}
+    groups: dict[tuple[str, int, str | None], Counter[str]] = {}
     for place in np.flatnonzero(requests["state"] == FAILED):
-        key = (str(requests["error_kind"][place]), int(requests["error_code"][place]))
+        name = requests["error_type"][place]
+        key = (str(requests["error_kind"][place]), int(requests["error_code"][place]), name)
         groups.setdefault(key, Counter())[str(requests["error_message"][place])] += 1
     return [
         {
             "kind": kind,
             "code": None if code == MISSING else code,
+            "type": name,
             "count": messages.total(),
             "message": messages.most_common(1)[0][0],
             "messages": len(messages),
         }
-        for (kind, code), messages in sorted(groups.items(), key=lambda group: -group[1].total())
+        for (kind, code, name), messages in sorted(groups.items(), key=lambda group: -group[1].total())
     ]
 
 

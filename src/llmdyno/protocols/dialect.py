@@ -38,13 +38,15 @@ class Dialect:
     """One row of the table.
 
     `encode` makes a request from a target, a prompt and max_tokens. `decoder` makes a decoder for one
-    response. `media_type` is the type of a stream's body.
+    response. `media_type` is the type of a stream's body. `error_type` reads the server's name for an error from the
+    headers and body of an answer that has an error's status.
     """
 
     name: str
     encode: Callable[[Target, str, int], HttpRequest]
     decoder: Callable[[], Decoder]
     media_type: str
+    error_type: Callable[[Mapping[bytes, bytes], bytes], str | None] = lambda headers, body: None
 
 
 def error_text(body: bytes, limit: int = 300) -> str:

@@ -21,16 +21,18 @@ STREAM_ERROR = "stream_error"
 
 
 class Failure(NamedTuple):
-    """What went wrong: a kind, the status or code if there is one, and a message for a person."""
+    """What went wrong: a kind, the status or code if there is one, a message for a person, the server's name for it."""
 
     kind: str
     code: int | None
     message: str
+    type: str | None = None
 
 
 class Event(msgspec.Struct, frozen=True, gc=False):
     """One chunk. `end`: bytes of the body up to and including it. Counts are the server's own, when it gave any;
-    `response_id` is its name for the answer, in the first chunk alone."""
+    `response_id` is its name for the answer, in the first chunk alone; the two latencies are its own measurement of
+    the whole answer and of the first byte, where it tells them."""
 
     end: int
     kind: int = OTHER
@@ -40,6 +42,8 @@ class Event(msgspec.Struct, frozen=True, gc=False):
     output_tokens: int | None = None
     failure: Failure | None = None
     response_id: str | None = None
+    server_latency_ms: int | None = None
+    server_first_byte_ms: int | None = None
 
 
 class Decoder(Protocol):

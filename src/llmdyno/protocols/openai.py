@@ -8,7 +8,7 @@ as a chunk of its own after the stream began.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import msgspec
@@ -29,26 +29,32 @@ from llmdyno.protocols.sse import SseDecoder
 _DONE = b"[DONE]"
 
 
-class _Delta(msgspec.Struct):
+class ChunkDelta(msgspec.Struct):
+    """A chat chunk's delta: answer text, or reasoning text under either of its names."""
+
     content: str | list[Any] | None = None
     reasoning_content: str | None = None
     reasoning: str | None = None
 
 
-class _Choice(msgspec.Struct):
-    delta: _Delta | None = None
+class ChunkChoice(msgspec.Struct):
+    """A chunk's choice on either route."""
+
+    delta: ChunkDelta | None = None
     text: str | None = None
     finish_reason: str | None = None
 
 
-class _Usage(msgspec.Struct):
+class ChunkUsage(msgspec.Struct):
+    """The server's token counts."""
+
     prompt_tokens: int | None = None
     completion_tokens: int | None = None
 
 
 class _Chunk(msgspec.Struct):
-    choices: list[_Choice] | None = None
-    usage: _Usage | None = None
+    choices: list[ChunkChoice] | None = None
+    usage: ChunkUsage | None = None
     error: Any = None
     object: str | None = None
     message: Any = None
@@ -106,25 +112,27 @@ class OpenAIDecoder:
             return Event(end, failure=_stream_error(chunk))
         kind, text, finish_reason = OTHER, "", None
         if chunk.choices:
-            choice = chunk.choices[0]
-            finish_reason = choice.finish_reason
+            kind, text, finish_reason = read_choice(chunk.choices[0])
             if finish_reason is not None:
                 self._finished = True
-            delta = choice.delta
-            if delta is None:
-                text = choice.text or ""
-            else:
-                content = delta.content
-                text = content if isinstance(content, str) else _parts(content) if content else ""
-            if text:
-                kind = TEXT
-            elif delta is not None and (reasoning := delta.reasoning_content or delta.reasoning):
-                kind, text = REASONING, reasoning
         name = _name(payload) if self._events == 1 else None
         if chunk.usage is None:
             return Event(end, kind, text, finish_reason, response_id=name)
         usage = chunk.usage
         return Event(end, kind, text, finish_reason, usage.prompt_tokens, usage.completion_tokens, None, name)
+
+
+def read_choice(choice: ChunkChoice) -> tuple[int, str, str | None]:
+    """A choice's kind of chunk, its text and its finish reason."""
+    delta = choice.delta
+    if delta is None:
+        text = choice.text or ""
+    else:
+        content = delta.content
+        text = content if isinstance(content, str) else _parts(content) if content else ""
+        if not text and (reasoning := delta.reasoning_content or delta.reasoning):
+            return REASONING, reasoning, choice.finish_reason
+    return TEXT if text else OTHER, text, choice.finish_reason
 
 
 def _name(payload: bytes) -> str | None:
@@ -146,7 +154,17 @@ def _stream_error(chunk: _Chunk) -> Failure:
         text = message_of(chunk.error)
     else:
         text = message_of(chunk.message) if chunk.message else "an error event without a message"
-    return Failure(STREAM_ERROR, status, text[:300])
+    name = chunk.error.get("type") if isinstance(chunk.error, dict) else None
+    return Failure(STREAM_ERROR, status, text[:300], name if isinstance(name, str) else None)
+
+
+def _error_type(headers: Mapping[bytes, bytes], body: bytes) -> str | None:
+    """The type in an error body of OpenAI's shape."""
+    try:
+        error = msgspec.json.decode(body)["error"]["type"]
+    except (msgspec.DecodeError, UnicodeDecodeError, TypeError, KeyError):
+        return None
+    return error if isinstance(error, str) else None
 
 
 def _request(target: Target, suffix: str, fields: dict[str, Any], max_tokens: int) -> HttpRequest:
@@ -181,7 +199,7 @@ def encode_completions(target: Target, prompt: str, max_tokens: int) -> HttpRequ
 
 
 def _dialect(name: str, encode: Callable[[Target, str, int], HttpRequest]) -> Dialect:
-    return Dialect(name, encode, OpenAIDecoder, "text/event-stream")
+    return Dialect(name, encode, OpenAIDecoder, "text/event-stream", _error_type)
 
 
 CHAT = _dialect("openai chat", encode_chat)

@@ -167,6 +167,7 @@ _SOURCES = {"server": "the server", "tokenizer": "the tokenizer", "chunks": "chu
 def _print_errors(summary: dict[str, Any], console: Console) -> None:
     for error in summary["errors"]:
         code = f" {error['code']}" if error["code"] is not None else ""
+        code += f" {error['type']}" if error["type"] else ""
         more = f" (and {error['messages'] - 1} other messages)" if error["messages"] > 1 else ""
         line = f"{error['count']} × {error['kind']}{code}: {escape(str(error['message']))}{more}"
         console.print(f"[bold red]{'Failed':<13}[/bold red] {line}", soft_wrap=True)

@@ -32,9 +32,12 @@ INTEGER_COLUMNS = (
     "server_input_tokens",
     "server_output_tokens",
     "tokenizer_output_tokens",
+    "server_latency_ms",
+    "server_first_byte_ms",
+    "sign_ns",
     "body_bytes",
 )
-TEXT_COLUMNS = ("phase", "state", "error_kind", "error_message", "clock", "finish_reason", "response_id")
+TEXT_COLUMNS = ("phase", "state", "error_kind", "error_message", "error_type", "clock", "finish_reason", "response_id")
 BOOLEAN_COLUMNS = ("reused",)
 CHUNK_COLUMNS: dict[str, np.dtype[Any]] = {
     "request": np.dtype(np.int64),

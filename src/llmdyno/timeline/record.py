@@ -25,6 +25,8 @@ class RequestRecord(msgspec.Struct, kw_only=True):
     `tls_ns` are set when a connection was opened for it. `headers_ns` is the arrival of the answer's
     first byte, `end_ns` of its last, or the moment it was given up. `clock` says who stamped arrivals.
     `response_id` is the server's name for the answer, for finding it in the server's own logs.
+    `server_latency_ms` and `server_first_byte_ms` are the server's own measurement, where it gives one. `sign_ns` is
+    what signing the request cost, before `sent_ns`. `error_type` is the server's name for an error.
     `reconnects` counts idle connections that the server had closed before this request could use one.
 
     For each chunk (event of the stream), in order: `arrivals` and `reads` (int64, ns; when it reached
@@ -39,6 +41,7 @@ class RequestRecord(msgspec.Struct, kw_only=True):
     error_kind: str | None = None
     error_code: int | None = None
     error_message: str | None = None
+    error_type: str | None = None
     http_status: int | None = None
     planned_ns: int | None = None
     connect_start_ns: int | None = None
@@ -57,6 +60,9 @@ class RequestRecord(msgspec.Struct, kw_only=True):
     finish_reason: str | None = None
     body_bytes: int = 0
     response_id: str | None = None
+    server_latency_ms: int | None = None
+    server_first_byte_ms: int | None = None
+    sign_ns: int | None = None
     text: str | None = None
     arrivals: bytes = b""
     reads: bytes = b""

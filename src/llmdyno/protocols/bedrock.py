@@ -1,0 +1,232 @@
+"""Amazon Bedrock's runtime for imported models: InvokeModelWithResponseStream in every body format.
+
+In: a target whose model is an imported model's ARN or name, a prompt; the bytes of an event stream. Out:
+the request, unsigned; events. A chunk frame's payload holds the model's own JSON in base64. Which format a
+request has is told by its fields, and the answer's chunks follow it: `generation` (Llama, DeepSeek, Qwen),
+`outputs` (Mistral), `choices` with `text` or `delta` (the OpenAI formats). One reader takes them all.
+Errors in mid-stream come as frames of their own, after a status of 200.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any
+from urllib.parse import quote
+
+import msgspec
+
+from llmdyno.protocols.dialect import Dialect, HttpRequest, Target, message_of
+from llmdyno.protocols.events import (
+    BROKEN_STREAM,
+    MALFORMED_EVENT,
+    OTHER,
+    STREAM_ERROR,
+    TEXT,
+    Event,
+    Failure,
+)
+from llmdyno.protocols.eventstream import EventStreamDecoder, Frame
+from llmdyno.protocols.openai import ChunkChoice, ChunkUsage, read_choice
+
+MEDIA_TYPE = "application/vnd.amazon.eventstream"
+
+Body = Callable[[str, int], dict[str, Any]]
+
+BODY_FORMATS: dict[str, Body] = {
+    "bedrock-completion": lambda prompt, tokens: {"prompt": prompt, "max_gen_len": tokens},
+    "openai-completion": lambda prompt, tokens: {"prompt": prompt, "max_tokens": tokens},
+    "openai-chat": lambda prompt, tokens: {"messages": [{"role": "user", "content": prompt}], "max_tokens": tokens},
+    "mistral": lambda prompt, tokens: {"prompt": prompt, "max_tokens": tokens},
+    "qwen": lambda prompt, tokens: {"prompt": prompt, "max_gen_len": tokens},
+}
+"""Request bodies by format. Mistral's and Qwen's own ask like others and answer in shapes of their own."""
+
+
+class _Output(msgspec.Struct):
+    text: str | None = None
+    stop_reason: str | None = None
+
+
+class _Metrics(msgspec.Struct, rename="camel"):
+    input_token_count: int | None = None
+    output_token_count: int | None = None
+    invocation_latency: int | None = None
+    first_byte_latency: int | None = None
+
+
+class _Inner(msgspec.Struct):
+    generation: str | None = None
+    text: str | None = None
+    outputs: list[_Output] | None = None
+    choices: list[ChunkChoice] | None = None
+    stop_reason: str | None = None
+    prompt_token_count: int | None = None
+    generation_token_count: int | None = None
+    usage: ChunkUsage | None = None
+    id: str | None = None
+    metrics: _Metrics | None = msgspec.field(default=None, name="amazon-bedrock-invocationMetrics")
+
+
+class _Payload(msgspec.Struct):
+    content: bytes | None = msgspec.field(default=None, name="bytes")
+
+
+_payload = msgspec.json.Decoder(_Payload).decode
+_inner = msgspec.json.Decoder(_Inner).decode
+
+
+class FrameReader:
+    """What every event-stream dialect does with frames: sums checked, errors told from events, an early end noticed."""
+
+    def __init__(self) -> None:
+        self.events = 0
+        self.finished = False
+        self._frames = EventStreamDecoder()
+        self._end = 0
+        self._told = False
+
+    def feed(self, data: bytes) -> list[Event]:
+        """The events completed by these bytes."""
+        events = [self._event(frame) for frame in self._frames.feed(data)]
+        if self._frames.broken is not None and not self._told:
+            self._told = self.finished = True
+            events.append(Event(self._end, failure=Failure(MALFORMED_EVENT, None, self._frames.broken)))
+        return events
+
+    def close(self) -> list[Event]:
+        """A failure, if the stream ended before the answer did."""
+        if self.finished:
+            return []
+        if self._frames.pending:
+            what = f"the stream ended inside a frame, after {self.events} events"
+        elif self.events:
+            what = f"the stream ended after {self.events} events without a stop reason"
+        else:
+            what = "the answer holds no event"
+        kind = BROKEN_STREAM if self.events or self._frames.pending else MALFORMED_EVENT
+        return [Event(self._end, failure=Failure(kind, None, what))]
+
+    def _event(self, frame: Frame) -> Event:
+        self._end = frame.end
+        self.events += 1
+        headers = frame.headers
+        kind = headers.get(":message-type")
+        if kind == "event":
+            try:
+                return self.read(frame.end, str(headers.get(":event-type")), frame.payload)
+            except (msgspec.DecodeError, UnicodeDecodeError) as error:
+                self.finished = True
+                shown = frame.payload[:80].decode("utf-8", "replace")
+                message = f"event {self.events} ({shown!r}): {error}"
+                return Event(frame.end, failure=Failure(MALFORMED_EVENT, None, message))
+        self.finished = True
+        return Event(frame.end, failure=frame_failure(frame))
+
+    def read(self, end: int, event_type: str, payload: bytes) -> Event:
+        """One event frame; each dialect's own."""
+        raise NotImplementedError
+
+
+def frame_failure(frame: Frame) -> Failure:
+    """An exception frame's or error frame's failure, under the exception's name as an error's header would have it."""
+    headers = frame.headers
+    if headers.get(":message-type") == "exception":
+        name = str(headers.get(":exception-type"))
+        try:
+            text = message_of(msgspec.json.decode(frame.payload))
+        except (msgspec.DecodeError, UnicodeDecodeError):
+            text = frame.payload.decode("utf-8", "replace")
+        return Failure(STREAM_ERROR, None, text[:300] or "no message", name[:1].upper() + name[1:])
+    text = str(headers.get(":error-message", "no message"))
+    return Failure(STREAM_ERROR, None, text[:300], str(headers.get(":error-code", "unknown")))
+
+
+class InvokeDecoder(FrameReader):
+    """InvokeModelWithResponseStream: chunk events around the model's own JSON."""
+
+    def read(self, end: int, event_type: str, payload: bytes) -> Event:
+        """One chunk, in any body format."""
+        inner_bytes = _payload(payload).content
+        if event_type != "chunk" or inner_bytes is None:
+            return Event(end)
+        chunk = _inner(inner_bytes)
+        kind, text, stop = TEXT, chunk.generation or chunk.text or "", chunk.stop_reason
+        if chunk.outputs:
+            text, stop = chunk.outputs[0].text or "", chunk.outputs[0].stop_reason
+        elif chunk.choices:
+            kind, text, stop = read_choice(chunk.choices[0])
+        if not text:
+            kind = OTHER
+        inputs, outputs = chunk.prompt_token_count, chunk.generation_token_count
+        if chunk.usage is not None:
+            inputs, outputs = chunk.usage.prompt_tokens, chunk.usage.completion_tokens
+        name = chunk.id if self.events == 1 else None
+        metrics = chunk.metrics
+        if stop is not None or metrics is not None:
+            self.finished = True
+        if metrics is None:
+            return Event(end, kind, text, stop, inputs, outputs, None, name)
+        return Event(
+            end,
+            kind,
+            text,
+            stop,
+            metrics.input_token_count if metrics.input_token_count is not None else inputs,
+            metrics.output_token_count if metrics.output_token_count is not None else outputs,
+            None,
+            name,
+            metrics.invocation_latency,
+            metrics.first_byte_latency,
+        )
+
+
+def encoder(body_format: str) -> Callable[[Target, str, int], HttpRequest]:
+    """The encoder of one body format."""
+    fields = BODY_FORMATS[body_format]
+
+    def encode(target: Target, prompt: str, max_tokens: int) -> HttpRequest:
+        """``POST /model/{modelId}/invoke-with-response-stream``, the model's ARN percent-encoded whole."""
+        body = {**fields(prompt, max_tokens), **target.extra_body}
+        path = f"{target.path}/model/{quote(target.model, safe='')}/invoke-with-response-stream"
+        return HttpRequest("POST", path, request_headers(target, "X-Amzn-Bedrock-Accept"), encode_body(body))
+
+    return encode
+
+
+def encode_body(body: dict[str, Any]) -> bytes:
+    """A body's bytes; a null takes its field out."""
+    return msgspec.json.encode({name: value for name, value in body.items() if value is not None})
+
+
+def request_headers(target: Target, accept: str | None) -> dict[str, str]:
+    """The headers before signing; the user's replace ours."""
+    headers = {"Content-Type": "application/json"}
+    if accept is not None:
+        headers[accept] = "application/json"
+    own = {name.lower() for name in target.headers}
+    return {**{name: value for name, value in headers.items() if name.lower() not in own}, **target.headers}
+
+
+def error_type(headers: Mapping[bytes, bytes], body: bytes) -> str | None:
+    """The exception's name: from the error-type header, up to its colon, else from the body.
+
+    Only this name tells a model that is not ready from a throttled one: both are 429.
+    """
+    value = headers.get(b"x-amzn-errortype", b"").decode("latin-1")
+    if not value:
+        try:
+            found = msgspec.json.decode(body)
+        except (msgspec.DecodeError, UnicodeDecodeError):
+            return None
+        value = (
+            next((str(found[key]) for key in ("code", "__type") if found.get(key)), "")
+            if isinstance(found, dict)
+            else ""
+        )
+        value = value.rpartition("#")[2]
+    return value.partition(":")[0] or None
+
+
+def invoke_dialect(body_format: str) -> Dialect:
+    """The dialect of one body format."""
+    return Dialect(f"bedrock invoke, {body_format}", encoder(body_format), InvokeDecoder, MEDIA_TYPE, error_type)

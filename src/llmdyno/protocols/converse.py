@@ -1,0 +1,82 @@
+"""Amazon Bedrock's ConverseStream: one request shape for every model that has a chat template.
+
+In: a target, a prompt; the bytes of an event stream. Out: the request, unsigned; events. Frames' payloads
+are plain JSON: contentBlockDelta holds text or reasoning, messageStop the reason, metadata the usage and
+the service's latency. The metadata event comes last.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+from urllib.parse import quote
+
+import msgspec
+
+from llmdyno.protocols.bedrock import MEDIA_TYPE, FrameReader, encode_body, error_type, request_headers
+from llmdyno.protocols.dialect import Dialect, HttpRequest, Target
+from llmdyno.protocols.events import OTHER, REASONING, TEXT, Event
+
+
+class _Reasoning(msgspec.Struct):
+    text: str | None = None
+
+
+class _Delta(msgspec.Struct, rename="camel"):
+    text: str | None = None
+    reasoning_content: _Reasoning | None = None
+
+
+class _Usage(msgspec.Struct, rename="camel"):
+    input_tokens: int | None = None
+    output_tokens: int | None = None
+
+
+class _Metrics(msgspec.Struct, rename="camel"):
+    latency_ms: int | None = None
+
+
+class _Payload(msgspec.Struct, rename="camel"):
+    delta: _Delta | None = None
+    stop_reason: str | None = None
+    usage: _Usage | None = None
+    metrics: _Metrics | None = None
+
+
+_decode = msgspec.json.Decoder(_Payload).decode
+
+
+class ConverseDecoder(FrameReader):
+    """ConverseStream's events."""
+
+    def read(self, end: int, event_type: str, payload: bytes) -> Event:
+        """One event."""
+        value = _decode(payload)
+        if event_type == "contentBlockDelta" and value.delta is not None:
+            if value.delta.text:
+                return Event(end, TEXT, value.delta.text)
+            if value.delta.reasoning_content is not None and value.delta.reasoning_content.text:
+                return Event(end, REASONING, value.delta.reasoning_content.text)
+        elif event_type == "messageStop":
+            self.finished = True
+            return Event(end, OTHER, "", value.stop_reason)
+        elif event_type == "metadata":
+            usage = value.usage or _Usage()
+            latency_ms = value.metrics.latency_ms if value.metrics is not None else None
+            return Event(
+                end, input_tokens=usage.input_tokens, output_tokens=usage.output_tokens, server_latency_ms=latency_ms
+            )
+        return Event(end)
+
+
+def encode_converse(target: Target, prompt: str, max_tokens: int) -> HttpRequest:
+    """``POST /model/{modelId}/converse-stream`` with one user message."""
+    body: dict[str, Any] = {
+        "messages": [{"role": "user", "content": [{"text": prompt}]}],
+        "inferenceConfig": {"maxTokens": max_tokens},
+        **target.extra_body,
+    }
+    path = f"{target.path}/model/{quote(target.model, safe='')}/converse-stream"
+    return HttpRequest("POST", path, request_headers(target, None), encode_body(body))
+
+
+CONVERSE = Dialect("bedrock converse", encode_converse, ConverseDecoder, MEDIA_TYPE, error_type)
