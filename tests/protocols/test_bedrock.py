@@ -1,0 +1,201 @@
+"""Bedrock's dialects, on bytes that other programs wrote, with botocore as the referee."""
+
+from __future__ import annotations
+
+import base64
+import json
+from typing import Any
+
+import pytest
+from botocore.eventstream import EventStreamBuffer
+from hypothesis import given
+from hypothesis import strategies as st
+from tests.protocols.test_eventstream import VECTOR, frame, text_header
+from tests.support import GOLDEN
+
+from llmdyno.protocols import DIALECTS
+from llmdyno.protocols.bedrock import BODY_FORMATS, InvokeDecoder, error_type
+from llmdyno.protocols.converse import ConverseDecoder
+from llmdyno.protocols.dialect import Target
+from llmdyno.protocols.events import BROKEN_STREAM, MALFORMED_EVENT, OTHER, REASONING, STREAM_ERROR, TEXT, Event
+
+ARN = "arn:aws:bedrock:us-east-1:123456789012:imported-model/a1b2c3d4e5f6"
+
+
+def run(decoder: Any, *pieces: bytes) -> list[Event]:
+    return [event for piece in pieces for event in decoder.feed(piece)] + decoder.close()
+
+
+def event_frame(kind: str, value: Any) -> bytes:
+    headers = text_header(":event-type", kind) + text_header(":content-type", "application/json")
+    return frame(headers + text_header(":message-type", "event"), json.dumps(value).encode())
+
+
+def chunk(**inner: Any) -> bytes:
+    return event_frame("chunk", {"bytes": base64.b64encode(json.dumps(inner).encode()).decode(), "p": "abcd"})
+
+
+def exception(name: str, message: str) -> bytes:
+    headers = text_header(":exception-type", name) + text_header(":content-type", "application/json")
+    return frame(headers + text_header(":message-type", "exception"), json.dumps({"message": message}).encode())
+
+
+def test_a_stream_of_another_server() -> None:
+    body = (GOLDEN / "bedrock_foreign_server.bin").read_bytes()
+    events = run(InvokeDecoder(), body)
+    assert "".join(event.text for event in events) == " the time night thou"
+    assert [event.kind for event in events] == [TEXT] * 4
+    assert [event.output_tokens for event in events] == [1, 2, 3, 4]
+    assert events[-1].finish_reason == "length"
+    assert events[-1].server_latency_ms is not None
+    assert events[-1].server_first_byte_ms is not None
+    buffer = EventStreamBuffer()
+    buffer.add_data(body)
+    theirs = [json.loads(base64.b64decode(json.loads(message.payload)["bytes"])) for message in buffer]
+    assert [event.text for event in events] == [one["generation"] for one in theirs]
+    metrics = theirs[-1]["amazon-bedrock-invocationMetrics"]
+    assert (events[-1].input_tokens, events[-1].output_tokens, events[-1].server_latency_ms) == (
+        metrics["inputTokenCount"],
+        metrics["outputTokenCount"],
+        metrics["invocationLatency"],
+    )
+    for place in range(len(body)):
+        assert run(InvokeDecoder(), body[:place], body[place:]) == events
+
+
+def test_the_openai_format_of_another_server() -> None:
+    events = run(InvokeDecoder(), (GOLDEN / "bedrock_openai_foreign_server.bin").read_bytes())
+    assert [(event.kind, event.text) for event in events][:3] == [(TEXT, " the"), (TEXT, " time"), (TEXT, " night")]
+    assert events[-1].output_tokens == 3
+    assert not any(event.failure for event in events)
+
+
+@pytest.mark.parametrize(
+    ("chunks", "expected"),
+    [
+        ([{"generation": "a"}, {"generation": "", "stop_reason": "stop"}], (TEXT, "a", "stop")),
+        ([{"outputs": [{"text": "a", "stop_reason": None}]}, {"outputs": [{"text": "", "stop_reason": "length"}]}],
+         (TEXT, "a", "length")),
+        ([{"choices": [{"index": 0, "text": "a"}]}, {"choices": [{"text": "", "finish_reason": "stop"}]}],
+         (TEXT, "a", "stop")),
+        ([{"choices": [{"delta": {"content": "a"}}]}, {"choices": [{"delta": {}, "finish_reason": "stop"}]}],
+         (TEXT, "a", "stop")),
+        ([{"choices": [{"delta": {"reasoning_content": "a"}}]}, {"choices": [{"delta": {}, "finish_reason": "stop"}]}],
+         (REASONING, "a", "stop")),
+        ([{"text": "a"}, {"text": "", "stop_reason": "stop"}], (TEXT, "a", "stop")),
+    ],
+)  # fmt: skip
+def test_every_body_formats_chunks(chunks: list[dict[str, Any]], expected: tuple[int, str, str]) -> None:
+    first, last = run(InvokeDecoder(), b"".join(chunk(**one) for one in chunks))
+    assert (first.kind, first.text, last.finish_reason) == expected
+    assert (last.kind, first.failure, last.failure) == (OTHER, None, None)
+
+
+@pytest.mark.parametrize(
+    ("body", "kind", "name", "message"),
+    [
+        (exception("throttlingException", "slow"), STREAM_ERROR, "ThrottlingException", "slow"),
+        (exception("modelStreamErrorException", "oops"), STREAM_ERROR, "ModelStreamErrorException", "oops"),
+        (frame(text_header(":message-type", "error") + text_header(":error-code", "Odd")
+               + text_header(":error-message", "no idea"), b""), STREAM_ERROR, "Odd", "no idea"),
+        (b"", BROKEN_STREAM, None, "without a stop reason"),
+        (VECTOR[:50], BROKEN_STREAM, None, "inside a frame"),
+        (VECTOR[:-1] + b"\0", MALFORMED_EVENT, None, "checksum of a frame is wrong"),
+        (event_frame("chunk", {"bytes": "!!"}), MALFORMED_EVENT, None, "event 2"),
+        (event_frame("chunk", {"bytes": base64.b64encode(b"{").decode()}), MALFORMED_EVENT, None, "event 2"),
+    ],
+)  # fmt: skip
+def test_failures_in_mid_stream(body: bytes, kind: str, name: str | None, message: str) -> None:
+    first, *rest = run(InvokeDecoder(), VECTOR + body)
+    assert first.text == "a"
+    [failure] = [event.failure for event in rest if event.failure]
+    assert (failure.kind, failure.type, failure.code) == (kind, name, None)
+    assert message in failure.message
+
+
+def test_nothing_at_all_and_an_unknown_operations_answer() -> None:
+    """A raw slash in the path is answered with JSON where frames should be; botocore calls it a wrong checksum too."""
+    [event] = run(InvokeDecoder())
+    assert event.failure is not None
+    assert event.failure.kind == MALFORMED_EVENT
+    [event] = run(InvokeDecoder(), b'{"Output":{"__type":"com.amazon.coral.service#UnknownOperationException"}}')
+    assert event.failure is not None
+    assert "checksum" in event.failure.message
+
+
+def test_converse_stream() -> None:
+    body = b"".join(
+        [
+            event_frame("messageStart", {"role": "assistant", "p": "x"}),
+            event_frame("contentBlockDelta", {"contentBlockIndex": 0, "delta": {"reasoningContent": {"text": "hm"}}}),
+            event_frame("contentBlockDelta", {"contentBlockIndex": 0, "delta": {"text": "yes"}}),
+            event_frame("contentBlockStop", {"contentBlockIndex": 0}),
+            event_frame("messageStop", {"stopReason": "max_tokens"}),
+            event_frame("metadata", {"usage": {"inputTokens": 3, "outputTokens": 2, "totalTokens": 5},
+                                     "metrics": {"latencyMs": 12}}),
+        ]
+    )  # fmt: skip
+    events = run(ConverseDecoder(), body)
+    assert [event.kind for event in events] == [OTHER, REASONING, TEXT, OTHER, OTHER, OTHER]
+    assert events[4].finish_reason == "max_tokens"
+    assert (events[5].input_tokens, events[5].output_tokens, events[5].server_latency_ms) == (3, 2, 12)
+    assert not any(event.failure for event in events)
+    cut = run(ConverseDecoder(), body[:300])
+    assert cut[-1].failure is not None
+
+
+@pytest.mark.parametrize(
+    ("body_format", "fields"),
+    [
+        ("bedrock-completion", {"prompt": "p", "max_gen_len": 9}),
+        ("openai-completion", {"prompt": "p", "max_tokens": 9}),
+        ("openai-chat", {"messages": [{"role": "user", "content": "p"}], "max_tokens": 9}),
+        ("mistral", {"prompt": "p", "max_tokens": 9}),
+        ("qwen", {"prompt": "p", "max_gen_len": 9}),
+    ],
+)
+def test_requests(body_format: str, fields: dict[str, Any]) -> None:
+    request = DIALECTS["bedrock", body_format].encode(Target("", ARN, extra_body={"temperature": 0}), "p", 9)
+    assert json.loads(request.body) == {**fields, "temperature": 0}
+    assert request.path == (
+        "/model/arn%3Aaws%3Abedrock%3Aus-east-1%3A123456789012%3Aimported-model%2Fa1b2c3d4e5f6"
+        "/invoke-with-response-stream"
+    )
+    assert request.headers == {"Content-Type": "application/json", "X-Amzn-Bedrock-Accept": "application/json"}
+
+
+def test_the_converse_request() -> None:
+    request = DIALECTS["bedrock", "converse"].encode(Target("", "name"), "p", 9)
+    assert request.path == "/model/name/converse-stream"
+    assert json.loads(request.body) == {
+        "messages": [{"role": "user", "content": [{"text": "p"}]}],
+        "inferenceConfig": {"maxTokens": 9},
+    }
+
+
+@pytest.mark.parametrize(
+    ("headers", "body", "name"),
+    [
+        ({b"x-amzn-errortype": b"ModelNotReadyException:http://internal/"}, b"", "ModelNotReadyException"),
+        ({b"x-amzn-errortype": b"ThrottlingException"}, b'{"message":"x"}', "ThrottlingException"),
+        ({}, b'{"__type":"com.amazon.coral.service#UnknownOperationException"}', "UnknownOperationException"),
+        ({}, b'{"code":"ValidationException","message":"x"}', "ValidationException"),
+        ({}, b'{"message":"x"}', None),
+        ({}, b"[]", None),
+        ({}, b"<html>", None),
+    ],
+)  # fmt: skip
+def test_error_types(headers: dict[bytes, bytes], body: bytes, name: str | None) -> None:
+    assert error_type(headers, body) == name
+
+
+@given(noise=st.binary(max_size=200), cut=st.integers(0, 141))
+def test_noise_after_a_frame_is_a_failure_and_never_an_exception(noise: bytes, cut: int) -> None:
+    for decoder in (InvokeDecoder(), ConverseDecoder()):
+        events = run(decoder, VECTOR, VECTOR[:cut] + noise)
+        assert events[0].failure is None
+        assert cut == 141 or events[-1].failure is not None or not noise
+
+
+def test_the_table_has_every_format() -> None:
+    assert {route for api, route in DIALECTS if api == "bedrock"} == {*BODY_FORMATS, "converse"}
