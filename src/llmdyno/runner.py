@@ -94,10 +94,10 @@ def settle(spec: Spec) -> Spec:
     """
     settled = spec.resolved(os.environ, lambda: secrets.randbelow(2**32))
     if settled.api == "emulator":
-        profile = settled.profile or DEFAULT_PROFILE
-        if profile not in PROFILES:
-            raise InputError("--profile", f"{profile!r} is not known", "profiles: " + ", ".join(PROFILES))
-        settled = dataclasses.replace(settled, profile=profile)
+        deployment = settled.deployment or DEFAULT_PROFILE
+        if deployment not in PROFILES:
+            raise InputError("--deployment", f"{deployment!r} is not known", "deployments: " + ", ".join(PROFILES))
+        settled = dataclasses.replace(settled, deployment=deployment)
     return settled
 
 
@@ -120,9 +120,9 @@ async def _measure(spec: Spec, watch: Watch | None, on_start: OnStart | None, *,
         if spec.api == "emulator":
             from llmdyno.emulator.embedded import EmbeddedEmulator
 
-            assert spec.profile is not None
+            assert spec.deployment is not None
             assert spec.speed is not None
-            emulator = stack.enter_context(EmbeddedEmulator(spec.profile, speed=spec.speed, seed=spec.seed or 0))
+            emulator = stack.enter_context(EmbeddedEmulator(spec.deployment, speed=spec.speed, seed=spec.seed or 0))
         counter = load_counter(spec.tokenizer)
         allow_open_files(spec.concurrency)
         from llmdyno.results.directory import RunDirectory
@@ -174,7 +174,7 @@ class _Flow:
         self.supplies: list[tuple[str, Supply, bool]] = []
         self.found: Found | None = None
         self.observed = Observed()
-        self.target = self._target(spec.model or spec.profile or "")
+        self.target = self._target(spec.model or spec.deployment or "")
 
     async def prepare(self) -> None:
         """Look at the endpoint, then make the requests; nothing of the load is sent."""
@@ -285,7 +285,7 @@ class _Flow:
     def _emulated(self) -> dict[str, Any] | None:
         """What the endpoint says it emulates; the embedded emulator is known without asking."""
         if self.spec.api == "emulator":
-            return {"profile": self.spec.profile, "speed": self.spec.speed, "embedded": True}
+            return {"profile": self.spec.deployment, "speed": self.spec.speed, "embedded": True}
         if self.found is None or self.found.emulated is None:
             return None
         facts = dict(part.strip().partition("=")[::2] for part in self.found.emulated.split(";"))
@@ -331,7 +331,7 @@ class _Flow:
 
 
 def _default_name(spec: Spec) -> str:
-    return f"emulated-{spec.profile}" if spec.api == "emulator" else (spec.model or "run").rpartition("/")[2]
+    return f"emulated-{spec.deployment}" if spec.api == "emulator" else (spec.model or "run").rpartition("/")[2]
 
 
 @contextlib.contextmanager

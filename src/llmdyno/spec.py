@@ -357,7 +357,9 @@ class Spec:
         repeat=True,
     )
 
-    profile: str | None = _key(None, "emulator", _text, "the embedded emulator's deployment profile", metavar="NAME")
+    deployment: str | None = _key(
+        None, "emulator", _text, "the deployment that the embedded emulator emulates", metavar="NAME"
+    )
     speed: float | None = _key(
         None,
         "emulator",
@@ -404,7 +406,7 @@ class Spec:
                 changes["base_url"] = read_value("base_url", base_url, "OPENAI_BASE_URL")
             if self.api_key is None and environ.get("OPENAI_API_KEY"):
                 changes["api_key"] = read_value("api_key", environ["OPENAI_API_KEY"], "OPENAI_API_KEY")
-            for key in ("profile", "speed"):
+            for key in ("deployment", "speed"):
                 if getattr(self, key) is not None:
                     raise InputError(
                         flag_name(key),

@@ -313,7 +313,7 @@ def test_a_run_whose_requests_all_failed(tmp_path: Path, scripted: Scripted) -> 
         (["run", "--base-url", "http://no.such.host.invalid/v1", "--requests", "1"], "cannot look up"),
         (["run", "--model", "m"], "--model: is for a server of yours"),
         (["run", "--api", "openai", "--requests", "1"], "--base-url: not given"),
-        (["run", "--profile", "p"], "--profile: 'p' is not known"),
+        (["run", "--deployment", "p"], "--deployment: 'p' is not known"),
         (["run", "--out", "/proc/none"], "--out: /proc/none cannot be written"),
         (["run", "absent.toml"], "absent.toml: cannot be read"),
         (["run", "--tokenizer", "no/such"], "--tokenizer: 'no/such' is neither"),

@@ -107,7 +107,7 @@ def _dry_run(spec: Spec) -> int:
     plan = Plan(spec, counter)
     print(spec.to_toml(), end="")
     if spec.api == "emulator":
-        print(f"\n# EMULATED endpoint: profile {spec.profile}, at {spec.speed:g}× real speed.", end="")
+        print(f"\n# EMULATED endpoint: profile {spec.deployment}, at {spec.speed:g}× real speed.", end="")
     print(f"\n# Plan (prompt tokens by {counter.name}); nothing was sent.")
     for phase, count in ((WARMUP, plan.warmup), (MEASURED, plan.measured)):
         if count is None:

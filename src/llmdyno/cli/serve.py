@@ -26,7 +26,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--host", default="127.0.0.1", help="the address to listen on (default: 127.0.0.1)")
     parser.add_argument("--port", default="8080", metavar="N", help="the port; 0 takes a free one (default: 8080)")
     parser.add_argument("--speed", default="1", metavar="N", help="times real speed (default: 1)")
-    parser.add_argument("--profile", default=DEFAULT_PROFILE, metavar="NAME", help="; ".join(PROFILES))
+    parser.add_argument("--deployment", default=DEFAULT_PROFILE, metavar="NAME", help="; ".join(PROFILES))
     parser.add_argument("--seed", default="0", metavar="N", help="the seed of the model's draws (default: 0)")
     parser.add_argument("--api-key", default=None, metavar="KEY", help="refuse requests without this key")
     parser.add_argument("--embedded", action="store_true", help=argparse.SUPPRESS)
@@ -38,8 +38,10 @@ def call(arguments: argparse.Namespace) -> int:
     Raises:
         InputError: a value does not fit, or the address cannot be had.
     """
-    if arguments.profile not in PROFILES:
-        raise InputError("--profile", f"{arguments.profile!r} is not known", "profiles: " + ", ".join(PROFILES))
+    if arguments.deployment not in PROFILES:
+        raise InputError(
+            "--deployment", f"{arguments.deployment!r} is not known", "deployments: " + ", ".join(PROFILES)
+        )
     if not arguments.port.isdecimal() or int(arguments.port) > 65535:
         raise InputError("--port", f"{arguments.port!r} does not fit", "what fits: a whole number from 0 to 65535")
     arguments.speed = read_value("speed", arguments.speed, "--speed")
@@ -60,7 +62,7 @@ async def _serve(arguments: argparse.Namespace) -> None:
     from llmdyno.emulator.server import Emulator
 
     emulator = Emulator(
-        PROFILES[arguments.profile], speed=arguments.speed, seed=arguments.seed, api_key=arguments.api_key
+        PROFILES[arguments.deployment], speed=arguments.speed, seed=arguments.seed, api_key=arguments.api_key
     )
     try:
         await emulator.start(arguments.host, int(arguments.port))
@@ -79,7 +81,7 @@ async def _serve(arguments: argparse.Namespace) -> None:
         print(json.dumps({"url": emulator.url}), flush=True)
     else:
         print(
-            f"EMULATED {arguments.profile} at {arguments.speed:g}× real speed\n"
+            f"EMULATED {arguments.deployment} at {arguments.speed:g}× real speed\n"
             f"  base URL  {emulator.url}\n"
             f"  try       llmdyno run --base-url {emulator.url} --requests 20\n"
             f"  truth     {emulator.url.removesuffix('/v1')}/truth\n"

@@ -21,7 +21,7 @@ class EmbeddedEmulator:
     """A context: started on creation, so that it comes up while the caller prepares; ended on exit."""
 
     def __init__(self, profile: str, *, speed: float, seed: int) -> None:
-        command = [sys.executable, "-m", "llmdyno", "serve", "--port", "0", "--profile", profile]
+        command = [sys.executable, "-m", "llmdyno", "serve", "--port", "0", "--deployment", profile]
         command += ["--speed", repr(speed), "--seed", str(seed), "--embedded"]
         self._process = subprocess.Popen(  # noqa: S603  our own interpreter and module, no shell
             command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, start_new_session=True

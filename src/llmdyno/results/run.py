@@ -47,7 +47,7 @@ class Run:
     @property
     def model(self) -> str:
         """The model's name; for the embedded emulator, its profile's."""
-        return self.spec.model or self.spec.profile or "model"
+        return self.spec.model or self.spec.deployment or "model"
 
     @property
     def succeeded(self) -> int:
@@ -82,7 +82,7 @@ def conclude(timeline: Timeline, spec: Spec, environment: dict[str, Any], status
         "status": status,
         "name": spec.name,
         "api": spec.api,
-        "model": spec.model or spec.profile,
+        "model": spec.model or spec.deployment,
         "emulated": environment.get("endpoint", {}).get("emulated"),
         "warmup_requests": warmup,
         **summarise(measured, spec.slo),
