@@ -24,6 +24,7 @@ ORDER = [
     "metrics",
     "results",
     "report",
+    "aws",
     "emulator",
     "runner",
     "cli",
@@ -36,6 +37,7 @@ FORBIDDEN = {
     "engine": {"metrics", "results", "report", "emulator"},
     "emulator": {"engine", "protocols", "timeline", "metrics", "results", "report"},
     "metrics": {"engine"},
+    "aws": {"engine", "metrics", "results", "report"},
 }
 HEAVY_HOMES = {
     "tokenizers": {"workload/tokens.py"},
@@ -43,6 +45,7 @@ HEAVY_HOMES = {
     "rich": {"report/console.py", "cli/run.py", "cli/show.py"},
     "arro3": {"results/parquet.py"},
     "tomli_w": {"spec.py"},
+    "botocore": {"aws/session.py", "aws/signing.py"},
 }
 
 FILES = sorted(ROOT.rglob("*.py"))

@@ -367,7 +367,7 @@ def test_a_key_that_the_server_refuses(tmp_path: Path, start: Start) -> None:
         "run", "--base-url", url, "--model", "m", "--requests", "2", "--no-preflight", "--out", "r", cwd=tmp_path
     )
     assert unlooked.returncode == 1
-    assert "2 × http_status 401: the API key is wrong or missing" in unlooked.stdout
+    assert "2 × http_status 401 AuthenticationError: the API key is wrong or missing" in unlooked.stdout
     other = command("run", "--base-url", url, "--model", "m", "--requests", "2", "--api-key", "right", cwd=tmp_path)
     assert (other.returncode, other.stderr.partition(" (")[0]) == (2, "llmdyno: --model: the server refuses 'm'")
 

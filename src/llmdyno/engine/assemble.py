@@ -67,6 +67,7 @@ def _facts(exchange: Exchange) -> RequestRecord:
         connected_ns=exchange.connected_ns,
         tls_ns=exchange.tls_ns,
         sent_ns=exchange.sent_ns,
+        sign_ns=exchange.sign_ns,
         end_ns=exchange.end_ns,
         http_status=exchange.status,
         reused=exchange.reused,

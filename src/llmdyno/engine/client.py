@@ -11,21 +11,30 @@ import asyncio
 import os
 import socket
 import ssl
+from collections.abc import Callable
 from typing import Any
 
 from llmdyno.engine.clock import monotonic_ns
 from llmdyno.engine.connection import Connection, TlsLayer
 from llmdyno.engine.exchange import Exchange
-from llmdyno.engine.wire import Origin
+from llmdyno.engine.wire import Origin, serialise
+from llmdyno.protocols.dialect import HttpRequest
 from llmdyno.protocols.events import Failure
 from llmdyno.timeline.record import CONNECT, TIMEOUT, TLS
 
 
 class Client:
-    """Connections to one origin. `opened` counts the connections made so far."""
+    """Connections to one origin. `opened` counts the connections made so far; `sign` authorises requests that are
+    given unsigned."""
 
-    def __init__(self, origin: Origin, loop: asyncio.AbstractEventLoop) -> None:
+    def __init__(
+        self,
+        origin: Origin,
+        loop: asyncio.AbstractEventLoop,
+        sign: Callable[[HttpRequest], HttpRequest] | None = None,
+    ) -> None:
         self.opened = 0
+        self._sign = sign
         self._origin = origin
         self._loop = loop
         self._idle: list[Connection] = []
@@ -62,7 +71,8 @@ class Client:
                 else:
                     exchange.reused = True
                 self._busy[exchange] = connection
-                await connection.perform(exchange, max(1e-3, (deadline_ns - monotonic_ns()) / 1e9))
+                wire = self._sealed(exchange)
+                await connection.perform(exchange, wire, max(1e-3, (deadline_ns - monotonic_ns()) / 1e9))
                 if not connection.closed:
                     self._idle.append(connection)
                 elif exchange.reused and not (exchange.reads or exchange.failure or exchange.cancelled):
@@ -86,6 +96,16 @@ class Client:
         for connection in self._idle:
             connection.close()
         self._idle.clear()
+
+    def _sealed(self, exchange: Exchange) -> bytes:
+        """The request's bytes; a signature is made now, so that it is fresh, and its cost noted."""
+        unsigned = exchange.prepared.unsigned
+        if unsigned is None:
+            return exchange.prepared.wire
+        began_ns = monotonic_ns()
+        wire = serialise(self._origin, self._sign(unsigned) if self._sign is not None else unsigned)
+        exchange.sign_ns = monotonic_ns() - began_ns
+        return wire
 
     def _take(self) -> Connection | None:
         while self._idle:

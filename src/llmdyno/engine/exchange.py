@@ -8,12 +8,14 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from llmdyno.protocols.dialect import HttpRequest
 from llmdyno.protocols.events import Failure
 
 
 @dataclass(frozen=True, slots=True)
 class Prepared:
-    """A request ready to be written: its place in the plan and its bytes."""
+    """A request ready to be written: its place in the plan and its bytes; `unsigned` instead of bytes, where the
+    client has to sign it just before the send."""
 
     request: int
     phase: str
@@ -21,6 +23,7 @@ class Prepared:
     input_tokens: int
     max_tokens: int
     wire: bytes
+    unsigned: HttpRequest | None = None
 
 
 class Exchange:
@@ -44,6 +47,7 @@ class Exchange:
         "reconnects",
         "reused",
         "sent_ns",
+        "sign_ns",
         "stamps",
         "status",
         "tls_ns",
@@ -57,6 +61,7 @@ class Exchange:
         self.connected_ns: int | None = None
         self.tls_ns: int | None = None
         self.sent_ns: int | None = None
+        self.sign_ns: int | None = None
         self.end_ns: int | None = None
         self.reused = False
         self.reconnects = 0
