@@ -28,4 +28,4 @@ def scripted() -> Iterator[Callable[..., ScriptedServer]]:
 def emulator() -> Iterator[str]:
     """The base URL of an emulator at 100 times real speed."""
     with EmbeddedEmulator("deepseek-r1-distill-llama-8b", speed=100.0, seed=5) as running:
-        yield running.url()
+        yield running.ready()["url"]

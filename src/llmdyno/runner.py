@@ -133,7 +133,7 @@ async def _measure(spec: Spec, watch: Watch | None, on_start: OnStart | None, *,
         stack.callback(clock.close)
         try:
             if emulator is not None:
-                base_url = emulator.url()
+                base_url = emulator.ready()["url"]
             assert base_url is not None
             flow = _Flow(spec, base_url, counter, directory, clock, watch)
             stack.callback(flow.client.close)

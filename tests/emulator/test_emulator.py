@@ -229,7 +229,7 @@ def test_a_key_can_be_asked_for() -> None:
 
 def test_the_embedded_emulator_ends_with_its_owner() -> None:
     with EmbeddedEmulator(DEFAULT_PROFILE, speed=10.0, seed=1) as running:
-        url = running.url()
+        url = running.ready()["url"]
         assert get(url.removesuffix("/v1") + "/health")[0] == 200
         process = running._process
     assert process.returncode == 0

@@ -6,19 +6,39 @@ import argparse
 import asyncio
 import contextlib
 import json
+import math
 import os
 import signal
 import sys
 from collections.abc import Callable
+from typing import Any
 
+from llmdyno.emulator.copies import Scaling
+from llmdyno.emulator.faults import KINDS, Faults
 from llmdyno.emulator.model import DEFAULT_PROFILE, PROFILES
 from llmdyno.errors import InputError
 from llmdyno.spec import read_value
 
 DESCRIPTION = (
-    "Serve an emulated deployment: OpenAI chat and completions over server-sent events, token times from a model, "
-    "the truth about them at /truth. Nothing that it answers comes from a language model."
+    "Serve an emulated deployment: OpenAI chat and completions over server-sent events, an imported model on Bedrock's "
+    "runtime over its event stream, the truth about each at /truth. Nothing it answers comes from a language model."
 )
+
+
+_SCALING: dict[str, tuple[type, str]] = {
+    "idle_s": (float, "scale to zero after so long without a call"),
+    "cold_start_s": (float, "how long the first copy takes to come"),
+    "first_inference_s": (float, "how much longer a copy's first answer takes"),
+    "requests_per_copy": (int, "how many requests a copy carries at a time; a guess"),
+    "max_copies": (int, "the most copies"),
+    "scale_up_after_s": (float, "how long an excess must last before another copy is started; a guess"),
+    "scale_up_delay_s": (float, "how long another copy takes to come; a guess"),
+    "hold": (bool, "let a cold call wait for the model instead of refusing it"),
+}
+
+
+def _flag(name: str) -> str:
+    return "--" + name.removesuffix("_s").replace("_", "-")
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -29,6 +49,17 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--deployment", default=DEFAULT_PROFILE, metavar="NAME", help="; ".join(PROFILES))
     parser.add_argument("--seed", default="0", metavar="N", help="the seed of the model's draws (default: 0)")
     parser.add_argument("--api-key", default=None, metavar="KEY", help="refuse requests without this key")
+    group = parser.add_argument_group("scaling of the imported model (Bedrock's routes; seconds at real speed)")
+    for name, (kind, text) in _SCALING.items():
+        default = getattr(Scaling(), name)
+        flag = _flag(name)
+        if kind is bool:
+            group.add_argument(flag, action="store_true", dest=name, help=text)
+        else:
+            group.add_argument(
+                flag, dest=name, metavar="N", default=str(default), help=f"{text} (default: {default:g})"
+            )
+    group.add_argument("--fault", action="append", default=[], metavar="KIND=RATE", help="; ".join(KINDS))
     parser.add_argument("--embedded", action="store_true", help=argparse.SUPPRESS)
 
 
@@ -48,6 +79,11 @@ def call(arguments: argparse.Namespace) -> int:
     arguments.seed = read_value("seed", arguments.seed, "--seed")
     if arguments.api_key is not None:
         arguments.api_key = read_value("api_key", arguments.api_key, "--api-key")
+    arguments.scaling = Scaling(**{name: _scaling_value(arguments, name) for name in _SCALING})
+    try:
+        arguments.faults = Faults.parse(arguments.fault, arguments.seed)
+    except ValueError as error:
+        raise InputError("--fault", f"{' '.join(arguments.fault)!r} does not fit", f"what fits: {error}") from None
     factory: Callable[[], asyncio.AbstractEventLoop] | None = None
     with contextlib.suppress(ImportError):
         import uvloop
@@ -58,11 +94,30 @@ def call(arguments: argparse.Namespace) -> int:
     return 0
 
 
+def _scaling_value(arguments: argparse.Namespace, name: str) -> Any:
+    given, kind = getattr(arguments, name), _SCALING[name][0]
+    if kind is bool:
+        return bool(given)
+    try:
+        value = kind(given)
+    except ValueError:
+        value = -1
+    if not (math.isfinite(value) and value >= (1 if kind is int else 0)):
+        fits = "a whole number from 1 up" if kind is int else "a number of seconds from 0 up"
+        raise InputError(_flag(name), f"{given!r} does not fit", f"what fits: {fits}")
+    return value
+
+
 async def _serve(arguments: argparse.Namespace) -> None:
     from llmdyno.emulator.server import Emulator
 
     emulator = Emulator(
-        PROFILES[arguments.deployment], speed=arguments.speed, seed=arguments.seed, api_key=arguments.api_key
+        PROFILES[arguments.deployment],
+        speed=arguments.speed,
+        seed=arguments.seed,
+        api_key=arguments.api_key,
+        scaling=arguments.scaling,
+        faults=arguments.faults,
     )
     try:
         await emulator.start(arguments.host, int(arguments.port))
@@ -78,13 +133,14 @@ async def _serve(arguments: argparse.Namespace) -> None:
         loop.add_signal_handler(number, stopped.set)
     if arguments.embedded:
         loop.add_reader(sys.stdin.fileno(), _until_closed, stopped)
-        print(json.dumps({"url": emulator.url}), flush=True)
+        print(json.dumps({"url": emulator.url, "root": emulator.root, "model": emulator.model_arn}), flush=True)
     else:
         print(
             f"EMULATED {arguments.deployment} at {arguments.speed:g}× real speed\n"
             f"  base URL  {emulator.url}\n"
             f"  try       llmdyno run --base-url {emulator.url} --requests 20\n"
-            f"  truth     {emulator.url.removesuffix('/v1')}/truth\n"
+            f"  Bedrock   AWS_ENDPOINT_URL_BEDROCK_RUNTIME={emulator.root}, model {emulator.model_arn}\n"
+            f"  truth     {emulator.root}/truth, {emulator.root}/truth/copies\n"
             "Ctrl-C ends it.",
             flush=True,
         )

@@ -1,6 +1,6 @@
 """The emulator as a process of its own beside a run, ended with it whatever happens.
 
-In: a profile, a speed, a seed. Out: a base URL that answers. The child leaves when its standard input
+In: a profile, a speed, a seed, more flags of `serve`. Out: URLs that answer. The child leaves when its standard input
 closes, which the kernel sees to even when this process is killed; and it has a session of its own, so
 that a Ctrl-C meant for the run does not cut its connections.
 """
@@ -10,6 +10,7 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+from collections.abc import Sequence
 from types import TracebackType
 
 from llmdyno.errors import InputError
@@ -20,15 +21,15 @@ _PATIENCE_S = 5.0
 class EmbeddedEmulator:
     """A context: started on creation, so that it comes up while the caller prepares; ended on exit."""
 
-    def __init__(self, profile: str, *, speed: float, seed: int) -> None:
+    def __init__(self, profile: str, *, speed: float, seed: int, more: Sequence[str] = ()) -> None:
         command = [sys.executable, "-m", "llmdyno", "serve", "--port", "0", "--deployment", profile]
-        command += ["--speed", repr(speed), "--seed", str(seed), "--embedded"]
+        command += ["--speed", repr(speed), "--seed", str(seed), "--embedded", *more]
         self._process = subprocess.Popen(  # noqa: S603  our own interpreter and module, no shell
             command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, start_new_session=True
         )
 
-    def url(self) -> str:
-        """Wait until it listens; its base URL.
+    def ready(self) -> dict[str, str]:
+        """Wait until it listens: `url` (for OpenAI clients), `root` (for AWS's), `model` (the imported model's ARN).
 
         Raises:
             InputError: it ended instead, with its own words on standard error.
@@ -37,7 +38,7 @@ class EmbeddedEmulator:
         line = self._process.stdout.readline()
         if not line:
             raise InputError("embedded emulator", f"ended with {self._process.wait()}", "see its message above")
-        return str(json.loads(line)["url"])
+        return dict(json.loads(line))
 
     def __enter__(self) -> EmbeddedEmulator:
         return self

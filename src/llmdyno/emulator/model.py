@@ -108,8 +108,10 @@ class Deployment:
         """How many requests are in the batch."""
         return len(self._running)
 
-    def arrive(self, now_ns: int, input_tokens: int, max_tokens: int, *, ignore_eos: bool = False) -> int:
-        """A request arrives; returns its stream's number."""
+    def arrive(
+        self, now_ns: int, input_tokens: int, max_tokens: int, *, ignore_eos: bool = False, extra_s: float = 0.0
+    ) -> int:
+        """A request arrives; returns its stream's number. `extra_s` lengthens its prefill: a copy's first inference."""
         number = self._arrived
         self._arrived += 1
         prefill, pace, stop, where = (
@@ -124,7 +126,8 @@ class Deployment:
                 length, finish_reason = early, "stop"
         self._streams[number] = _Stream(
             (profile.prefill_s + profile.prefill_per_token_s * input_tokens)
-            * math.exp(profile.prefill_sigma * _normal(prefill)),
+            * math.exp(profile.prefill_sigma * _normal(prefill))
+            + extra_s,
             math.exp(profile.pace_sigma * _normal(pace) - profile.pace_sigma**2 / 2),
             length,
             finish_reason,

@@ -94,6 +94,9 @@ class Answer:
     """The bytes of one answer: streamed events, or one body at the end."""
 
     def __init__(self, asked: Asked, number: int, created: int, model: str) -> None:
+        self.stream = asked.stream
+        self.media_type = "text/event-stream; charset=utf-8" if asked.stream else "application/json"
+        self.headers: list[str] = []
         self.asked = asked
         self._text: list[str] = []
         prefix, kind = ("chatcmpl", "chat.completion") if asked.chat else ("cmpl", "text_completion")
@@ -114,8 +117,12 @@ class Answer:
         role = self._event('"delta":{"role":"assistant","content":""},', None) if index == 0 else b""
         return role + self._event(f'"delta":{{"content":{json.dumps(text)}}},', None)
 
-    def end(self, output_tokens: int, finish_reason: str) -> bytes:
-        """What follows the last token: finish reason, usage, end mark; or the whole body."""
+    def fault(self, name: str, message: str) -> bytes:
+        """An error in mid-stream."""
+        return f'data: {{"error":{{"message":{json.dumps(message)},"type":"{name}","code":500}}}}\n\n'.encode()
+
+    def end(self, output_tokens: int, finish_reason: str, latency_ms: int, first_byte_ms: int) -> bytes:
+        """What follows the last token: finish reason, usage, end mark; or the whole body. No latencies in it."""
         asked = self.asked
         usage = (
             f'"usage":{{"prompt_tokens":{asked.input_tokens},"completion_tokens":{output_tokens},'

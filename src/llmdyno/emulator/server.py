@@ -9,6 +9,7 @@ Every answer carries a header that says it is emulated.
 from __future__ import annotations
 
 import asyncio
+import json
 import socket
 import time
 from array import array
@@ -21,6 +22,10 @@ from random import Random
 import httptools
 
 from llmdyno._version import __version__
+from llmdyno.emulator import bedrock
+from llmdyno.emulator.bedrock import BedrockAnswer, ImportedModel, ServiceError
+from llmdyno.emulator.copies import HOLD, SERVE, THROTTLE, Copies, Scaling
+from llmdyno.emulator.faults import BEFORE, Faults
 from llmdyno.emulator.model import Deployment, Profile
 from llmdyno.emulator.openai import (
     CHAT_PATH,
@@ -61,13 +66,28 @@ class Truth:
 
 
 class Emulator:
-    """A listening emulator. `url` is the base URL for clients."""
+    """A listening emulator. `url` is the base URL for OpenAI clients, `root` the endpoint URL for AWS's."""
 
-    def __init__(self, profile: Profile, *, speed: float, seed: int, api_key: str | None = None) -> None:
+    def __init__(
+        self,
+        profile: Profile,
+        *,
+        speed: float,
+        seed: int,
+        api_key: str | None = None,
+        scaling: Scaling | None = None,
+        faults: Faults | None = None,
+    ) -> None:
+        model = ImportedModel(bedrock.model_arn("emulated0001"), profile.name)
+        self.model_arn = model.arn
+        self.models = {model.arn: model, model.name: model}
+        self.scaling = scaling or Scaling()
+        self.copies = {model.arn: Copies(self.scaling, speed=speed)}
+        self.faults = faults or Faults({})
         self.profile = profile
         self.deployment = Deployment(profile, speed=speed, seed=seed)
         self.truths: deque[Truth] = deque(maxlen=_REMEMBERED)
-        self.url = ""
+        self.root = self.url = ""
         self.label = f"profile={profile.name}; speed={speed:g}"
         self.vocabulary = words(Random(seed), 4096)
         self.created = int(time.time())
@@ -87,7 +107,8 @@ class Emulator:
         self._listener = socket.create_server((host, port), family=family, backlog=_BACKLOG)
         self._listener.setblocking(False)
         bound = self._listener.getsockname()
-        self.url = f"http://{f'[{host}]' if ':' in host else host}:{bound[1]}/v1"
+        self.root = f"http://{f'[{host}]' if ':' in host else host}:{bound[1]}"
+        self.url = self.root + "/v1"
         self._timer = Timer(self._loop, self.work)
         self._loop.add_reader(self._listener.fileno(), self._accept)
 
@@ -106,14 +127,31 @@ class Emulator:
         self.truths.append(truth)
         return truth
 
+    def find_model(self, identifier: str) -> ImportedModel:
+        """The model of an ARN or a name.
+
+        Raises:
+            ServiceError: there is none.
+        """
+        if identifier not in self.models:
+            if identifier.startswith("arn:"):
+                raise ServiceError(404, "ResourceNotFoundException", "Could not find the model that you specified.")
+            raise ServiceError(400, "ValidationException", "The provided model identifier is invalid.")
+        return self.models[identifier]
+
+    def copies_truth(self) -> bytes:
+        """The truth about copies and what they bill, by model."""
+        now_ns = time.monotonic_ns()
+        return json.dumps({arn: copies.truth(now_ns) for arn, copies in self.copies.items()}).encode()
+
     def authorised(self, headers: dict[str, str]) -> bool:
         """Whether a request carries the key, if there is one."""
         return self._api_key is None or headers.get("authorization") == f"Bearer {self._api_key}"
 
-    def begin(self, connection: _Connection, asked: Asked, truth: Truth) -> int:
+    def begin(self, connection: _Connection, asked: Asked | bedrock.Call, from_ns: int, extra_s: float = 0.0) -> int:
         """Hand a request to the model; returns its stream's number."""
         number = self.deployment.arrive(
-            truth.arrive_ns, asked.input_tokens, asked.max_tokens, ignore_eos=asked.ignore_eos
+            from_ns, asked.input_tokens, asked.max_tokens, ignore_eos=asked.ignore_eos, extra_s=extra_s
         )
         self.streams[number] = connection
         self.wake()
@@ -167,7 +205,10 @@ class _Connection:
         self._unsent = bytearray()
         self._stream: int | None = None
         self._truth: Truth | None = None
-        self._answer: Answer | None = None
+        self._answer: Answer | BedrockAnswer | None = None
+        self._copy: tuple[Copies, int] | None = None
+        self._fault: str | None = None
+        self._fault_at = 0
         self._offset = 0
         self._requests: deque[tuple[str, str, dict[str, str], bytes]] = deque()
         self._parser = httptools.HttpRequestParser(self)
@@ -236,6 +277,7 @@ class _Connection:
                 "".join(truth.line() for truth in server.truths).encode(),
                 "application/jsonl",
             ),
+            ("GET", "/truth/copies"): lambda: (server.copies_truth(), "application/json"),
             ("POST", "/reset"): self._reset,
         }
         if path.startswith("/v1/") and not server.authorised(headers):
@@ -245,6 +287,8 @@ class _Connection:
             self._respond(200, content, media_type)
         elif method == "POST" and path in (CHAT_PATH, COMPLETIONS_PATH):
             self._complete(path, body)
+        elif method == "POST" and path.startswith("/model/"):
+            self._invoke(path, body)
         else:
             self._respond(404, Refusal(404, "NotFoundError", f"there is no {method} {path}").body)
 
@@ -261,18 +305,67 @@ class _Connection:
             truth.status, truth.end_ns = refusal.status, time.monotonic_ns()
             self._respond(refusal.status, refusal.body)
             return
-        self._truth = truth
-        self._answer = Answer(asked, truth.number, server.created, server.profile.name)
-        if asked.stream:
-            self._send(self._head(200, "text/event-stream; charset=utf-8", "Transfer-Encoding: chunked"))
-        self._stream = server.begin(self, asked, truth)
+        self._prepare(Answer(asked, truth.number, server.created, server.profile.name), truth, asked.max_tokens)
+        self._begin(asked, truth.arrive_ns)
+
+    def _invoke(self, path: str, body: bytes) -> None:
+        """Bedrock's runtime: find the model, read the body, ask the copies."""
+        server = self._server
+        truth = server.remember()
+        found = bedrock.split_path(path)
+        if found is None:  # as the service is reported to answer a raw slash in an ARN
+            truth.status, truth.end_ns = 200, time.monotonic_ns()
+            self._respond(200, bedrock.UNKNOWN_OPERATION)
+            return
+        identifier, operation = found
+        try:
+            model = server.find_model(identifier)
+            call = bedrock.read_call(operation, body, model)
+            fault = server.faults.of(truth.number)
+            if fault in BEFORE:
+                raise ServiceError(*BEFORE[fault])
+            copies = server.copies[model.arn]
+            decision = copies.arrive(truth.arrive_ns)
+            if decision.kind == THROTTLE:
+                raise ServiceError(*bedrock.THROTTLED)
+            if decision.kind not in (SERVE, HOLD):
+                raise ServiceError(*bedrock.NOT_READY)
+        except ServiceError as error:
+            truth.status, truth.end_ns = error.status, time.monotonic_ns()
+            self._respond(error.status, error.body, headers=[error.headers])
+            return
+        assert decision.copy is not None
+        self._prepare(BedrockAnswer(call, truth.number, server.created), truth, call.max_tokens)
+        self._fault = fault
+        self._copy = (copies, decision.copy)
+        extra_s = server.scaling.first_inference_s if decision.first else 0.0
+        delay_s = (decision.from_ns - time.monotonic_ns()) / 1e9
+        if decision.kind == HOLD and delay_s > 0:
+            self._loop.call_later(delay_s, self._begin, call, decision.from_ns, extra_s)
+        else:
+            self._begin(call, truth.arrive_ns, extra_s)
+
+    def _prepare(self, answer: Answer | BedrockAnswer, truth: Truth, max_tokens: int) -> None:
+        self._truth, self._answer = truth, answer
         self._offset = 97 * truth.number
+        self._fault = None
+        self._fault_at = max_tokens // 2
+
+    def _begin(self, asked: Asked | bedrock.Call, from_ns: int, extra_s: float = 0.0) -> None:
+        answer = self._answer
+        if not self._open or answer is None:
+            return  # the client left while it waited
+        if answer.stream:
+            self._send(self._head(200, answer.media_type, [*answer.headers, "Transfer-Encoding: chunked"]))
+        self._stream = self._server.begin(self, asked, from_ns, extra_s)
 
     def token(self, index: int, finish_reason: str | None) -> None:
         """Write one token, and what ends the answer after its last."""
         server, answer, truth = self._server, self._answer, self._truth
         assert answer is not None
         assert truth is not None
+        if self._fault is not None and index >= self._fault_at and self._break(self._fault):
+            return
         vocabulary = server.vocabulary
         content = answer.token(index, vocabulary[(self._offset + index) % len(vocabulary)])
         if finish_reason is None:
@@ -280,29 +373,70 @@ class _Connection:
             if content:
                 self._send(b"%x\r\n%b\r\n" % (len(content), content))
             return
-        tail = answer.end(index + 1, finish_reason)
-        truth.written_ns.append(time.monotonic_ns())
-        truth.status = 200
-        assert self._stream is not None
-        server.end(self._stream)
-        self._stream = self._answer = self._truth = None
-        if answer.asked.stream:
+        now_ns = time.monotonic_ns()
+        truth.written_ns.append(now_ns)
+        latencies = ((moment - truth.arrive_ns) // 1_000_000 for moment in (now_ns, truth.written_ns[0]))
+        tail = answer.end(index + 1, finish_reason, *latencies)
+        if answer.stream:
             self._send(b"%x\r\n%b\r\n%x\r\n%b\r\n0\r\n\r\n" % (len(content), content, len(tail), tail))
         else:
-            self._respond(200, tail)
-        truth.end_ns = time.monotonic_ns()
+            self._respond(200, tail, answer.media_type, answer.headers)
+        self._ended(200)
         self._next()
+
+    def _break(self, fault: str) -> bool:
+        """Let a fault happen in mid-stream; whether the stream is over with it."""
+        answer = self._answer
+        assert answer is not None
+        if fault == "crc":
+            self._fault = None
+            damaged = bytearray(answer.token(1, " damaged"))
+            if damaged:
+                damaged[-1] ^= 1
+                self._send(b"%x\r\n%b\r\n" % (len(damaged), bytes(damaged)))
+            return False
+        if fault == "cut":
+            self.drop()
+        elif fault == "stall":
+            if self._stream is not None:
+                self._server.end(self._stream, left=True)  # no more tokens, until the client leaves
+        else:
+            content = answer.fault("ModelStreamErrorException", "The model stream broke. Try your request again.")
+            self._send(b"%x\r\n%b\r\n0\r\n\r\n" % (len(content), content))
+            if self._stream is not None:
+                self._server.end(self._stream, left=True)
+            self._ended(500)
+            self._next()
+        return True
+
+    def _ended(self, status: int) -> None:
+        """The request is over: for the model, for the copies, for the truth."""
+        if self._stream is not None:
+            self._server.end(self._stream, left=status != 200)
+        if self._truth is not None:
+            self._truth.status, self._truth.end_ns = status, time.monotonic_ns()
+            if self._copy is not None:
+                copies, number = self._copy
+                copies.finish(self._truth.end_ns, number, success=status == 200, began_ns=self._truth.arrive_ns)
+        self._stream = self._answer = self._truth = self._copy = None
 
     # --- writing
 
-    def _head(self, status: int, media_type: str, framing: str) -> bytes:
-        return (
-            f"HTTP/1.1 {status} {HTTPStatus(status).phrase}\r\nContent-Type: {media_type}\r\n"
-            f"Server: llmdyno-emulator/{__version__}\r\nX-LLMDyno-Emulated: {self._server.label}\r\n{framing}\r\n\r\n"
-        ).encode("ascii")
+    def _head(self, status: int, media_type: str, headers: list[str]) -> bytes:
+        lines = [
+            f"HTTP/1.1 {status} {HTTPStatus(status).phrase}",
+            f"Content-Type: {media_type}",
+            f"Server: llmdyno-emulator/{__version__}",
+            f"X-LLMDyno-Emulated: {self._server.label}",
+            *headers,
+        ]
+        return "\r\n".join(lines).encode("latin-1") + b"\r\n\r\n"
 
-    def _respond(self, status: int, content: bytes, media_type: str = "application/json") -> None:
-        self._send(self._head(status, media_type, f"Content-Length: {len(content)}") + content)
+    def _respond(
+        self, status: int, content: bytes, media_type: str = "application/json", headers: list[str] | None = None
+    ) -> None:
+        framing = f"Content-Length: {len(content)}"
+        self._send(self._head(status, media_type, [*(headers or []), framing]) + content)
 
     def _send(self, data: bytes) -> None:
         if not self._open:
@@ -339,8 +473,5 @@ class _Connection:
         self._loop.remove_reader(self._sock.fileno())
         self._loop.remove_writer(self._sock.fileno())
         self._sock.close()
-        if self._stream is not None:
-            self._server.end(self._stream, left=True)
-        if self._truth is not None:
-            self._truth.status, self._truth.end_ns = -1, time.monotonic_ns()
+        self._ended(-1)
         self._server.forget(self)

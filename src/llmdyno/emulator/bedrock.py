@@ -1,0 +1,266 @@
+"""Bedrock's runtime for imported models, as the emulator speaks it. PURE: paths and bodies in, bodies and frames out.
+
+Shapes and errors as documented for InvokeModel, Converse and their streams; where documents and captures
+leave a gap (does an imported model's stream end with invocation metrics?) it does what foundation models do.
+"""
+
+from __future__ import annotations
+
+import base64
+import json
+from dataclasses import dataclass
+from typing import Any
+from urllib.parse import unquote
+
+from llmdyno.emulator import frames
+from llmdyno.emulator.faults import BEFORE
+from llmdyno.workload.tokens import Approximation
+
+REGION, ACCOUNT = "us-east-1", "123456789012"
+EVENT_STREAM, JSON = "application/vnd.amazon.eventstream", "application/json"
+INVOKE, INVOKE_STREAM, CONVERSE, CONVERSE_STREAM = (
+    "invoke",
+    "invoke-with-response-stream",
+    "converse",
+    "converse-stream",
+)
+NOT_READY = (429, "ModelNotReadyException", "Model is not ready for inference. Wait and try your request again.")
+THROTTLED = BEFORE["throttle"]
+_DEFAULT_TOKENS = 512
+_CONTEXT = 131_072
+_PADDING = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789"
+_STOPS = {"length": "max_tokens", "stop": "end_turn"}
+_tokens = Approximation()
+
+
+class ServiceError(Exception):
+    """An answer before the stream: HTTP status, exception name, message."""
+
+    def __init__(self, status: int, name: str, message: str) -> None:
+        super().__init__(message)
+        self.status, self.name = status, name
+        self.body = json.dumps({"message": message}).encode()
+
+    @property
+    def headers(self) -> str:
+        """The header that tells exceptions of one status apart."""
+        return f"x-amzn-ErrorType: {self.name}:http://internal.amazon.com/coral/com.amazon.bedrock/"
+
+
+def model_arn(identifier: str) -> str:
+    """The ARN of an emulated imported model."""
+    return f"arn:aws:bedrock:{REGION}:{ACCOUNT}:imported-model/{identifier}"
+
+
+@dataclass(frozen=True, slots=True)
+class ImportedModel:
+    """An imported model: its ARN, its name, and whether Converse works on it."""
+
+    arn: str
+    name: str
+    instruct: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class Call:
+    """What a request asks for; `format` is the body format that its fields told."""
+
+    operation: str
+    format: str
+    input_tokens: int
+    max_tokens: int
+    ignore_eos: bool
+
+    @property
+    def stream(self) -> bool:
+        """Whether the answer is an event stream."""
+        return self.operation in (INVOKE_STREAM, CONVERSE_STREAM)
+
+
+def split_path(raw: str) -> tuple[str, str] | None:
+    """Model identifier and operation of a raw path ``/model/{id}/{operation}``; None where there is no such operation.
+
+    The identifier's slash must be encoded: the service routes on the raw path.
+    """
+    parts = raw.split("/")
+    operations = (INVOKE, INVOKE_STREAM, CONVERSE, CONVERSE_STREAM)
+    if len(parts) != 4 or parts[:2] != ["", "model"] or parts[3] not in operations:
+        return None
+    return unquote(parts[2]), parts[3]
+
+
+UNKNOWN_OPERATION = b'{"Output":{"__type":"com.amazon.coral.service#UnknownOperationException"},"Version":"1.0"}'
+
+
+def read_call(operation: str, body: bytes, model: ImportedModel) -> Call:
+    """Read a request's body.
+
+    Raises:
+        ServiceError: a ValidationException, as the service words it.
+    """
+    try:
+        value = json.loads(body or b"{}")
+    except ValueError:
+        value = None
+    if not isinstance(value, dict):
+        raise _invalid("The request body is not valid JSON.")
+    if operation in (CONVERSE, CONVERSE_STREAM):
+        if not model.instruct:
+            raise _invalid("This action doesn't support the model that you provided. Try again with a supported model.")
+        config = value.get("inferenceConfig") or {}
+        return _call(operation, "converse", _message_text(value.get("messages")), config.get("maxTokens"), value)
+    if "messages" in value:
+        return _call(operation, "openai-chat", _message_text(value["messages"]), value.get("max_tokens"), value)
+    prompt = value.get("prompt")
+    if not isinstance(prompt, str) or not prompt:
+        raise _invalid("Malformed input request: #: required key [prompt] not found, please reformat your input.")
+    if "max_gen_len" in value or "max_tokens" not in value:
+        return _call(operation, "bedrock-completion", prompt, value.get("max_gen_len"), value)
+    return _call(operation, "openai-completion", prompt, value["max_tokens"], value)
+
+
+def _call(operation: str, body_format: str, text: str, max_tokens: Any, value: dict[str, Any]) -> Call:
+    max_tokens = _DEFAULT_TOKENS if max_tokens is None else max_tokens
+    if not isinstance(max_tokens, int) or isinstance(max_tokens, bool) or max_tokens < 1:
+        raise _invalid(f"Malformed input request: {max_tokens} is not 1 or more, please reformat your input.")
+    input_tokens = _tokens.count(text)
+    if input_tokens + max_tokens > _CONTEXT:
+        raise _invalid(f"This model's maximum context length is {_CONTEXT} tokens.")
+    return Call(operation, body_format, input_tokens, max_tokens, value.get("ignore_eos") is True)
+
+
+def _message_text(messages: Any) -> str:
+    if not isinstance(messages, list) or not messages:
+        raise _invalid("Malformed input request: messages must not be empty, please reformat your input.")
+    texts = []
+    for message in messages:
+        content = message.get("content") if isinstance(message, dict) else None
+        if isinstance(content, list):
+            content = "".join(str(part.get("text", "")) for part in content if isinstance(part, dict))
+        if not isinstance(content, str):
+            raise _invalid("Malformed input request: each message needs content, please reformat your input.")
+        texts.append(content)
+    return "\n".join(texts)
+
+
+def _invalid(message: str) -> ServiceError:
+    return ServiceError(400, "ValidationException", message)
+
+
+class BedrockAnswer:
+    """The bytes of one answer: frames, or one body at the end."""
+
+    def __init__(self, call: Call, number: int, created: int) -> None:
+        self.stream = call.stream
+        self.media_type = EVENT_STREAM if call.stream else JSON
+        self.headers = [f"x-amzn-RequestId: {number:08x}-0000-4000-8000-000000000000"]
+        if call.operation == INVOKE_STREAM:
+            self.headers.append("x-amzn-bedrock-content-type: application/json")
+        self._call = call
+        self._number = number
+        self._created = created
+        self._text: list[str] = []
+
+    def token(self, index: int, text: str) -> bytes:
+        """The frames of one token; nothing when the answer is not streamed."""
+        call = self._call
+        if not call.stream:
+            self._text.append(text)
+            return b""
+        if call.operation == CONVERSE_STREAM:
+            start = frames.event("messageStart", {"role": "assistant"}) if index == 0 else b""
+            return start + frames.event("contentBlockDelta", {"contentBlockIndex": 0, "delta": {"text": text}})
+        if call.format == "bedrock-completion":
+            first = call.input_tokens if index == 0 else None
+            return self._chunk(index, _generation(text, first, index + 1, None))
+        return self._chunk(index, self._openai_chunk(text, None))
+
+    def fault(self, name: str, message: str) -> bytes:
+        """An exception frame in mid-stream."""
+        return frames.exception(name, message)
+
+    def end(self, output_tokens: int, finish_reason: str, latency_ms: int, first_byte_ms: int) -> bytes:
+        """What follows the last token, or the whole body."""
+        call = self._call
+        if not call.stream:
+            count = ("input", call.input_tokens), ("output", output_tokens)
+            self.headers += [f"X-Amzn-Bedrock-{name}-Token-Count: {tokens}" for name, tokens in count]
+            self.headers.append(f"X-Amzn-Bedrock-Invocation-Latency: {latency_ms}")
+            return json.dumps(self._whole("".join(self._text), output_tokens, finish_reason, latency_ms)).encode()
+        if call.operation == CONVERSE_STREAM:
+            usage = _converse_usage(call.input_tokens, output_tokens)
+            return (
+                frames.event("contentBlockStop", {"contentBlockIndex": 0})
+                + frames.event("messageStop", {"stopReason": _STOPS[finish_reason]})
+                + frames.event("metadata", {"usage": usage, "metrics": {"latencyMs": latency_ms}})
+            )
+        metrics = {
+            "inputTokenCount": call.input_tokens,
+            "outputTokenCount": output_tokens,
+            "invocationLatency": latency_ms,
+            "firstByteLatency": first_byte_ms,
+        }
+        if call.format == "bedrock-completion":
+            last = _generation("", None, output_tokens, finish_reason)
+        else:
+            last = {**self._openai_chunk("", finish_reason), "usage": _usage(call.input_tokens, output_tokens)}
+        return self._chunk(output_tokens, {**last, "amazon-bedrock-invocationMetrics": metrics})
+
+    def _chunk(self, index: int, inner: dict[str, Any]) -> bytes:
+        content = base64.b64encode(json.dumps(inner, separators=(",", ":")).encode()).decode()
+        padding = _PADDING[: (index * 7 + self._number) % len(_PADDING)]
+        return frames.event("chunk", {"bytes": content, "p": padding})
+
+    def _openai_chunk(self, text: str, finish_reason: str | None) -> dict[str, Any]:
+        chat = self._call.format == "openai-chat"
+        content: dict[str, Any] = {"delta": {"content": text} if text else {}} if chat else {"text": text}
+        return {
+            "id": f"{'chatcmpl' if chat else 'cmpl'}-{self._number:032x}",
+            "object": "chat.completion.chunk" if chat else "text_completion",
+            "created": self._created,
+            "choices": [{"index": 0, **content, "finish_reason": finish_reason}],
+        }
+
+    def _whole(self, text: str, output_tokens: int, finish_reason: str, latency_ms: int) -> dict[str, Any]:
+        call = self._call
+        if call.operation == CONVERSE:
+            return {
+                "output": {"message": {"role": "assistant", "content": [{"text": text}]}},
+                "stopReason": _STOPS[finish_reason],
+                "usage": _converse_usage(call.input_tokens, output_tokens),
+                "metrics": {"latencyMs": latency_ms},
+            }
+        if call.format == "bedrock-completion":
+            return {
+                "generation": text,
+                "prompt_token_count": call.input_tokens,
+                "generation_token_count": output_tokens,
+                "stop_reason": finish_reason,
+                "logprobs": None,
+            }
+        chat = call.format == "openai-chat"
+        content: dict[str, Any] = {"message": {"role": "assistant", "content": text}} if chat else {"text": text}
+        return {
+            "id": f"{'chatcmpl' if chat else 'cmpl'}-{self._number:032x}",
+            "object": "chat.completion" if chat else "text_completion",
+            "created": self._created,
+            "choices": [{"index": 0, **content, "finish_reason": finish_reason}],
+            "usage": _usage(call.input_tokens, output_tokens),
+        }
+
+
+def _generation(text: str, prompt_tokens: int | None, generated: int, stop_reason: str | None) -> dict[str, Any]:
+    return {
+        "generation": text,
+        "prompt_token_count": prompt_tokens,
+        "generation_token_count": generated,
+        "stop_reason": stop_reason,
+    }
+
+
+def _usage(inputs: int, outputs: int) -> dict[str, int]:
+    return {"prompt_tokens": inputs, "completion_tokens": outputs, "total_tokens": inputs + outputs}
+
+
+def _converse_usage(inputs: int, outputs: int) -> dict[str, int]:
+    return {"inputTokens": inputs, "outputTokens": outputs, "totalTokens": inputs + outputs}
