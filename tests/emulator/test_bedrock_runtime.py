@@ -1,0 +1,221 @@
+"""The emulated Bedrock runtime, driven by boto3."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import time
+import urllib.request
+from collections.abc import Iterator
+from typing import Any
+
+import boto3
+import pytest
+from botocore.config import Config
+from botocore.exceptions import ClientError, EventStreamError
+
+from llmdyno.emulator.model import DEFAULT_PROFILE
+
+ABSENT = "arn:aws:bedrock:us-east-1:123456789012:imported-model/000000000000"
+FAST = ["--cold-start", "0", "--first-inference", "0"]
+
+
+def boto_client(root: str) -> Any:
+    return boto3.client(
+        "bedrock-runtime",
+        endpoint_url=root,
+        region_name="us-east-1",
+        aws_access_key_id="x",
+        aws_secret_access_key="y",
+        config=Config(retries={"mode": "standard", "total_max_attempts": 1}, read_timeout=10),
+    )
+
+
+class Running:
+    def __init__(self, facts: dict[str, str]) -> None:
+        self.root, self.arn = facts["root"], facts["model"]
+        self.client = boto_client(self.root)
+
+    def warm(self) -> Running:
+        """Call until the model answers."""
+        for _ in range(200):
+            try:
+                self.client.invoke_model(modelId=self.arn, body=json.dumps({"prompt": "x", "max_gen_len": 1}))
+            except self.client.exceptions.ModelNotReadyException:
+                time.sleep(0.02)
+            else:
+                return self
+        raise AssertionError("never warm")
+
+    def stream(self, body: dict[str, Any], model: str | None = None) -> list[dict[str, Any]]:
+        answer = self.client.invoke_model_with_response_stream(modelId=model or self.arn, body=json.dumps(body))
+        assert answer["contentType"] == "application/json"
+        return [json.loads(event["chunk"]["bytes"]) for event in answer["body"]]
+
+    def truth(self, what: str) -> bytes:
+        with urllib.request.urlopen(f"{self.root}/{what}") as answer:
+            return bytes(answer.read())
+
+
+@contextlib.contextmanager
+def started(*more: str) -> Iterator[Running]:
+    """An emulator of its own, and a client that is closed behind it."""
+    with EmbeddedEmulator(DEFAULT_PROFILE, speed=100.0, seed=3, more=more) as emulator:
+        endpoint = Running(emulator.ready())
+        with contextlib.closing(endpoint.client):
+            yield endpoint
+
+
+@pytest.fixture(scope="module")
+def running() -> Iterator[Running]:
+    with started(*FAST) as endpoint:
+        yield endpoint.warm()
+
+
+def test_invoke_model_in_each_format(running: Running) -> None:
+    def invoke(**body: Any) -> tuple[dict[str, Any], dict[str, Any]]:
+        answer = running.client.invoke_model(modelId=running.arn, body=json.dumps({**body, "ignore_eos": True}))
+        return json.loads(answer["body"].read()), answer["ResponseMetadata"]["HTTPHeaders"]
+
+    value, headers = invoke(prompt="one two", max_gen_len=5)
+    assert list(value) == ["generation", "prompt_token_count", "generation_token_count", "stop_reason", "logprobs"]
+    assert (value["prompt_token_count"], value["generation_token_count"], value["stop_reason"]) == (2, 5, "length")
+    assert headers["x-amzn-bedrock-output-token-count"] == "5"
+    assert headers["x-amzn-requestid"]
+    value, _ = invoke(prompt="one two", max_tokens=5)
+    assert (value["object"], value["usage"]["total_tokens"]) == ("text_completion", 7)
+    value, _ = invoke(messages=[{"role": "user", "content": "one"}], max_tokens=5)
+    assert (value["object"], value["choices"][0]["message"]["role"]) == ("chat.completion", "assistant")
+
+
+def test_invoke_with_response_stream_in_each_format(running: Running) -> None:
+    chunks = running.stream({"prompt": "one two", "max_gen_len": 5, "ignore_eos": True})
+    assert [chunk["generation_token_count"] for chunk in chunks] == [1, 2, 3, 4, 5, 5]
+    assert [chunk["prompt_token_count"] for chunk in chunks] == [2, None, None, None, None, None]
+    assert [chunk["stop_reason"] for chunk in chunks] == [None] * 5 + ["length"]
+    metrics = chunks[-1]["amazon-bedrock-invocationMetrics"]
+    assert (metrics["inputTokenCount"], metrics["outputTokenCount"]) == (2, 5)
+    assert 0 < metrics["firstByteLatency"] <= metrics["invocationLatency"]
+    text = running.stream({"prompt": "one", "max_tokens": 3, "ignore_eos": True}, DEFAULT_PROFILE)
+    assert "".join(chunk["choices"][0]["text"] for chunk in text).strip()
+    chat = running.stream({"messages": [{"role": "user", "content": "x"}], "max_tokens": 3, "ignore_eos": True})
+    assert chat[-1]["usage"]["completion_tokens"] == 3
+    assert chat[-1]["choices"][0]["finish_reason"] == "length"
+
+
+def test_converse_and_its_stream(running: Running) -> None:
+    question: dict[str, Any] = {
+        "modelId": running.arn,
+        "messages": [{"role": "user", "content": [{"text": "one two"}]}],
+        "inferenceConfig": {"maxTokens": 1},
+    }
+    answer = running.client.converse(**question)
+    assert answer["stopReason"] == "max_tokens"
+    assert answer["usage"] == {"inputTokens": 2, "outputTokens": 1, "totalTokens": 3}
+    assert answer["output"]["message"]["content"][0]["text"]
+    events = list(running.client.converse_stream(**question)["stream"])
+    assert [next(iter(event)) for event in events] == [
+        "messageStart", "contentBlockDelta", "contentBlockStop", "messageStop", "metadata",
+    ]  # fmt: skip
+    assert events[-1]["metadata"]["usage"]["totalTokens"] == 3
+
+
+def code_of(caught: pytest.ExceptionInfo[ClientError]) -> tuple[str, int]:
+    response = caught.value.response
+    return response["Error"]["Code"], response["ResponseMetadata"]["HTTPStatusCode"]
+
+
+@pytest.mark.parametrize(
+    ("model", "body", "expected"),
+    [
+        (
+            "arn:aws:bedrock:us-east-1:123456789012:imported-model/000000000000",
+            "{}",
+            ("ResourceNotFoundException", 404),
+        ),
+        ("nonsense", "{}", ("ValidationException", 400)),
+        (None, "{}", ("ValidationException", 400)),
+        (None, "[]", ("ValidationException", 400)),
+        (None, '{"prompt":"x","max_gen_len":0}', ("ValidationException", 400)),
+        (None, '{"prompt":"x","max_gen_len":1000000}', ("ValidationException", 400)),
+        (None, '{"messages":[]}', ("ValidationException", 400)),
+    ],
+)
+def test_refusals(running: Running, model: str | None, body: str, expected: tuple[str, int]) -> None:
+    with pytest.raises(ClientError) as caught:
+        running.client.invoke_model_with_response_stream(modelId=model or running.arn, body=body)
+    assert code_of(caught) == expected
+
+
+def test_a_raw_slash_in_the_path_is_an_unknown_operation(running: Running) -> None:
+    url = f"{running.root}/model/{running.arn}/invoke-with-response-stream"
+    with urllib.request.urlopen(urllib.request.Request(url, data=b"{}", method="POST")) as answer:
+        assert json.loads(answer.read())["Output"]["__type"].endswith("UnknownOperationException")
+    encoded = running.arn.replace("/", "%2F")  # colons left raw, as another client does
+    url = f"{running.root}/model/{encoded}/invoke"
+    with urllib.request.urlopen(urllib.request.Request(url, data=b'{"prompt":"x","max_gen_len":1}')) as answer:
+        assert json.loads(answer.read())["generation_token_count"] == 1
+
+
+def test_from_cold_to_throttled_and_the_truth_about_copies() -> None:
+    more = ["--cold-start", "30", "--requests-per-copy", "1", "--max-copies", "1", "--idle", "100"]
+    with started(*more) as endpoint:
+        began = time.monotonic()
+        endpoint.warm()
+        assert 0.3 <= time.monotonic() - began < 2
+        held = endpoint.client.invoke_model_with_response_stream(
+            modelId=endpoint.arn, body=json.dumps({"prompt": "x", "max_gen_len": 5000})
+        )
+        with pytest.raises(ClientError) as caught:
+            endpoint.stream({"prompt": "x", "max_gen_len": 1})
+        assert code_of(caught) == ("ThrottlingException", 429)
+        held["body"].close()
+        time.sleep(1.3)
+        [truth] = json.loads(endpoint.truth("truth/copies")).values()
+        assert [count for _, count in truth["changes"]] == [1, 0]
+        assert truth["billed_windows"] == 1
+        statuses = [json.loads(line)["status"] for line in endpoint.truth("truth").splitlines()]
+        assert statuses[0] == 429
+        assert statuses.count(200) == 1
+
+
+def test_a_cold_call_that_waits() -> None:
+    with started("--cold-start", "30", "--hold") as endpoint:
+        began = time.monotonic()
+        assert endpoint.stream({"prompt": "x", "max_gen_len": 3})
+        assert time.monotonic() - began >= 0.3
+
+
+@pytest.mark.parametrize(
+    ("fault", "code"),
+    [
+        ("throttle", "ThrottlingException"),
+        ("error", "InternalServerException"),
+        ("unavailable", "ServiceUnavailableException"),
+    ],
+)
+def test_faults_before_the_stream(fault: str, code: str) -> None:
+    with started(*FAST, "--fault", f"{fault}=1") as endpoint:
+        with pytest.raises(ClientError) as caught:
+            endpoint.stream({"prompt": "x", "max_gen_len": 3})
+        assert code_of(caught)[0] == code
+
+
+@pytest.mark.parametrize(
+    ("fault", "problem"),
+    [("exception", EventStreamError), ("cut", Exception), ("crc", Exception)],
+)
+def test_faults_in_mid_stream(fault: str, problem: type[Exception]) -> None:
+    more = ["--cold-start", "0", "--hold", "--fault", f"{fault}=1"]
+    with started(*more) as endpoint:
+        answer = endpoint.client.invoke_model_with_response_stream(
+            modelId=endpoint.arn, body=json.dumps({"prompt": "x", "max_gen_len": 20, "ignore_eos": True})
+        )
+        seen = 0
+        with pytest.raises(problem) as caught:  # noqa: PT012  how far it comes is the point
+            for _ in answer["body"]:
+                seen += 1
+        answer["body"].close()
+        assert seen == 10
+        if fault == "exception":
+            assert caught.value.response["Error"]["Code"] == "modelStreamErrorException"  # type: ignore[attr-defined]
