@@ -26,6 +26,7 @@ ORDER = [
     "report",
     "aws",
     "emulator",
+    "endpoints",
     "runner",
     "cli",
 ]

@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import dataclasses
+import itertools
 import os
 import secrets
 import signal
@@ -19,18 +20,19 @@ from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Any
 
 from llmdyno.emulator.model import DEFAULT_PROFILE, PROFILES
+from llmdyno.endpoints import Endpoint, open_endpoint
 from llmdyno.engine.client import Client, connect_text
-from llmdyno.engine.clock import Clock
-from llmdyno.engine.driver import Driver, Load, Observed, Snapshot, allow_open_files
+from llmdyno.engine.clock import Clock, monotonic_ns
+from llmdyno.engine.driver import TICK_S, Driver, Load, Observed, Snapshot, allow_open_files
 from llmdyno.engine.probe import Found, look
 from llmdyno.engine.recorder import Recorder
-from llmdyno.engine.supply import Supply
+from llmdyno.engine.supply import Supply, prepare
+from llmdyno.engine.warm import Warmer
 from llmdyno.engine.wire import Origin, serialise
 from llmdyno.errors import InputError
-from llmdyno.protocols import DIALECTS
-from llmdyno.protocols.dialect import Dialect, Target
+from llmdyno.protocols.dialect import HttpRequest, Target
 from llmdyno.spec import Spec
-from llmdyno.workload.plan import MEASURED, WARMUP, Plan, PlannedRequest
+from llmdyno.workload.plan import MEASURED, WARM, WARMUP, Plan, PlannedRequest
 from llmdyno.workload.tokens import TokenCounter, load_counter
 
 if TYPE_CHECKING:
@@ -115,7 +117,6 @@ async def _measure(spec: Spec, watch: Watch | None, on_start: OnStart | None, *,
     spec = settle(spec)
     started_s = time.time()
     with contextlib.ExitStack() as stack:
-        base_url = spec.base_url
         emulator = None
         if spec.api == "emulator":
             from llmdyno.emulator.embedded import EmbeddedEmulator
@@ -132,10 +133,8 @@ async def _measure(spec: Spec, watch: Watch | None, on_start: OnStart | None, *,
         clock = Clock()
         stack.callback(clock.close)
         try:
-            if emulator is not None:
-                base_url = emulator.ready()["url"]
-            assert base_url is not None
-            flow = _Flow(spec, base_url, counter, directory, clock, watch)
+            endpoint = open_endpoint(spec, emulator.ready() if emulator is not None else None)
+            flow = _Flow(spec, endpoint, counter, directory, clock, watch)
             stack.callback(flow.client.close)
             await flow.prepare()
         except BaseException:
@@ -143,7 +142,14 @@ async def _measure(spec: Spec, watch: Watch | None, on_start: OnStart | None, *,
             raise
         if on_start is not None:
             on_start(flow.intention())
-        cancelled = await flow.drive(handle_signals=handle_signals)
+        try:
+            cancelled = await flow.drive(handle_signals=handle_signals)
+        except InputError:
+            if flow.warmer is not None and flow.warmer.refused > 1:
+                flow.finish(started_s)  # attempts on a model that never came are a measurement too
+            else:
+                directory.abandon()
+            raise
         result = flow.finish(started_s)
     if cancelled:
         raise asyncio.CancelledError
@@ -156,7 +162,7 @@ class _Flow:
     def __init__(
         self,
         spec: Spec,
-        base_url: str,
+        endpoint: Endpoint,
         counter: TokenCounter,
         directory: RunDirectory,
         clock: Clock,
@@ -167,14 +173,26 @@ class _Flow:
         self.directory = directory
         self.clock = clock
         self.loop = asyncio.get_running_loop()
-        self.origin = Origin.of(base_url)
-        self.dialect: Dialect = DIALECTS["openai", spec.route]
-        self.client = Client(self.origin, self.loop)
+        self.endpoint = endpoint
+        self.origin = Origin.of(endpoint.base_url)
+        self.dialect = endpoint.dialect
+        self.client = Client(self.origin, self.loop, endpoint.sign)
         self.watch = watch or (lambda snapshot: None)
         self.supplies: list[tuple[str, Supply, bool]] = []
         self.found: Found | None = None
         self.observed = Observed()
-        self.target = self._target(spec.model or spec.deployment or "")
+        self.target = self._target(endpoint.model)
+        self.recorder = Recorder(
+            self.loop,
+            self.dialect,
+            clock,
+            directory.append,
+            secrets=tuple(self._secrets()),
+            keep_text=counter.exact,
+        )
+        self.warmer: Warmer | None = None
+        if endpoint.bedrock and spec.warm:
+            self.warmer = Warmer(self.client, self.recorder, self.dialect, spec.timeout_s)
 
     async def prepare(self) -> None:
         """Look at the endpoint, then make the requests; nothing of the load is sent."""
@@ -182,7 +200,7 @@ class _Flow:
             await self.client.resolve()
         except OSError as error:
             raise InputError(str(self.origin), connect_text(error, self.origin), "check the URL") from None
-        if self.spec.preflight:
+        if self.spec.preflight and not self.endpoint.bedrock:
             self.found = await look(self.client, self.origin, self.target, self.dialect, timeout_s=self.spec.timeout_s)
         if not self.target.model:
             if self.found is None:
@@ -211,42 +229,66 @@ class _Flow:
         load = f"{spec.concurrency} user{'s' * (spec.concurrency != 1)}, {' or '.join(until)}"
         emulated = self._emulated()
         if emulated is None:
-            return Intention(f"{spec.model} at {spec.base_url}", load, None)
-        where = "" if spec.api == "emulator" else f", {spec.base_url}"
+            return Intention(f"{spec.model} at {self.endpoint.base_url}", load, None)
+        where = "" if spec.api == "emulator" else f", {self.endpoint.base_url}"
         endpoint = f"an EMULATED {emulated['profile']} at {emulated['speed']:g}× real speed{where}"
         return Intention(endpoint, load, emulated["speed"])
 
     async def drive(self, *, handle_signals: bool) -> bool:
-        """Send the load; returns whether this task was cancelled meanwhile."""
+        """Warm the model up and send the load; returns whether this task was cancelled meanwhile.
+
+        Raises:
+            InputError: the endpoint refuses for a reason that waiting does not cure. OSError: the disk does.
+        """
         spec, loop = self.spec, self.loop
-        recorder = Recorder(
-            loop,
-            self.dialect,
-            self.clock,
-            self.directory.append,
-            secrets=tuple(self._secrets()),
-            keep_text=self.counter.exact,
-        )
         load = Load(spec.concurrency, spec.duration_s, spec.timeout_s)
-        driver = Driver(self.client, recorder, self.clock, load, self.watch)
+        driver = Driver(self.client, self.recorder, self.clock, load, self.watch)
         self.observed = driver.observed
-        recorder.on_error = driver.stop
+
+        def stop() -> None:
+            driver.stop()
+            if self.warmer is not None:
+                self.warmer.stop()
+
+        self.recorder.on_error = stop
         self.directory.write("spec.toml", spec.to_toml().encode())
         self.directory.write_json("environment.json", self._environment(time.time()))
-        task = asyncio.ensure_future(driver.run(self.supplies))
+        task = asyncio.ensure_future(self._warm_and_drive(driver))
         cancelled = False
-        with _signals(loop, driver.stop) if handle_signals else contextlib.nullcontext():
+        with _signals(loop, stop) if handle_signals else contextlib.nullcontext():
             try:
                 await asyncio.shield(task)
             except asyncio.CancelledError:
                 if task.done():
                     raise
                 cancelled = True
-                driver.stop()
+                stop()
                 await task
-        if recorder.error is not None:
-            raise OSError(recorder.error.errno, recorder.error.strerror, str(self.directory.path))
+        if self.recorder.error is not None:
+            error = self.recorder.error
+            raise OSError(error.errno, error.strerror, str(self.directory.path))
         return cancelled
+
+    async def _warm_and_drive(self, driver: Driver) -> None:
+        if self.warmer is not None:
+            spec, plan, began_ns = self.spec, Plan(self.spec, self.counter), monotonic_ns()
+            planned = (plan.request(WARM, number) for number in itertools.count())
+            attempts = (prepare(request, self._wire(request)) for request in planned)
+            ticker = asyncio.ensure_future(self._show_warming(self.warmer, began_ns))
+            interval_s = spec.warm_interval_s / (spec.speed or 1.0)
+            try:
+                await self.warmer.run(attempts, patience_s=spec.warm_timeout_s, interval_s=interval_s)
+            finally:
+                ticker.cancel()
+                self.recorder.drain()
+        await driver.run(self.supplies)
+
+    async def _show_warming(self, warmer: Warmer, began_ns: int) -> None:
+        while True:
+            elapsed_s = (monotonic_ns() - began_ns) / 1e9
+            in_flight = len(self.client.in_flight)
+            self.watch(Snapshot(WARM, elapsed_s, warmer.answered, warmer.refused, in_flight, None, None, 0, None))
+            await asyncio.sleep(TICK_S)
 
     def finish(self, started_s: float) -> Run:
         """Compute the figures and write the files."""
@@ -272,8 +314,11 @@ class _Flow:
         spec = self.spec
         return Target(self.origin.path, model, spec.api_key, spec.headers, spec.extra_body, spec.ignore_eos)
 
-    def _wire(self, request: PlannedRequest) -> bytes:
-        return serialise(self.origin, self.dialect.encode(self.target, request.prompt, request.max_tokens))
+    def _wire(self, request: PlannedRequest) -> bytes | HttpRequest:
+        """A request's bytes, or the request itself where it is signed just before the send."""
+        prompt = self.endpoint.template(request.prompt)
+        encoded = self.dialect.encode(self.target, prompt, request.max_tokens)
+        return serialise(self.origin, encoded) if self.endpoint.sign is None else encoded
 
     def _secrets(self) -> Iterator[str]:
         if self.spec.api_key:
@@ -286,9 +331,10 @@ class _Flow:
         """What the endpoint says it emulates; the embedded emulator is known without asking."""
         if self.spec.api == "emulator":
             return {"profile": self.spec.deployment, "speed": self.spec.speed, "embedded": True}
-        if self.found is None or self.found.emulated is None:
+        said = (self.found.emulated if self.found is not None else None) or self.recorder.emulated
+        if said is None:
             return None
-        facts = dict(part.strip().partition("=")[::2] for part in self.found.emulated.split(";"))
+        facts = dict(part.strip().partition("=")[::2] for part in said.split(";"))
         try:
             speed = float(facts.get("speed", "1"))
         except ValueError:
@@ -311,6 +357,8 @@ class _Flow:
             },
             "endpoint": {
                 "address": self.origin.authority,
+                "dialect": self.dialect.name,
+                "notes": list(self.endpoint.notes),
                 "server": self.found.server if self.found else None,
                 "models": self.found.models[:50] if self.found and self.found.models else None,
                 "emulated": self._emulated(),

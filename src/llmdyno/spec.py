@@ -28,6 +28,9 @@ REFERENCE_INPUT = "normal(500,25)"
 REFERENCE_OUTPUT = "normal(1000,100)"
 EMULATED_REQUESTS = 30
 EMULATED_SPEED = 10.0
+ROUTES = {"openai": ("chat", "completions"), "bedrock": ("invoke", "converse")}
+BODY_FORMATS = ("bedrock-completion", "openai-completion", "openai-chat", "mistral", "qwen")
+CHAT_TEMPLATES = ("none", "llama3", "deepseek_r1", "chatml")
 SLO_METRICS = ("ttft_s", "time_per_output_token_s", "end_to_end_latency_s")
 _SECRET_HEADER = re.compile(r"auth|key|token|secret|cookie|credential|password", re.IGNORECASE)
 _HEADER_NAME = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
@@ -243,8 +246,9 @@ class Spec:
     api: str | None = _key(
         None,
         "endpoint",
-        _one_of("emulator", "openai"),
-        "openai: any OpenAI-compatible server; emulator: the embedded one (default: openai with --base-url)",
+        _one_of("emulator", "openai", "bedrock"),
+        "openai: any OpenAI-compatible server; bedrock: an imported model on Amazon Bedrock; emulator: the embedded "
+        "one (default: openai with --base-url)",
         metavar="API",
     )
     base_url: str | None = _key(
@@ -261,12 +265,26 @@ class Spec:
         "the model's name (default: the only one that the server lists)",
         metavar="NAME",
     )
-    route: str = _key(
-        "chat",
+    route: str | None = _key(
+        None,
         "endpoint",
-        _one_of("chat", "completions"),
-        "chat: /chat/completions; completions: /completions (default: chat)",
+        _one_of(*(route for routes in ROUTES.values() for route in routes)),
+        "openai: chat (default) or completions; bedrock: invoke (InvokeModelWithResponseStream, default) or converse",
         metavar="ROUTE",
+    )
+    body_format: str = _key(
+        "auto",
+        "endpoint",
+        _one_of("auto", *BODY_FORMATS),
+        f"bedrock invoke: how a request's body looks: {', '.join(BODY_FORMATS)} (default: auto)",
+        metavar="FORMAT",
+    )
+    chat_template: str = _key(
+        "none",
+        "endpoint",
+        _one_of(*CHAT_TEMPLATES),
+        f"wrap prompts where the format applies no template itself: {', '.join(CHAT_TEMPLATES)} (default: none)",
+        metavar="NAME",
     )
     api_key: str | None = _key(
         None,
@@ -302,6 +320,36 @@ class Spec:
         _switch,
         "look whether the endpoint answers before the load starts (default: yes)",
         switch=True,
+    )
+
+    warm: bool = _key(
+        True,
+        "endpoint",
+        _switch,
+        "bedrock: first send one request at a time until the model answers, and measure its cold start (default: yes)",
+        switch=True,
+    )
+    warm_timeout_s: float = _key(
+        600.0,
+        "endpoint",
+        _positive("seconds"),
+        "give up warming after so many seconds (default: 600)",
+        flag="--warm-timeout",
+        metavar="S",
+    )
+    warm_interval_s: float = _key(
+        1.0,
+        "endpoint",
+        _positive("seconds"),
+        "the pause after an attempt that the model was not ready for (default: 1)",
+        flag="--warm-interval",
+        metavar="S",
+    )
+
+    region: str | None = _key(None, "aws", _text, "the AWS region (default: the ARN's)", metavar="NAME")
+    profile: str | None = _key(None, "aws", _text, "the AWS profile", metavar="NAME")
+    endpoint_url: str | None = _key(
+        None, "aws", _url, "Bedrock's runtime, where it is not AWS's own (default: AWS's variables)", metavar="URL"
     )
 
     concurrency: int = _key(2, "load", _whole(1), "how many users send at the same time (default: 2)", metavar="N")
@@ -406,33 +454,46 @@ class Spec:
                 changes["base_url"] = read_value("base_url", base_url, "OPENAI_BASE_URL")
             if self.api_key is None and environ.get("OPENAI_API_KEY"):
                 changes["api_key"] = read_value("api_key", environ["OPENAI_API_KEY"], "OPENAI_API_KEY")
-            for key in ("deployment", "speed"):
-                if getattr(self, key) is not None:
-                    raise InputError(
-                        flag_name(key),
-                        "is for the embedded emulator",
-                        "leave it out, or leave out --base-url and --api",
-                    )
-            if self.requests is None and self.duration_s is None:
-                raise InputError(
-                    "--requests",
-                    "neither --requests nor --duration is given",
-                    "give one or both, so that the run ends",
-                )
+            self._refuse(("deployment", "speed"), "the embedded emulator", "--base-url and --api")
+            self._refuse(("region", "profile", "endpoint_url"), "Amazon Bedrock", "or add --api bedrock")
+        elif api == "bedrock":
+            if self.model is None:
+                raise InputError("--model", "not given", "give the imported model's ARN")
+            self._refuse(("base_url", "api_key"), "OpenAI-compatible servers", "use --endpoint-url, or AWS credentials")
+            self._refuse(("deployment", "speed"), "the embedded emulator", "--api")
         else:
-            for key in ("base_url", "model", "api_key"):
+            for key in ("base_url", "model", "api_key", "region", "profile", "endpoint_url"):
                 if getattr(self, key) is not None:
                     raise InputError(
                         flag_name(key),
                         "is for a server of yours, and this run is against the embedded emulator",
-                        "give --base-url URL, or leave it out",
+                        "give --base-url URL or --api bedrock, or leave it out",
                     )
             changes["speed"] = self.speed or EMULATED_SPEED
             if self.requests is None and self.duration_s is None:
                 changes["requests"] = EMULATED_REQUESTS
+        if api != "emulator" and self.requests is None and self.duration_s is None:
+            raise InputError(
+                "--requests", "neither --requests nor --duration is given", "give one or both, so that the run ends"
+            )
+        changes["route"] = self._route(api)
         if self.seed is None:
             changes["seed"] = new_seed()
         return dataclasses.replace(self, **changes)
+
+    def _refuse(self, keys: tuple[str, ...], whose: str, instead: str) -> None:
+        for key in keys:
+            if getattr(self, key) is not None:
+                raise InputError(flag_name(key), f"is for {whose}", f"leave it out, {instead}")
+
+    def _route(self, api: str) -> str:
+        """The route, which must be one of the API's; the emulator has all."""
+        routes = ROUTES.get(api, (*ROUTES["bedrock"], *ROUTES["openai"]))
+        if self.route is None:
+            return routes[0]
+        if self.route not in routes:
+            raise InputError("--route", f"{self.route!r} is no route of --api {api}", "what fits: " + ", ".join(routes))
+        return self.route
 
     def to_toml(self) -> str:
         """This spec as TOML that reads back equal, without the API key, secret header values and `out`."""

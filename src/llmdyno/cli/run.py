@@ -22,6 +22,7 @@ _GROUPS = {
     "endpoint": "endpoint",
     "load": "load (closed loop: each user sends its next request when its last one ended)",
     "workload": "workload",
+    "aws": "Amazon Bedrock (credentials come from AWS's own chain)",
     "emulator": "embedded emulator",
     "output": "output",
 }

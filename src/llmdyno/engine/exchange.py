@@ -25,6 +25,11 @@ class Prepared:
     wire: bytes
     unsigned: HttpRequest | None = None
 
+    @property
+    def size(self) -> int:
+        """How much memory its bytes take."""
+        return len(self.wire) if self.unsigned is None else len(self.unsigned.body)
+
 
 class Exchange:
     """The raw facts of one request.

@@ -15,12 +15,10 @@ import msgspec
 
 from llmdyno.engine.client import Client
 from llmdyno.engine.exchange import Exchange, Prepared
+from llmdyno.engine.recorder import EMULATED_HEADER
 from llmdyno.engine.wire import Origin, serialise
 from llmdyno.errors import InputError
 from llmdyno.protocols.dialect import Dialect, HttpRequest, Target, error_text
-
-EMULATED_HEADER = "x-llmdyno-emulated"
-"""Our own emulator says with it that it is one: ``profile=…; speed=…``."""
 
 _PATIENCE_S = 10.0
 
@@ -60,7 +58,7 @@ async def look(client: Client, origin: Origin, target: Target, dialect: Dialect,
     elif models is None or target.model not in models:
         await _ask_model(client, origin, target, dialect, models, patience_s)
     server = answer.headers.get(b"server")
-    emulated = answer.headers.get(EMULATED_HEADER.encode())
+    emulated = answer.headers.get(EMULATED_HEADER)
     return Found(models, server.decode("latin-1") if server else None, emulated.decode("latin-1") if emulated else None)
 
 

@@ -17,6 +17,9 @@ from llmdyno.protocols.dialect import Dialect
 from llmdyno.protocols.events import OTHER
 from llmdyno.timeline.record import OK, RequestRecord
 
+EMULATED_HEADER = b"x-llmdyno-emulated"
+"""Our own emulator says with it that it is one: ``profile=…; speed=…``."""
+
 _RECENT = 1000
 _HIDDEN = "***"
 
@@ -24,7 +27,8 @@ _HIDDEN = "***"
 class Recorder:
     """Counters hold what was recorded since :meth:`reset`: `done`, `failed`, text `chunks`, recent `ttfts_s`.
 
-    Should the sink fail, `error` holds why, `on_error` is called once, and nothing more is handed over.
+    `emulated` is the emulator's word on itself, should the endpoint be one. Should the sink fail, `error` holds why,
+    `on_error` is called once, and nothing more is handed over.
     """
 
     def __init__(
@@ -41,6 +45,7 @@ class Recorder:
         self._dialect = dialect
         self._clock = clock
         self._sink = sink
+        self.emulated: str | None = None
         self.error: OSError | None = None
         self.on_error: Callable[[], None] = lambda: None
         self._secrets = tuple(secret for secret in secrets if len(secret) >= 4)
@@ -57,6 +62,8 @@ class Recorder:
 
     def add(self, exchange: Exchange) -> None:
         """Take an ended exchange; its record is built when the loop is free."""
+        if self.emulated is None and EMULATED_HEADER in exchange.headers:
+            self.emulated = exchange.headers[EMULATED_HEADER].decode("latin-1")
         self._queue.append(exchange)
         if not self._scheduled:
             self._scheduled = True

@@ -13,11 +13,21 @@ from collections import deque
 from collections.abc import Callable, Iterator
 
 from llmdyno.engine.exchange import Prepared
+from llmdyno.protocols.dialect import HttpRequest
 from llmdyno.workload.plan import PlannedRequest
 
 AHEAD = 20_000
 AHEAD_BYTES = 256_000_000
 """As many requests, and as many bytes of them, are kept ready at most."""
+
+
+def prepare(request: PlannedRequest, wire: bytes | HttpRequest) -> Prepared:
+    """A planned request with its bytes, or, where it must be signed just before the send, its unsigned form."""
+    unsigned = wire if isinstance(wire, HttpRequest) else None
+    sent = b"" if isinstance(wire, HttpRequest) else wire
+    return Prepared(
+        request.request, request.phase, request.offset_ns, request.input_tokens, request.max_tokens, sent, unsigned
+    )
 
 
 class Supply:
@@ -27,7 +37,7 @@ class Supply:
     def __init__(
         self,
         planned: Iterator[PlannedRequest],
-        wire: Callable[[PlannedRequest], bytes],
+        wire: Callable[[PlannedRequest], bytes | HttpRequest],
         *,
         total: int | None,
         ahead: int = AHEAD,
@@ -53,7 +63,7 @@ class Supply:
                 return None
             self.made_late += 1
         prepared = self._ready.popleft()
-        self._bytes -= len(prepared.wire)
+        self._bytes -= prepared.size
         return prepared
 
     async def keep_ahead(self) -> None:
@@ -73,9 +83,7 @@ class Supply:
         if request is None:
             self._exhausted = True
             return False
-        wire = self._wire(request)
-        self._bytes += len(wire)
-        self._ready.append(
-            Prepared(request.request, request.phase, request.offset_ns, request.input_tokens, request.max_tokens, wire)
-        )
+        prepared = prepare(request, self._wire(request))
+        self._bytes += prepared.size
+        self._ready.append(prepared)
         return True

@@ -72,7 +72,8 @@ def lengths_text(lengths: Distribution) -> str:
 
 
 def _title(run: Run) -> str:
-    where = "" if run.spec.api == "emulator" else f" at {run.spec.base_url}"
+    address = run.spec.base_url or run.environment.get("endpoint", {}).get("address")
+    where = "" if run.spec.api == "emulator" else f" at {address}"
     return f"{run.spec.name or 'llmdyno run'}: {run.model}{where}"
 
 
@@ -82,6 +83,7 @@ def _load_line(run: Run) -> str:
     parts.append(f"{lengths_text(spec.input_tokens)} tokens in, {lengths_text(spec.output_tokens)} out")
     if run.summary["warmup_requests"]:
         parts.append(f"{run.summary['warmup_requests']} warm-up requests apart")
+    parts += run.environment.get("endpoint", {}).get("notes") or []
     parts.append(f"prompt tokens by {run.environment.get('tokenizer', {}).get('name', 'unknown')}")
     share = run.summary["clock"]["kernel_stamped_share"]
     if share is not None:
@@ -125,10 +127,26 @@ def _number(value: float) -> str:
     return f"{value:.1f}" if value >= 100 else f"{value:.2f}"
 
 
+def cold_start_text(found: dict[str, Any]) -> str:
+    """The cold start in one line."""
+    refused = ", ".join(f"{count} × {name}" for name, count in found["refused"].items())
+    if found["cold_start_s"] is not None:
+        line = f"{found['cold_start_s']:.2f} s from the first attempt to the first answer ({refused})"
+    elif found["cold"]:
+        return f"never answered ({refused})"
+    else:
+        line = "none: the model answered at once" + (f" ({refused})" if refused else "")
+    if found["first_ttft_s"] is not None and found["warmed_ttft_s"] is not None:
+        line += f"; TTFT {1e3 * found['first_ttft_s']:.0f} ms at first, {1e3 * found['warmed_ttft_s']:.0f} ms warmed"
+    return line
+
+
 def _facts(run: Run) -> list[tuple[str, str]]:
     summary = run.summary
     throughput, requests = summary["throughput"], summary["requests"]
     facts = []
+    if summary.get("cold_start"):
+        facts.append(("Cold start", cold_start_text(summary["cold_start"])))
     steady, whole = throughput["steady"], throughput["whole_run"]
     if whole is not None:
         line = f"{whole['output_token_per_s']:,.1f} output tokens/s over the whole run of {whole['length_s']:.1f} s"

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from llmdyno._version import __version__
+from llmdyno.metrics.coldstart import cold_start
 from llmdyno.metrics.summary import summarise
 from llmdyno.metrics.verdict import read_lags_s, verdict
 from llmdyno.metrics.windows import whole_window
@@ -19,7 +20,7 @@ from llmdyno.spec import Spec
 from llmdyno.timeline import SCHEMA_VERSION
 from llmdyno.timeline.columns import Timeline
 from llmdyno.timeline.record import KERNEL, OK
-from llmdyno.workload.plan import MEASURED
+from llmdyno.workload.plan import MEASURED, WARM, WARMUP
 
 COMPLETE, INTERRUPTED, RECOVERED = "complete", "interrupted", "recovered"
 """How a run ended: as planned; stopped by the user; killed, and read back from its journal."""
@@ -75,7 +76,6 @@ def conclude(timeline: Timeline, spec: Spec, environment: dict[str, Any], status
         if whole is None or whole.start_s - 0.5 <= moment_s <= whole.end_s + 0.5
     ]
     stamped = measured.requests["clock"][measured.requests["state"] == OK] == KERNEL
-    warmup = int(len(timeline) - len(measured))
     return {
         "schema_version": SCHEMA_VERSION,
         "llmdyno_version": __version__,
@@ -84,7 +84,8 @@ def conclude(timeline: Timeline, spec: Spec, environment: dict[str, Any], status
         "api": spec.api,
         "model": spec.model or spec.deployment,
         "emulated": environment.get("endpoint", {}).get("emulated"),
-        "warmup_requests": warmup,
+        "warmup_requests": int((timeline.requests["phase"] == WARMUP).sum()),
+        "cold_start": cold_start(timeline.only(timeline.requests["phase"] == WARM)),
         **summarise(measured, spec.slo),
         "clock": {
             "kernel_stamped_share": float(stamped.mean()) if len(stamped) else None,

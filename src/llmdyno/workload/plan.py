@@ -16,17 +16,22 @@ from llmdyno.workload.lengths import draw
 from llmdyno.workload.prompts import make_prompt
 from llmdyno.workload.tokens import TokenCounter
 
+WARM = "warm"
 WARMUP = "warmup"
 MEASURED = "measured"
+"""Phases: attempts to warm the model up from a cold start, requests kept apart, and what is measured."""
+
+WARM_TOKENS = 16
+"""An attempt on a cold model asks for no more output than that."""
 
 
 @dataclass(frozen=True, slots=True)
 class PlannedRequest:
     """One request as intended.
 
-    `request` is its number in the run (warm-up first), `offset_ns` its planned instant after the start
-    of its phase (None in a closed loop), `input_tokens` the prompt's length as counted, `max_tokens`
-    the output length asked for.
+    `request` is its number in the run (warm-up first; attempts on a cold model count down from −1), `offset_ns`
+    its planned instant after the start of its phase (None in a closed loop), `input_tokens` the prompt's length as
+    counted, `max_tokens` the output length asked for.
     """
 
     request: int
@@ -64,8 +69,11 @@ class Plan:
         rng = self._generator(phase, number)
         wanted, max_tokens = draw(self.spec.input_tokens, rng), draw(self.spec.output_tokens, rng)
         prompt, counted = make_prompt(rng, wanted, self.counter)
-        first = self.warmup if phase == MEASURED else 0
-        return PlannedRequest(first + number, phase, None, prompt, counted, max_tokens)
+        if phase == WARM:
+            name, max_tokens = -1 - number, min(max_tokens, WARM_TOKENS)
+        else:
+            name = number + (self.warmup if phase == MEASURED else 0)
+        return PlannedRequest(name, phase, None, prompt, counted, max_tokens)
 
     def requests(self, phase: str, start: int, stop: int) -> Iterator[PlannedRequest]:
         """The slice [start, stop) of a phase."""
