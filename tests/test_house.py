@@ -31,7 +31,9 @@ ORDER = [
     "cli",
 ]
 PURE = {"_version", "errors", "distribution", "spec", "workload", "protocols", "timeline", "metrics"}
-PURE_MODULES = {"emulator/model.py", "emulator/openai.py"}
+PURE_MODULES = {
+    f"emulator/{name}.py" for name in ("model", "copies", "faults", "openai", "bedrock", "frames", "signatures")
+}
 NOT_PURE = {"asyncio", "socket", "ssl", "time", "select", "subprocess", "threading", "boto3", "uvloop", "httptools"}
 # The engine records and does not know what becomes of it; the emulator shares no code with what measures it.
 FORBIDDEN = {

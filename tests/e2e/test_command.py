@@ -227,7 +227,7 @@ def test_ctrl_c_ends_a_run_cleanly(
     where = ["--speed", "10"] if embedded else ["--base-url", emulator, "--requests", "500"]
     process = start("run", *where, "--output-tokens", "400", "--out", "r", cwd=tmp_path)
     journal = tmp_path / "r" / "journal.jsonl"
-    wait_for(lambda: journal.exists() and journal.read_bytes().count(b"\n") >= 3)
+    wait_for(lambda: journal.exists() and journal.read_bytes().count(b'"phase":"measured"') >= 3)
     process.send_signal(number)
     output, errors = process.communicate(timeout=20)
     assert process.returncode == code, errors
@@ -259,7 +259,7 @@ def children_of(process: int) -> list[int]:
 def test_a_killed_run_is_readable_and_takes_its_emulator_along(tmp_path: Path, start: Start) -> None:
     process = start("run", "--speed", "10", "--output-tokens", "400", "--requests", "50", "--out", "r", cwd=tmp_path)
     journal = tmp_path / "r" / "journal.jsonl"
-    wait_for(lambda: journal.exists() and journal.read_bytes().count(b"\n") >= 3)
+    wait_for(lambda: journal.exists() and journal.read_bytes().count(b'"phase":"measured"') >= 3)
     [child] = children_of(process.pid)
     process.kill()
     process.communicate()

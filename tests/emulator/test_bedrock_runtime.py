@@ -5,8 +5,10 @@ from __future__ import annotations
 import contextlib
 import json
 import time
+import urllib.error
 import urllib.request
 from collections.abc import Iterator
+from datetime import UTC, datetime
 from typing import Any
 
 import boto3
@@ -14,20 +16,22 @@ import pytest
 from botocore.config import Config
 from botocore.exceptions import ClientError, EventStreamError
 
+from llmdyno.emulator.bedrock import ServiceError
 from llmdyno.emulator.embedded import EmbeddedEmulator
 from llmdyno.emulator.model import DEFAULT_PROFILE
+from llmdyno.emulator.signatures import ACCESS_KEY, SECRET_KEY, check
 
 ABSENT = "arn:aws:bedrock:us-east-1:123456789012:imported-model/000000000000"
-FAST = ["--cold-start", "0", "--first-inference", "0"]
+FAST = ["--cold-start", "0", "--first-inference", "0", "--verify-signatures"]
 
 
-def boto_client(root: str) -> Any:
+def boto_client(root: str, access_key: str = ACCESS_KEY, secret_key: str = SECRET_KEY) -> Any:
     return boto3.client(
         "bedrock-runtime",
         endpoint_url=root,
         region_name="us-east-1",
-        aws_access_key_id="x",
-        aws_secret_access_key="y",
+        aws_access_key_id=access_key,
+        aws_secret_access_key=secret_key,
         config=Config(retries={"mode": "standard", "total_max_attempts": 1}, read_timeout=10),
     )
 
@@ -152,10 +156,44 @@ def test_a_raw_slash_in_the_path_is_an_unknown_operation(running: Running) -> No
     url = f"{running.root}/model/{running.arn}/invoke-with-response-stream"
     with urllib.request.urlopen(urllib.request.Request(url, data=b"{}", method="POST")) as answer:
         assert json.loads(answer.read())["Output"]["__type"].endswith("UnknownOperationException")
+    with pytest.raises(urllib.error.HTTPError) as caught:
+        urllib.request.urlopen(urllib.request.Request(f"{running.root}/model/x/invoke", data=b"{}"))
+    with caught.value as refused:
+        assert refused.code == 403
+        assert refused.headers["x-amzn-errortype"].startswith("MissingAuthenticationTokenException")
+
+
+def test_colons_may_be_raw(running: Running) -> None:
     encoded = running.arn.replace("/", "%2F")  # colons left raw, as another client does
     url = f"{running.root}/model/{encoded}/invoke"
-    with urllib.request.urlopen(urllib.request.Request(url, data=b'{"prompt":"x","max_gen_len":1}')) as answer:
-        assert json.loads(answer.read())["generation_token_count"] == 1
+    with pytest.raises(urllib.error.HTTPError) as caught:
+        urllib.request.urlopen(urllib.request.Request(url, data=b'{"prompt":"x","max_gen_len":1}'))
+    with caught.value as refused:  # the operation is known; only the signature is missing
+        assert refused.code == 403
+
+
+@pytest.mark.parametrize(
+    ("keys", "code"),
+    [((ACCESS_KEY, "wrong"), "InvalidSignatureException"), (("AKIDOTHER", SECRET_KEY), "UnrecognizedClientException")],
+)
+def test_signatures_that_are_wrong(running: Running, keys: tuple[str, str], code: str) -> None:
+    with contextlib.closing(boto_client(running.root, *keys)) as client, pytest.raises(ClientError) as caught:
+        client.invoke_model(modelId=running.arn, body="{}")
+    assert code_of(caught) == (code, 403)
+
+
+def test_a_signature_of_another_time() -> None:
+    headers = {
+        "authorization": f"AWS4-HMAC-SHA256 Credential={ACCESS_KEY}/20260101/us-east-1/bedrock/aws4_request, "
+        f"SignedHeaders=host, Signature={'0' * 64}",
+        "x-amz-date": "20260101T000000Z",
+    }
+    with pytest.raises(ServiceError, match="Signature expired"):
+        check("POST", "/", headers, b"", datetime(2026, 1, 1, 0, 6, tzinfo=UTC))
+    with pytest.raises(ServiceError, match="does not match"):
+        check("POST", "/", headers, b"", datetime(2026, 1, 1, 0, 4, tzinfo=UTC))
+    with pytest.raises(ServiceError, match="cannot be read"):
+        check("POST", "/", {"authorization": "nonsense"}, b"", datetime.now(UTC))
 
 
 def test_from_cold_to_throttled_and_the_truth_about_copies() -> None:

@@ -16,6 +16,7 @@ from typing import Any
 from llmdyno.emulator.copies import Scaling
 from llmdyno.emulator.faults import KINDS, Faults
 from llmdyno.emulator.model import DEFAULT_PROFILE, PROFILES
+from llmdyno.emulator.signatures import ACCESS_KEY, SECRET_KEY
 from llmdyno.errors import InputError
 from llmdyno.spec import read_value
 
@@ -49,6 +50,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--deployment", default=DEFAULT_PROFILE, metavar="NAME", help="; ".join(PROFILES))
     parser.add_argument("--seed", default="0", metavar="N", help="the seed of the model's draws (default: 0)")
     parser.add_argument("--api-key", default=None, metavar="KEY", help="refuse requests without this key")
+    parser.add_argument(
+        "--verify-signatures",
+        action="store_true",
+        help=f"refuse Bedrock requests that are not signed with the key {ACCESS_KEY} and its secret {SECRET_KEY}",
+    )
     group = parser.add_argument_group("scaling of the imported model (Bedrock's routes; seconds at real speed)")
     for name, (kind, text) in _SCALING.items():
         default = getattr(Scaling(), name)
@@ -118,6 +124,7 @@ async def _serve(arguments: argparse.Namespace) -> None:
         api_key=arguments.api_key,
         scaling=arguments.scaling,
         faults=arguments.faults,
+        verify_signatures=arguments.verify_signatures,
     )
     try:
         await emulator.start(arguments.host, int(arguments.port))

@@ -16,13 +16,14 @@ from array import array
 from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from http import HTTPStatus
 from random import Random
 
 import httptools
 
 from llmdyno._version import __version__
-from llmdyno.emulator import bedrock
+from llmdyno.emulator import bedrock, signatures
 from llmdyno.emulator.bedrock import BedrockAnswer, ImportedModel, ServiceError
 from llmdyno.emulator.copies import HOLD, SERVE, THROTTLE, Copies, Scaling
 from llmdyno.emulator.faults import BEFORE, Faults
@@ -77,7 +78,9 @@ class Emulator:
         api_key: str | None = None,
         scaling: Scaling | None = None,
         faults: Faults | None = None,
+        verify_signatures: bool = False,
     ) -> None:
+        self.verify_signatures = verify_signatures
         model = ImportedModel(bedrock.model_arn("emulated0001"), profile.name)
         self.model_arn = model.arn
         self.models = {model.arn: model, model.name: model}
@@ -288,7 +291,7 @@ class _Connection:
         elif method == "POST" and path in (CHAT_PATH, COMPLETIONS_PATH):
             self._complete(path, body)
         elif method == "POST" and path.startswith("/model/"):
-            self._invoke(path, body)
+            self._invoke(path, headers, body)
         else:
             self._respond(404, Refusal(404, "NotFoundError", f"there is no {method} {path}").body)
 
@@ -308,7 +311,7 @@ class _Connection:
         self._prepare(Answer(asked, truth.number, server.created, server.profile.name), truth, asked.max_tokens)
         self._begin(asked, truth.arrive_ns)
 
-    def _invoke(self, path: str, body: bytes) -> None:
+    def _invoke(self, path: str, headers: dict[str, str], body: bytes) -> None:
         """Bedrock's runtime: find the model, read the body, ask the copies."""
         server = self._server
         truth = server.remember()
@@ -319,6 +322,8 @@ class _Connection:
             return
         identifier, operation = found
         try:
+            if server.verify_signatures:
+                signatures.check("POST", path, headers, body, datetime.now(UTC))
             model = server.find_model(identifier)
             call = bedrock.read_call(operation, body, model)
             fault = server.faults.of(truth.number)

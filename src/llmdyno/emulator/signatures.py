@@ -1,0 +1,67 @@
+"""Checks AWS Signature Version 4, from its specification and not with botocore. PURE: it is told the time.
+
+In: a request as it came, the secret key, the time. Out: nothing, or the service's refusal. Only for the
+emulator's one pair of keys: it exists so that a client's signatures are known to be right.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+import re
+from datetime import UTC, datetime
+from urllib.parse import quote
+
+from llmdyno.emulator.bedrock import ServiceError
+
+ACCESS_KEY, SECRET_KEY = "AKIDLLMDYNOEMULATED0", "llmdyno/emulated/secret/key/of/nobody000"
+_SKEW_S = 300
+_AUTHORIZATION = re.compile(
+    r"AWS4-HMAC-SHA256 Credential=([^/]+)/([0-9]{8})/([a-z0-9-]+)/([a-z0-9-]+)/aws4_request, ?"
+    r"SignedHeaders=([a-z0-9;-]+), ?Signature=([0-9a-f]{64})"
+)
+
+
+def check(method: str, url: str, headers: dict[str, str], body: bytes, now: datetime, service: str = "bedrock") -> None:
+    """Check a request's signature; `headers` have lower-case names.
+
+    Raises:
+        ServiceError: 403, under the name that the service gives to what is wrong.
+    """
+    given = headers.get("authorization")
+    if given is None:
+        raise ServiceError(403, "MissingAuthenticationTokenException", "Missing Authentication Token")
+    found = _AUTHORIZATION.fullmatch(given)
+    stamp = headers.get("x-amz-date", "")
+    if found is None or not re.fullmatch(r"[0-9]{8}T[0-9]{6}Z", stamp):
+        raise ServiceError(403, "IncompleteSignatureException", "The Authorization header cannot be read.")
+    access_key, day, region, signed_service, names, signature = found.groups()
+    if access_key != ACCESS_KEY:
+        message = "The security token included in the request is invalid."
+        raise ServiceError(403, "UnrecognizedClientException", message)
+    at = datetime.strptime(stamp, "%Y%m%dT%H%M%SZ").replace(tzinfo=UTC)
+    if abs((now - at).total_seconds()) > _SKEW_S:
+        what = "Signature expired" if at < now else "Signature not yet current"
+        message = f"{what}: {stamp} is not within 5 minutes of {now:%Y%m%dT%H%M%SZ}"
+        raise ServiceError(403, "InvalidSignatureException", message)
+    path, _, query = url.partition("?")
+    canonical = "\n".join(
+        [
+            method,
+            quote(path, safe="/~"),  # the path is encoded once more, as every service but S3 has it
+            "&".join(sorted(query.split("&"))) if query else "",
+            *(f"{name}:{' '.join(headers.get(name, '').split())}" for name in names.split(";")),
+            "",
+            names,
+            hashlib.sha256(body).hexdigest(),
+        ]
+    )
+    scope = f"{day}/{region}/{signed_service}/aws4_request"
+    to_sign = f"AWS4-HMAC-SHA256\n{stamp}\n{scope}\n{hashlib.sha256(canonical.encode()).hexdigest()}"
+    key = f"AWS4{SECRET_KEY}".encode()
+    for part in (day, region, signed_service, "aws4_request"):
+        key = hmac.new(key, part.encode(), hashlib.sha256).digest()
+    expected = hmac.new(key, to_sign.encode(), hashlib.sha256).hexdigest()
+    if signed_service != service or not hmac.compare_digest(expected, signature):
+        message = "The request signature we calculated does not match the signature you provided."
+        raise ServiceError(403, "InvalidSignatureException", message)
