@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import os
 import socket
 import struct
+import subprocess
+import sys
 import threading
 import time
 from array import array
@@ -167,3 +170,21 @@ def make_record(request: int, sent_s: float, chunks: list[tuple[float, int, int]
 def make_timeline(*records: RequestRecord) -> Timeline:
     """A timeline whose origin is 0."""
     return from_records(records, 0)
+
+
+def command(*arguments: str, cwd: Path, **environ: str) -> subprocess.CompletedProcess[str]:
+    """Run llmdyno to its end."""
+    return subprocess.run(
+        [sys.executable, "-m", "llmdyno", *arguments],
+        cwd=cwd,
+        env=clean_environ(**environ),
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+
+
+def clean_environ(**more: str) -> dict[str, str]:
+    kept = {name: value for name, value in os.environ.items() if not name.startswith(("OPENAI_", "AWS_"))}
+    return {**kept, "COLUMNS": "100", "PYTHONWARNINGS": "error", **more}

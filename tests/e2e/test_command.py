@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import json
-import os
 import resource
 import signal
 import subprocess
@@ -18,31 +17,23 @@ from typing import Any
 
 import numpy as np
 import pytest
-from tests.support import ENDING, FINISH, ScriptedServer, chunk, event, response, stream_head
+from tests.support import (
+    ENDING,
+    FINISH,
+    ScriptedServer,
+    chunk,
+    clean_environ,
+    command,
+    event,
+    response,
+    stream_head,
+)
 
 import llmdyno
 from llmdyno.metrics.request import inter_token_gaps, request_metrics
 
 SMALL = ["--input-tokens", "50", "--output-tokens", "30", "--ignore-eos", "--requests", "20", "--concurrency", "4"]
 Scripted = Callable[..., ScriptedServer]
-
-
-def command(*arguments: str, cwd: Path, **environ: str) -> subprocess.CompletedProcess[str]:
-    """Run llmdyno to its end."""
-    return subprocess.run(
-        [sys.executable, "-m", "llmdyno", *arguments],
-        cwd=cwd,
-        env=clean_environ(**environ),
-        capture_output=True,
-        text=True,
-        timeout=60,
-        check=False,
-    )
-
-
-def clean_environ(**more: str) -> dict[str, str]:
-    kept = {name: value for name, value in os.environ.items() if not name.startswith("OPENAI_")}
-    return {**kept, "COLUMNS": "100", "PYTHONWARNINGS": "error", **more}
 
 
 def truth_of(emulator: str) -> list[dict[str, Any]]:

@@ -72,7 +72,8 @@ class Client:
                     exchange.reused = True
                 self._busy[exchange] = connection
                 wire = self._sealed(exchange)
-                await connection.perform(exchange, wire, max(1e-3, (deadline_ns - monotonic_ns()) / 1e9))
+                left_s = max(1e-3, (deadline_ns - monotonic_ns()) / 1e9)
+                await connection.perform(exchange, wire, left_s, timeout_s)
                 if not connection.closed:
                     self._idle.append(connection)
                 elif exchange.reused and not (exchange.reads or exchange.failure or exchange.cancelled):

@@ -48,8 +48,10 @@ class Connection:
         self._feed = self._parser.feed_data
         loop.add_reader(sock.fileno(), self._read if tls is None else self._read_tls)
 
-    def perform(self, exchange: Exchange, wire: bytes, timeout_s: float) -> asyncio.Future[None]:
+    def perform(self, exchange: Exchange, wire: bytes, left_s: float, timeout_s: float) -> asyncio.Future[None]:
         """Write the exchange's request, which is `wire`; the future is done when its answer has ended or failed.
+
+        `left_s` is what is left of its timeout of `timeout_s`.
 
         A reused connection that turns out to be dead before any byte of an answer leaves the exchange
         without failure and without reads, and itself closed: the caller may try another connection.
@@ -59,7 +61,7 @@ class Connection:
         self._complete = self._framed = False
         if self._tls is not None:
             wire = self._tls.encrypt(wire)
-        self._timer = self._loop.call_later(timeout_s, self._expire, timeout_s)
+        self._timer = self._loop.call_later(left_s, self._expire, timeout_s)
         exchange.sent_ns = monotonic_ns()
         self._write(wire)
         return done

@@ -1,0 +1,241 @@
+"""An imported model, measured through Bedrock's own wire: signed, from cold, throttled, refused."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import urllib.request
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from tests.support import command
+
+import llmdyno
+from llmdyno.emulator.embedded import EmbeddedEmulator
+from llmdyno.emulator.model import DEFAULT_PROFILE
+from llmdyno.emulator.signatures import ACCESS_KEY, SECRET_KEY
+
+KEYS = {"AWS_ACCESS_KEY_ID": ACCESS_KEY, "AWS_SECRET_ACCESS_KEY": SECRET_KEY, "AWS_EC2_METADATA_DISABLED": "true"}
+NO_FILES = {"AWS_CONFIG_FILE": "/dev/null", "AWS_SHARED_CREDENTIALS_FILE": "/dev/null"}
+FAST = ["--cold-start", "0", "--first-inference", "0", "--verify-signatures"]
+SMALL = ["--input-tokens", "50", "--output-tokens", "30", "--extra-body", '{"ignore_eos": true}', "--out", "r"]
+
+
+@contextlib.contextmanager
+def emulated(*more: str) -> Iterator[dict[str, str]]:
+    with EmbeddedEmulator(DEFAULT_PROFILE, speed=100.0, seed=3, more=more) as running:
+        yield running.ready()
+
+
+@pytest.fixture(scope="module")
+def bedrock() -> Iterator[dict[str, str]]:
+    with emulated(*FAST) as facts:
+        yield facts
+
+
+def run_bedrock(facts: dict[str, str], *arguments: str, cwd: Path, **environ: str) -> Any:
+    line = ["run", "--api", "bedrock", "--model", facts["model"], "--endpoint-url", facts["root"], *SMALL, *arguments]
+    return command(*line, cwd=cwd, **{**KEYS, **NO_FILES, **environ})
+
+
+def truth(facts: dict[str, str], what: str = "truth") -> bytes:
+    with urllib.request.urlopen(f"{facts['root']}/{what}") as answer:
+        return bytes(answer.read())
+
+
+@pytest.mark.parametrize(
+    ("arguments", "tokens"),
+    [
+        ([], "server"),
+        (["--body-format", "openai-completion"], "server"),
+        (["--body-format", "openai-chat"], "server"),
+        (["--body-format", "mistral"], "server"),
+        (["--route", "converse", "--extra-body", "{}"], "server"),
+        (["--chat-template", "deepseek_r1"], "server"),
+    ],
+)
+def test_every_route_and_format(bedrock: dict[str, str], tmp_path: Path, arguments: list[str], tokens: str) -> None:
+    result = run_bedrock(bedrock, *arguments, "--requests", "6", "--warm-interval", "0.01", cwd=tmp_path)
+    assert result.returncode == 0, result.stderr
+    assert "EMULATED" in result.stdout
+    run = llmdyno.load(tmp_path / "r")
+    assert run.succeeded == 6
+    assert run.summary["tokens"]["output_tokens_from"] == {tokens: 6}
+    requests = run.measured.requests
+    assert (requests["server_latency_ms"] >= 0).all()
+    assert (requests["sign_ns"] > 0).all()
+    ours_ms = (requests["end_ns"] - requests["sent_ns"]) / 1e6
+    assert (np.abs(ours_ms - requests["server_latency_ms"]) < 50).all()
+    assert "body format: bedrock-completion" in result.stdout or arguments
+
+
+def test_the_cold_start_is_measured_and_kept_apart(tmp_path: Path) -> None:
+    with emulated("--cold-start", "60", "--first-inference", "5", "--verify-signatures") as facts:
+        result = run_bedrock(facts, "--requests", "4", "--warm-interval", "0.02", cwd=tmp_path)
+        lines = [json.loads(line) for line in truth(facts).splitlines()]
+    assert result.returncode == 0, result.stderr
+    run = llmdyno.load(tmp_path / "r")
+    cold = run.summary["cold_start"]
+    refused = [line for line in lines if line["status"] == 429]
+    first = next(line for line in lines if line["status"] == 200)
+    assert cold["refused"] == {"ModelNotReadyException": len(refused)}
+    assert cold["attempts"] == len(refused) + 2
+    assert cold["cold_start_s"] == pytest.approx((first["end"] - lines[0]["arrive"]) / 1e9, abs=0.05)
+    assert cold["first_ttft_s"] > cold["warmed_ttft_s"] + 0.03
+    assert run.summary["requests"] == {
+        "total": 4, "succeeded": 4, "failed": 0, "cancelled": 0, "error_rate": 0.0, "without_text": 0,
+    }  # fmt: skip
+    assert "× ModelNotReadyException)" in result.stdout
+    assert sorted(run.timeline.requests["request"].tolist())[-4:] == [0, 1, 2, 3]
+    assert run.timeline.requests["request"].min() == -cold["attempts"]
+
+
+def test_throttled_and_not_ready_are_told_apart(tmp_path: Path) -> None:
+    with emulated("--requests-per-copy", "2", "--max-copies", "1", "--cold-start", "20") as facts:
+        result = run_bedrock(
+            facts,
+            "--requests",
+            "40",
+            "--concurrency",
+            "6",
+            "--warm-interval",
+            "0.05",
+            "--output-tokens",
+            "200",
+            cwd=tmp_path,
+        )
+    assert result.returncode == 0, result.stderr
+    run = llmdyno.load(tmp_path / "r")
+    [error] = run.summary["errors"]
+    assert (error["kind"], error["code"], error["type"]) == ("http_status", 429, "ThrottlingException")
+    assert error["count"] + run.succeeded == 40
+    assert "× http_status 429 ThrottlingException: Too many requests" in result.stdout
+    assert set(run.summary["cold_start"]["refused"]) == {"ModelNotReadyException"}
+
+
+@pytest.mark.parametrize(
+    ("fault", "kind", "name"),
+    [
+        ("exception", "stream_error", "ModelStreamErrorException"),
+        ("cut", "broken_stream", None),
+        ("crc", "malformed_event", None),
+        ("unavailable", "http_status", "ServiceUnavailableException"),
+    ],
+)
+def test_faults_are_recorded_with_their_type(tmp_path: Path, fault: str, kind: str, name: str | None) -> None:
+    with emulated("--cold-start", "0", "--hold", "--fault", f"{fault}=1") as facts:
+        result = run_bedrock(facts, "--requests", "4", "--no-warm", cwd=tmp_path)
+    assert result.returncode == 1
+    run = llmdyno.load(tmp_path / "r")
+    [error] = run.summary["errors"]
+    assert (error["kind"], error["type"], error["count"]) == (kind, name, 4)
+    if fault in ("exception", "cut", "crc"):
+        assert run.summary["chunks"]["text"] >= 4 * 15
+    assert "EMULATED" in result.stdout
+
+
+def test_a_stall_ends_with_the_timeout(tmp_path: Path) -> None:
+    with emulated("--cold-start", "0", "--hold", "--fault", "stall=1") as facts:
+        result = run_bedrock(facts, "--requests", "2", "--no-warm", "--timeout", "0.5", cwd=tmp_path)
+    assert result.returncode == 1
+    assert "2 × timeout: the answer was not whole within 0.5 s" in result.stdout
+
+
+def test_a_model_that_never_comes(tmp_path: Path) -> None:
+    with emulated("--cold-start", "10000") as facts:
+        result = run_bedrock(facts, "--requests", "2", "--warm-timeout", "0.5", "--warm-interval", "0.1", cwd=tmp_path)
+    assert result.returncode == 2
+    assert "--warm-timeout: the model did not answer within 0.5 s" in result.stderr
+    cold = llmdyno.load(tmp_path / "r").summary["cold_start"]
+    assert (cold["cold"], cold["cold_start_s"]) == (True, None)
+    assert cold["attempts"] >= 3
+
+
+ABSENT = "arn:aws:bedrock:us-east-1:123456789012:imported-model/000000000000"
+
+
+@pytest.mark.parametrize(
+    ("arguments", "environ", "message"),
+    [
+        ([], {"AWS_ACCESS_KEY_ID": "", "AWS_SECRET_ACCESS_KEY": ""}, "AWS credentials: none were found"),
+        ([], {"AWS_SECRET_ACCESS_KEY": "wrong"}, "InvalidSignatureException: The request signature we calculated"),
+        ([], {"AWS_ACCESS_KEY_ID": "AKIDOTHER"}, "UnrecognizedClientException"),
+        (["--model", ABSENT], {}, "ResourceNotFoundException: Could not find the model"),
+        (["--model", "nonsense", "--region", "us-east-1"], {}, "ValidationException: The provided model identifier"),
+        (["--model", "nonsense"], {}, "--region: not given"),
+        (
+            ["--model", "arn:aws:bedrock:us-east-1::foundation-model/x.y-v1:0"],
+            {},
+            "is a foundation model, not an imported",
+        ),
+        (["--model", "arn:aws:s3:::bucket"], {}, "is not the ARN of a Bedrock model"),
+        (["--region", "eu-central-1"], {}, "--region: 'eu-central-1' is not the model's own; its ARN says us-east-1"),
+        (["--profile", "nobody"], {}, "--profile: 'nobody' is not configured"),
+        (["--endpoint-url", "http://127.0.0.1:1"], {}, "cannot connect to 127.0.0.1 port 1"),
+        (["--route", "chat"], {}, "--route: 'chat' is no route of --api bedrock"),
+        (["--base-url", "http://h"], {}, "--base-url: is for OpenAI-compatible servers"),
+    ],
+)
+def test_bad_input_gets_one_line_with_the_remedy(
+    bedrock: dict[str, str], tmp_path: Path, arguments: list[str], environ: dict[str, str], message: str
+) -> None:
+    result = run_bedrock(bedrock, "--requests", "2", *arguments, cwd=tmp_path, **environ)
+    assert (result.returncode, result.stdout) == (2, ""), result.stderr
+    lines = [line for line in result.stderr.splitlines() if not line.startswith("Measuring ")]
+    assert len(lines) == 1
+    assert message in lines[0]
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_the_endpoint_may_come_from_awss_own_variable(bedrock: dict[str, str], tmp_path: Path) -> None:
+    line = [
+        "run",
+        "--api",
+        "bedrock",
+        "--model",
+        bedrock["model"],
+        *SMALL,
+        "--requests",
+        "2",
+        "--warm-interval",
+        "0.01",
+    ]
+    result = command(*line, cwd=tmp_path, **KEYS, **NO_FILES, AWS_ENDPOINT_URL_BEDROCK_RUNTIME=bedrock["root"])
+    assert result.returncode == 0, result.stderr
+    for file in (tmp_path / "r").rglob("*.*"):
+        assert SECRET_KEY.encode() not in file.read_bytes()
+        assert ACCESS_KEY.encode() not in file.read_bytes()
+
+
+def test_interrupted_while_warming(tmp_path: Path) -> None:
+    import signal
+    import subprocess
+    import sys
+
+    from tests.support import clean_environ
+
+    with emulated("--cold-start", "10000") as facts:
+        line = [sys.executable, "-m", "llmdyno", "run", "--api", "bedrock", "--model", facts["model"]]
+        line += ["--endpoint-url", facts["root"], *SMALL, "--requests", "2", "--warm-interval", "0.05"]
+        process = subprocess.Popen(
+            line,
+            cwd=tmp_path,
+            env=clean_environ(**KEYS, **NO_FILES),
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+        journal = tmp_path / "r" / "journal.jsonl"
+        for _ in range(400):
+            if journal.exists() and journal.read_bytes().count(b"\n") >= 3:
+                break
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                process.wait(0.05)
+        process.send_signal(signal.SIGINT)
+        output, errors = process.communicate(timeout=10)
+    assert process.returncode == 130, errors
+    assert "never answered" in output
+    assert llmdyno.load(tmp_path / "r").summary["status"] == "interrupted"
