@@ -1,6 +1,6 @@
 """How far off is `llmdyno run`, and what does it cost?
 
-    python -m benchmarks.fidelity [--truthd BINARY] [--floor BINARY] [--streams 64 512] [--waves 2]
+    python -m benchmarks.fidelity [--truthd BINARY] [--floor BINARY] [--streams 64 512] [--waves 2] [--api bedrock]
 
 Starts a server that keeps the truth, drives the whole command against it at each number of streams, 128
 tokens a request, matches every request with the server's own record, and prints a table. All figures of
@@ -26,6 +26,8 @@ from benchmarks.truth import TruthServer
 from llmdyno.metrics.request import request_metrics
 
 TOKENS = 128
+ARN = "arn:aws:bedrock:us-east-1:123456789012:imported-model/a1b2c3d4e5f6"
+NO_ACCOUNT = {"AWS_ACCESS_KEY_ID": "nobody", "AWS_SECRET_ACCESS_KEY": "nobody", "AWS_EC2_METADATA_DISABLED": "true"}
 BUDGET_CPU_S, BUDGET_P50_S, BUDGET_P99_S, BUDGET_RATIO = 3.0, 0.001, 0.005, 1.5
 
 
@@ -45,22 +47,29 @@ def run_floor(floor: str | None, server: TruthServer, streams: int, requests: in
     return float(found[1])
 
 
-def measure(server: TruthServer, streams: int, requests: int, folder: Path) -> dict[str, Any]:
+def measure(server: TruthServer, api: str, streams: int, requests: int, folder: Path) -> dict[str, Any]:
     """One run of the command, against the truth."""
     server.reset()
     before = children_cpu_s()
-    command = [sys.executable, "-m", "llmdyno", "run", "--quiet", "--base-url", server.url, "--model", server.model]
+    command = [sys.executable, "-m", "llmdyno", "run", "--quiet"]
+    if api == "bedrock":
+        command += ["--api", "bedrock", "--endpoint-url", server.root, "--model", ARN, "--no-warm"]
+    else:
+        command += ["--base-url", server.url, "--model", server.model, "--ignore-eos"]
     command += ["--concurrency", str(streams), "--requests", str(requests), "--output-tokens", str(TOKENS)]
-    command += ["--ignore-eos", "--out", str(folder / str(streams))]
-    subprocess.run(command, check=True, stdout=subprocess.DEVNULL)
+    command += ["--out", str(folder / f"{api}-{streams}")]
+    subprocess.run(command, check=True, stdout=subprocess.DEVNULL, env={**os.environ, **NO_ACCOUNT})
     cpu_s = children_cpu_s() - before
-    run, truth = llmdyno.load(folder / str(streams)), server.truth()
+    run, truth = llmdyno.load(folder / f"{api}-{streams}"), server.truth()
     assert run.succeeded == requests == len(truth)
     timeline, figures = run.timeline, request_metrics(run.timeline)
     ttft, e2e, gap = [], [], []
     text = timeline.chunks["kind"] > 0
+    # On the event stream a server need not name its answers: there, requests are matched in the order of their sends.
+    sends = np.argsort(np.argsort(timeline.requests["sent_ns"]))
+    arrivals = sorted(truth.values(), key=lambda one: one.arrive_ns)
     for place, name in enumerate(timeline.requests["response_id"]):
-        true = truth[server.number_of(name)]
+        true = truth[server.number_of(name)] if api == "openai" else arrivals[sends[place]]
         written = np.array(true.written_ns)
         span = slice(timeline.first_chunk[place], timeline.first_chunk[place + 1])
         arrival = timeline.chunks["arrival_ns"][span][text[span]]
@@ -93,14 +102,17 @@ def main() -> None:
     parser.add_argument("--truthd", default=os.environ.get("LLMDYNO_TRUTHD"))
     parser.add_argument("--floor", default=os.environ.get("LLMDYNO_FLOOR"))
     parser.add_argument("--streams", type=int, nargs="+", default=[64, 512])
+    parser.add_argument("--api", choices=["openai", "bedrock"], default="openai")
     parser.add_argument("--waves", type=int, default=2, help="requests a stream")
     arguments = parser.parse_args()
     with TruthServer(arguments.truthd) as server, tempfile.TemporaryDirectory() as folder:
-        print(f"server: {server.name}; floor: {'C' if arguments.floor else 'Python'}; {TOKENS} tokens a request")
+        print(
+            f"server: {server.name}; floor: {'C' if arguments.floor else 'Python'}; {arguments.api}; {TOKENS} tokens a request"
+        )
         for streams in arguments.streams:
             requests = streams * arguments.waves
             floor_us = run_floor(arguments.floor, server, streams, requests)
-            row = measure(server, streams, requests, Path(folder))
+            row = measure(server, arguments.api, streams, requests, Path(folder))
             ttft = row["ttft"]
             errors = [abs(np.percentile(ttft[:, 0], q) - np.percentile(ttft[:, 1], q)) for q in (50, 99)]
             print(f"\n{streams} streams, {requests} requests; reported − true at p50 / p99, ms (each one's own error)")

@@ -27,6 +27,7 @@ ORDER = [
     "aws",
     "emulator",
     "endpoints",
+    "flow",
     "runner",
     "cli",
 ]

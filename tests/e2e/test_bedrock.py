@@ -78,7 +78,7 @@ def test_the_cold_start_is_measured_and_kept_apart(tmp_path: Path) -> None:
         lines = [json.loads(line) for line in truth(facts).splitlines()]
     assert result.returncode == 0, result.stderr
     run = llmdyno.load(tmp_path / "r")
-    cold = run.summary["cold_start"]
+    [cold] = run.summary["cold_starts"]
     refused = [line for line in lines if line["status"] == 429]
     first = next(line for line in lines if line["status"] == 200)
     assert cold["refused"] == {"ModelNotReadyException": len(refused)}
@@ -113,7 +113,7 @@ def test_throttled_and_not_ready_are_told_apart(tmp_path: Path) -> None:
     assert (error["kind"], error["code"], error["type"]) == ("http_status", 429, "ThrottlingException")
     assert error["count"] + run.succeeded == 40
     assert "× http_status 429 ThrottlingException: Too many requests" in result.stdout
-    assert set(run.summary["cold_start"]["refused"]) == {"ModelNotReadyException"}
+    assert set(run.summary["cold_starts"][0]["refused"]) == {"ModelNotReadyException"}
 
 
 @pytest.mark.parametrize(
@@ -149,7 +149,7 @@ def test_a_model_that_never_comes(tmp_path: Path) -> None:
         result = run_bedrock(facts, "--requests", "2", "--warm-timeout", "0.5", "--warm-interval", "0.1", cwd=tmp_path)
     assert result.returncode == 2
     assert "--warm-timeout: the model did not answer within 0.5 s" in result.stderr
-    cold = llmdyno.load(tmp_path / "r").summary["cold_start"]
+    [cold] = llmdyno.load(tmp_path / "r").summary["cold_starts"]
     assert (cold["cold"], cold["cold_start_s"]) == (True, None)
     assert cold["attempts"] >= 3
 
@@ -208,6 +208,43 @@ def test_the_endpoint_may_come_from_awss_own_variable(bedrock: dict[str, str], t
     for file in (tmp_path / "r").rglob("*.*"):
         assert SECRET_KEY.encode() not in file.read_bytes()
         assert ACCESS_KEY.encode() not in file.read_bytes()
+
+
+def test_warm(tmp_path: Path) -> None:
+    with emulated("--cold-start", "30", "--verify-signatures") as facts:
+        line = ["warm", "--api", "bedrock", "--model", facts["model"], "--endpoint-url", facts["root"]]
+        result = command(*line, "--warm-interval", "0.02", "--out", "r", cwd=tmp_path, **KEYS, **NO_FILES)
+        again = command(*line, "--out", "s", cwd=tmp_path, **KEYS, **NO_FILES)
+    assert result.returncode == 0, result.stderr
+    assert "s from the first attempt to the first answer" in result.stdout
+    assert "Verdict" not in result.stdout
+    assert "none: the model answered at once" in again.stdout
+    assert llmdyno.load(tmp_path / "r").summary["requests"]["total"] == 0
+
+
+def test_a_series_of_cold_starts(tmp_path: Path) -> None:
+    with emulated("--cold-start", "30", "--idle", "50") as facts:
+        line = ["coldstart", "--repeat", "3", "--idle", "0.8", "--api", "bedrock", "--model", facts["model"]]
+        line += ["--endpoint-url", facts["root"], "--warm-interval", "0.02", "--out", "r"]
+        result = command(*line, cwd=tmp_path, **KEYS, **NO_FILES)
+        [copies] = json.loads(truth(facts, "truth/copies")).values()
+    assert result.returncode == 0, result.stderr
+    assert "3 cold starts, about" in result.stderr
+    assert "3 five-minute windows of one model copy" in result.stderr
+    found = llmdyno.load(tmp_path / "r").summary["cold_starts"]
+    assert [one["cold"] for one in found] == [True] * 3
+    assert len(copies["each"]) == 3
+    assert all(0.3 <= one["cold_start_s"] < 1 for one in found)
+    assert "All of them" in result.stdout
+
+
+def test_a_series_that_never_finds_it_cold_ends(tmp_path: Path) -> None:
+    with emulated("--cold-start", "20", "--idle", "1000") as facts:
+        line = ["coldstart", "--repeat", "2", "--idle", "0.1", "--api", "bedrock", "--model", facts["model"]]
+        line += ["--endpoint-url", facts["root"], "--warm-interval", "0.02", "--out", "r"]
+        result = command(*line, cwd=tmp_path, **KEYS, **NO_FILES)
+    assert result.returncode == 0
+    assert [one["cold"] for one in llmdyno.load(tmp_path / "r").summary["cold_starts"]] == [True, False, False, False]
 
 
 def test_interrupted_while_warming(tmp_path: Path) -> None:

@@ -19,6 +19,8 @@ from llmdyno.errors import InputError
 
 COMMANDS = {
     "run": "measure an endpoint and write a run directory; without arguments, the embedded emulator",
+    "warm": "send one request at a time until an imported model answers, and measure its cold start",
+    "coldstart": "measure a series of cold starts: wait until the model has gone idle, wake it, repeat",
     "show": "print a finished run again, from its files alone",
     "serve": "serve an emulated deployment on this machine",
 }
@@ -68,7 +70,7 @@ def _dispatch(arguments: list[str]) -> int:
         parser = Parser(prog=f"llmdyno {name}", description=module.DESCRIPTION, allow_abbrev=False)
         module.add_arguments(parser)
         return int(module.call(parser.parse_args(arguments[1:])))
-    commands = "\n".join(f"  {name:<8} {text}" for name, text in COMMANDS.items())
+    commands = "\n".join(f"  {name:<10} {text}" for name, text in COMMANDS.items())
     parser = Parser(
         prog="llmdyno",
         usage="llmdyno COMMAND [ARGUMENTS]",

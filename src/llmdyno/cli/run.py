@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Any
 from llmdyno.spec import KEYS, Spec, build, flag_name, read_toml
 
 if TYPE_CHECKING:
+    from llmdyno.flow import Intention, Program
     from llmdyno.results.run import Run
-    from llmdyno.runner import Intention
 
 DESCRIPTION = (
     "Measure an endpoint. Without arguments, a short run against the embedded emulator. "
@@ -58,17 +58,46 @@ def call(arguments: argparse.Namespace) -> int:
     Raises:
         InputError: the input cannot be used.
     """
-    given = vars(arguments)
-    layers = [read_toml(Path(arguments.file))] if arguments.file is not None else []
-    layers.append({name: (given[name], flag_name(name)) for name in KEYS if name in given})
-    spec = build(layers)
+    spec = spec_of(arguments, {})
     if arguments.dry_run:
         return _dry_run(spec)
+    from llmdyno.flow import Program
+
+    run = carry_out(spec, Program(), quiet=arguments.quiet)
+    if run.interrupted:
+        return 130
+    if run.succeeded == 0:
+        print("llmdyno: every request failed", file=sys.stderr)
+        return 1
+    return 0
+
+
+def spec_of(arguments: argparse.Namespace, defaults: dict[str, Any]) -> Spec:
+    """The spec from a command's defaults, its file and its flags, of which a later one wins.
+
+    Raises:
+        InputError: a value does not fit.
+    """
+    given = vars(arguments)
+    layers: list[dict[str, tuple[Any, str]]] = [{name: (value, "default") for name, value in defaults.items()}]
+    if arguments.file is not None:
+        layers.append(read_toml(Path(arguments.file)))
+    layers.append({name: (given[name], flag_name(name)) for name in KEYS if name in given})
+    return build(layers)
+
+
+def carry_out(spec: Spec, program: Program, *, quiet: bool) -> Run:
+    """Carry a program out with progress shown, and print its summary.
+
+    Raises:
+        InputError: the endpoint cannot be measured.
+    """
+    from rich.console import Console
+
     from llmdyno.report.live import LiveView
     from llmdyno.runner import run_command
 
     live = LiveView()
-    quiet = arguments.quiet
 
     def announce(intention: Intention) -> None:
         if intention.emulated_speed is not None:
@@ -77,25 +106,13 @@ def call(arguments: argparse.Namespace) -> int:
             print(f"Measuring {intention.endpoint}: {intention.load}", file=sys.stderr, flush=True)
 
     try:
-        run = run_command(spec, (lambda snapshot: None) if quiet else live, announce)
+        run = run_command(spec, (lambda snapshot: None) if quiet else live, announce, program)
     finally:
         live.end()
-    return conclude(run)
-
-
-def conclude(run: Run) -> int:
-    """Print a run's summary; its exit code."""
-    from rich.console import Console
-
     from llmdyno.report.console import print_summary
 
     print_summary(run, Console(highlight=False))
-    if run.interrupted:
-        return 130
-    if run.succeeded == 0:
-        print("llmdyno: every request failed", file=sys.stderr)
-        return 1
-    return 0
+    return run
 
 
 def _dry_run(spec: Spec) -> int:

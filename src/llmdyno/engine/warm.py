@@ -7,6 +7,7 @@ or an :class:`~llmdyno.errors.InputError`, when the endpoint refuses for a reaso
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from collections.abc import Iterator
 
 from llmdyno.engine.client import Client
@@ -32,7 +33,7 @@ _REMEDIES = {
 
 
 class Warmer:
-    """Sends attempts; `stop` ends it at the next one. `answered` counts those that were answered."""
+    """Sends attempts, round after round, until `stop`. `answered` and `refused` count those of the present round."""
 
     def __init__(self, client: Client, recorder: Recorder, dialect: Dialect, timeout_s: float) -> None:
         self.answered = self.refused = 0
@@ -40,25 +41,39 @@ class Warmer:
         self._recorder = recorder
         self._dialect = dialect
         self._timeout_s = timeout_s
-        self._stopping = False
+        self._stopped = asyncio.Event()
+
+    @property
+    def stopped(self) -> bool:
+        """Whether it was ended."""
+        return self._stopped.is_set()
 
     def stop(self) -> None:
         """End it now."""
-        self._stopping = True
+        self._stopped.set()
         self._client.cancel_all()
 
-    async def run(self, attempts: Iterator[Prepared], *, patience_s: float, interval_s: float) -> None:
-        """Attempt after attempt, until the model has answered twice, or has not answered for `patience_s`.
+    async def pause(self, length_s: float) -> bool:
+        """Wait, or until it is ended; whether it was."""
+        with contextlib.suppress(TimeoutError):
+            await asyncio.wait_for(self._stopped.wait(), length_s)
+        return self.stopped
+
+    async def run(self, attempts: Iterator[Prepared], number: int, *, patience_s: float, interval_s: float) -> None:
+        """One round: attempt after attempt, until the model has answered twice, or has not answered for `patience_s`.
+
+        Its records carry the round's `number` as their user.
 
         Raises:
             InputError: it was refused for a reason that waiting does not cure, or the patience ran out.
         """
+        self.answered = self.refused = 0
         deadline_ns = monotonic_ns() + int(patience_s * 1e9)
         for prepared in attempts:
-            exchange = Exchange(prepared, 0)
+            exchange = Exchange(prepared, number)
             await self._client.perform(exchange, self._timeout_s)
             self._recorder.add(exchange)
-            if self._stopping:
+            if self.stopped:
                 return
             if exchange.failure is None and exchange.status is not None and 200 <= exchange.status < 300:
                 self.answered += 1
@@ -73,7 +88,8 @@ class Warmer:
                     f"the model did not answer within {patience_s:g} s ({self.refused} attempts)",
                     "give it longer, or look at its state",
                 )
-            await asyncio.sleep(interval_s)
+            if await self.pause(interval_s):
+                return
 
     def _judge(self, exchange: Exchange) -> None:
         if exchange.failure is not None and exchange.status is None:

@@ -16,8 +16,14 @@ from llmdyno.timeline.columns import MISSING, Timeline
 from llmdyno.timeline.record import OK
 
 
+def cold_starts(warm: Timeline) -> list[dict[str, Any]]:
+    """The cold start of every round, in order; rounds are told apart by their user number."""
+    rounds = [warm.only(warm.requests["user"] == number) for number in sorted(set(warm.requests["user"].tolist()))]
+    return [found for found in map(cold_start, rounds) if found is not None]
+
+
 def cold_start(warm: Timeline) -> dict[str, Any] | None:
-    """The cold start in the attempts of the phase `warm`; None where there were none.
+    """The cold start in the attempts of one round of the phase `warm`; None where there were none.
 
     Returns:
         `attempts`; `refused` by the server's name for it; `cold`: whether the first attempt was refused;

@@ -6,6 +6,7 @@ cannot support is marked, and whatever was emulated is called emulated.
 
 from __future__ import annotations
 
+import statistics
 from typing import Any
 
 from rich.console import Console
@@ -36,7 +37,8 @@ def print_summary(run: Run, console: Console) -> None:
     emulated = emulation_notice(run)
     if emulated:
         console.print(Text(emulated, style="yellow"), soft_wrap=True)
-    console.print(Text(_load_line(run), style="dim"), soft_wrap=True)
+    if summary["requests"]["total"] or not summary["cold_starts"]:
+        console.print(Text(_load_line(run), style="dim"), soft_wrap=True)
     if summary["status"] == INTERRUPTED:
         console.print(Text("Interrupted: what was measured until then.", style="yellow"))
     elif summary["status"] == RECOVERED:
@@ -51,8 +53,9 @@ def print_summary(run: Run, console: Console) -> None:
     for label, value in _facts(run):
         console.print(f"[bold]{label:<13}[/bold] {escape(value)}", soft_wrap=True)
     _print_errors(summary, console)
-    console.print()
-    _print_verdict(summary, console)
+    if summary["requests"]["total"] or not summary["cold_starts"]:
+        console.print()
+        _print_verdict(summary, console)
     console.print(f"[bold]{'Run directory':<13}[/bold] {escape(str(run.path))}", soft_wrap=True)
 
 
@@ -141,12 +144,22 @@ def cold_start_text(found: dict[str, Any]) -> str:
     return line
 
 
+def _cold_start_facts(found: list[dict[str, Any]]) -> list[tuple[str, str]]:
+    """The series in one line, where there is one."""
+    lengths = sorted(one["cold_start_s"] for one in found if one["cold_start_s"] is not None)
+    if len(lengths) < 2:
+        return []
+    middle = statistics.median(lengths)
+    return [
+        ("All of them", f"{len(lengths)} cold starts: {lengths[0]:.2f} s to {lengths[-1]:.2f} s, median {middle:.2f} s")
+    ]
+
+
 def _facts(run: Run) -> list[tuple[str, str]]:
     summary = run.summary
     throughput, requests = summary["throughput"], summary["requests"]
     facts = []
-    if summary.get("cold_start"):
-        facts.append(("Cold start", cold_start_text(summary["cold_start"])))
+    facts += [("Cold start", cold_start_text(found)) for found in summary.get("cold_starts", [])]
     steady, whole = throughput["steady"], throughput["whole_run"]
     if whole is not None:
         line = f"{whole['output_token_per_s']:,.1f} output tokens/s over the whole run of {whole['length_s']:.1f} s"
@@ -155,6 +168,8 @@ def _facts(run: Run) -> list[tuple[str, str]]:
                 f"{steady['output_token_per_s']:,.1f} output tokens/s in the steady {steady['length_s']:.1f} s; " + line
             )
         facts.append(("Throughput", line))
+    if not requests["total"] and summary["cold_starts"]:
+        return facts + _cold_start_facts(summary["cold_starts"])
     line = f"{requests['succeeded']} succeeded, {requests['failed']} failed"
     if requests["cancelled"]:
         line += f", {requests['cancelled']} cancelled in flight"

@@ -64,6 +64,8 @@ def progress_line(snapshot: Snapshot, rate: float, width: int | None = None) -> 
     With a `width`, a bar is added where there is room, and what matters least is left out where there is not:
     a line that wraps could not be renewed.
     """
+    if snapshot.phase == "idle":
+        return f"{snapshot.done + 1} rounds done · waiting for the model to go idle"[:width]
     if snapshot.phase == "warm":
         return f"warming up: {snapshot.failed} attempts refused so far · {snapshot.elapsed_s:.0f} s"[:width]
     ended = snapshot.done + snapshot.failed

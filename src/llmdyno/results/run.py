@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from llmdyno._version import __version__
-from llmdyno.metrics.coldstart import cold_start
+from llmdyno.metrics.coldstart import cold_starts
 from llmdyno.metrics.summary import summarise
 from llmdyno.metrics.verdict import read_lags_s, verdict
 from llmdyno.metrics.windows import whole_window
@@ -85,7 +85,7 @@ def conclude(timeline: Timeline, spec: Spec, environment: dict[str, Any], status
         "model": spec.model or spec.deployment,
         "emulated": environment.get("endpoint", {}).get("emulated"),
         "warmup_requests": int((timeline.requests["phase"] == WARMUP).sum()),
-        "cold_start": cold_start(timeline.only(timeline.requests["phase"] == WARM)),
+        "cold_starts": cold_starts(timeline.only(timeline.requests["phase"] == WARM)),
         **summarise(measured, spec.slo),
         "clock": {
             "kernel_stamped_share": float(stamped.mean()) if len(stamped) else None,

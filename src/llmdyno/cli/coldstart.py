@@ -1,0 +1,58 @@
+"""``llmdyno coldstart``: a series of cold starts, with what it will take said beforehand."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+
+from llmdyno.cli import run
+from llmdyno.errors import InputError
+from llmdyno.spec import read_value
+
+DESCRIPTION = (
+    "Measure a series of cold starts: wake the model, wait until it has gone idle, wake it again. A round that finds "
+    "it awake does not count. What was measured is kept when the series is stopped. Takes the flags of llmdyno run."
+)
+_WINDOW_S = 300
+_USUAL_COLD_START_S = 60
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """The series, and the flags of a run."""
+    run.add_arguments(parser)
+    group = parser.add_argument_group("series")
+    group.add_argument("--repeat", default="3", metavar="N", help="how many cold starts to measure (default: 3)")
+    group.add_argument(
+        "--idle",
+        default="330",
+        metavar="S",
+        help="how long to wait for the model to scale to zero, at real speed (default: 330; the service takes 300)",
+    )
+
+
+def call(arguments: argparse.Namespace) -> int:
+    """Measure the series.
+
+    Raises:
+        InputError: the input cannot be used, or the model did not come.
+    """
+    repeat = read_value("requests", arguments.repeat, "--repeat")
+    idle_s = read_value("duration_s", arguments.idle, "--idle")
+    spec = run.spec_of(arguments, {"requests": 1})
+    from llmdyno.flow import Program
+    from llmdyno.runner import settle
+
+    spec = settle(spec)
+    if spec.route not in ("invoke", "converse"):
+        raise InputError("--route", f"{spec.route!r} has no cold start to measure", "use --api bedrock")
+    if not arguments.quiet:
+        print(intention(repeat, idle_s, spec.speed or 1.0), file=sys.stderr)
+    result = run.carry_out(spec, Program(load=False, cold_starts=repeat, idle_s=idle_s), quiet=arguments.quiet)
+    return 130 if result.interrupted else 0
+
+
+def intention(repeat: int, idle_s: float, speed: float) -> str:
+    """How long the series will take and what it will be billed for, said before it starts."""
+    length_s = (repeat * _USUAL_COLD_START_S + (repeat - 1) * idle_s) / speed
+    windows = f"{repeat} five-minute window{'s' * (repeat != 1)} of one model copy, or more if answers fall into two"
+    return f"{repeat} cold starts, about {length_s / 60:.1f} minutes; billed: {windows}"

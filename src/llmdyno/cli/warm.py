@@ -1,0 +1,29 @@
+"""``llmdyno warm``: wake an imported model and say how long it took."""
+
+from __future__ import annotations
+
+import argparse
+
+from llmdyno.cli import run
+
+DESCRIPTION = (
+    "Send one request at a time until an imported model answers, and measure its cold start. Takes the flags of "
+    "llmdyno run; without arguments, the embedded emulator's model is woken."
+)
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """The flags of a run."""
+    run.add_arguments(parser)
+
+
+def call(arguments: argparse.Namespace) -> int:
+    """Warm the model up.
+
+    Raises:
+        InputError: the input cannot be used, or the model did not come.
+    """
+    from llmdyno.flow import Program
+
+    result = run.carry_out(run.spec_of(arguments, {"requests": 1}), Program(load=False), quiet=arguments.quiet)
+    return 130 if result.interrupted else 0
