@@ -106,9 +106,8 @@ def main() -> None:
     parser.add_argument("--waves", type=int, default=2, help="requests a stream")
     arguments = parser.parse_args()
     with TruthServer(arguments.truthd) as server, tempfile.TemporaryDirectory() as folder:
-        print(
-            f"server: {server.name}; floor: {'C' if arguments.floor else 'Python'}; {arguments.api}; {TOKENS} tokens a request"
-        )
+        floor = "C" if arguments.floor else "Python"
+        print(f"server: {server.name}; floor: {floor}; {arguments.api}; {TOKENS} tokens a request")
         for streams in arguments.streams:
             requests = streams * arguments.waves
             floor_us = run_floor(arguments.floor, server, streams, requests)
