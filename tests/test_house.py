@@ -32,9 +32,8 @@ ORDER = [
     "cli",
 ]
 PURE = {"_version", "errors", "distribution", "spec", "workload", "protocols", "timeline", "metrics"}
-PURE_MODULES = {
-    f"emulator/{name}.py" for name in ("model", "copies", "faults", "openai", "bedrock", "frames", "signatures")
-}
+PURE_EMULATOR = ("model", "copies", "control", "counts", "faults", "openai", "bedrock", "frames", "signatures")
+PURE_MODULES = {f"emulator/{name}.py" for name in PURE_EMULATOR}
 NOT_PURE = {"asyncio", "socket", "ssl", "time", "select", "subprocess", "threading", "boto3", "uvloop", "httptools"}
 # The engine records and does not know what becomes of it; the emulator shares no code with what measures it.
 FORBIDDEN = {
@@ -49,6 +48,7 @@ HEAVY_HOMES = {
     "rich": {"report/console.py", "cli/run.py", "cli/show.py"},
     "arro3": {"results/parquet.py"},
     "tomli_w": {"spec.py"},
+    "boto3": {"emulator/services.py"},
     "botocore": {"aws/session.py", "aws/signing.py"},
 }
 

@@ -163,7 +163,7 @@ ABSENT = "arn:aws:bedrock:us-east-1:123456789012:imported-model/000000000000"
         ([], {"AWS_ACCESS_KEY_ID": "", "AWS_SECRET_ACCESS_KEY": ""}, "AWS credentials: none were found"),
         ([], {"AWS_SECRET_ACCESS_KEY": "wrong"}, "InvalidSignatureException: The request signature we calculated"),
         ([], {"AWS_ACCESS_KEY_ID": "AKIDOTHER"}, "UnrecognizedClientException"),
-        (["--model", ABSENT], {}, "ResourceNotFoundException: Could not find the model"),
+        (["--model", ABSENT], {}, "ResourceNotFoundException: The imported model"),
         (["--model", "nonsense", "--region", "us-east-1"], {}, "ValidationException: The provided model identifier"),
         (["--model", "nonsense"], {}, "--region: not given"),
         (

@@ -16,6 +16,7 @@ from typing import Any
 from llmdyno.emulator.copies import Scaling
 from llmdyno.emulator.faults import KINDS, Faults
 from llmdyno.emulator.model import DEFAULT_PROFILE, PROFILES
+from llmdyno.emulator.services import AwsServices, available
 from llmdyno.emulator.signatures import ACCESS_KEY, SECRET_KEY
 from llmdyno.errors import InputError
 from llmdyno.spec import read_value
@@ -55,6 +56,15 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         action="store_true",
         help=f"refuse Bedrock requests that are not signed with the key {ACCESS_KEY} and its secret {SECRET_KEY}",
     )
+    parser.add_argument(
+        "--import-time", default="600", metavar="S", help="how long a model import takes, at real speed (default: 600)"
+    )
+    parser.add_argument(
+        "--aws-services",
+        action=argparse.BooleanOptionalAction,
+        default=None,
+        help="S3, IAM, STS and CloudWatch (moto) behind the same URL (default: where moto is installed)",
+    )
     group = parser.add_argument_group("scaling of the imported model (Bedrock's routes; seconds at real speed)")
     for name, (kind, text) in _SCALING.items():
         default = getattr(Scaling(), name)
@@ -86,6 +96,11 @@ def call(arguments: argparse.Namespace) -> int:
     if arguments.api_key is not None:
         arguments.api_key = read_value("api_key", arguments.api_key, "--api-key")
     arguments.scaling = Scaling(**{name: _scaling_value(arguments, name) for name in _SCALING})
+    arguments.import_s = read_value("timeout_s", arguments.import_time, "--import-time")
+    if arguments.aws_services and not available():
+        raise InputError("--aws-services", "needs moto and boto3, which are missing", "pip install 'llmdyno[emulator]'")
+    if arguments.aws_services is None:
+        arguments.aws_services = available() and not arguments.embedded
     try:
         arguments.faults = Faults.parse(arguments.fault, arguments.seed)
     except ValueError as error:
@@ -125,6 +140,8 @@ async def _serve(arguments: argparse.Namespace) -> None:
         scaling=arguments.scaling,
         faults=arguments.faults,
         verify_signatures=arguments.verify_signatures,
+        services=AwsServices() if arguments.aws_services else None,
+        import_s=arguments.import_s,
     )
     try:
         await emulator.start(arguments.host, int(arguments.port))
@@ -147,6 +164,7 @@ async def _serve(arguments: argparse.Namespace) -> None:
             f"  base URL  {emulator.url}\n"
             f"  try       llmdyno run --base-url {emulator.url} --requests 20\n"
             f"  Bedrock   AWS_ENDPOINT_URL_BEDROCK_RUNTIME={emulator.root}, model {emulator.model_arn}\n"
+            f"  AWS       AWS_ENDPOINT_URL={emulator.root}{'' if arguments.aws_services else ' (Bedrock only)'}\n"
             f"  truth     {emulator.root}/truth, {emulator.root}/truth/copies\n"
             "Ctrl-C ends it.",
             flush=True,

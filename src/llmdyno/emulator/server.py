@@ -1,69 +1,37 @@
-"""The emulator's server: sockets around the pure model.
+"""The emulator's server: what its connections share.
 
-In: HTTP/1.1 requests. Out: streamed answers, each token written when the model says, with one `send`
-straight to the socket; and the truth: when each request was whole, when each token was written, at
-``GET /truth`` (a JSON object a line, CLOCK_MONOTONIC ns), forgotten with ``POST /reset``.
-Every answer carries a header that says it is emulated.
+In: requests, as connections have read them. Out: tokens for the connections to write, when the pure model
+says; the truth, at ``GET /truth`` (a JSON object a line, CLOCK_MONOTONIC ns), forgotten with ``POST /reset``.
 """
 
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import json
 import socket
 import time
-from array import array
 from collections import deque
-from collections.abc import Callable
-from dataclasses import dataclass, field
-from datetime import UTC, datetime
-from http import HTTPStatus
+from collections.abc import Coroutine
 from random import Random
+from typing import Any
 
-import httptools
-
-from llmdyno._version import __version__
-from llmdyno.emulator import bedrock, signatures
-from llmdyno.emulator.bedrock import BedrockAnswer, ImportedModel, ServiceError
-from llmdyno.emulator.copies import HOLD, SERVE, THROTTLE, Copies, Scaling
-from llmdyno.emulator.faults import BEFORE, Faults
+from llmdyno.emulator import bedrock
+from llmdyno.emulator.bedrock import ImportedModel, ServiceError
+from llmdyno.emulator.connection import Connection
+from llmdyno.emulator.control import Control, Job, Model
+from llmdyno.emulator.copies import Copies, Scaling
+from llmdyno.emulator.counts import Counts
+from llmdyno.emulator.faults import Faults
 from llmdyno.emulator.model import Deployment, Profile
-from llmdyno.emulator.openai import (
-    CHAT_PATH,
-    COMPLETIONS_PATH,
-    MODELS_PATH,
-    Answer,
-    Asked,
-    Refusal,
-    models_body,
-    read_request,
-)
+from llmdyno.emulator.openai import Asked
+from llmdyno.emulator.services import AwsServices
 from llmdyno.emulator.timer import Timer
+from llmdyno.emulator.truth import Truth
 from llmdyno.workload.prompts import words
 
-_READ_SIZE = 65536
-_LARGEST_BODY = 25_000_000
 _REMEMBERED = 200_000
 _BACKLOG = 4096
-
-
-@dataclass(slots=True)
-class Truth:
-    """What really happened to one request: monotonic ns. `status` is 0 until it is known, −1 for a client that left."""
-
-    number: int
-    arrive_ns: int
-    end_ns: int = 0
-    status: int = 0
-    written_ns: array[int] = field(default_factory=lambda: array("q"))
-
-    def line(self) -> str:
-        """As a JSON object on a line."""
-        times = ",".join(map(str, self.written_ns))
-        return (
-            f'{{"n":{self.number},"arrive":{self.arrive_ns},"end":{self.end_ns},'
-            f'"status":{self.status},"t":[{times}]}}\n'
-        )
 
 
 class Emulator:
@@ -79,13 +47,18 @@ class Emulator:
         scaling: Scaling | None = None,
         faults: Faults | None = None,
         verify_signatures: bool = False,
+        services: AwsServices | None = None,
+        import_s: float = 600.0,
     ) -> None:
         self.verify_signatures = verify_signatures
-        model = ImportedModel(bedrock.model_arn("emulated0001"), profile.name)
+        model = Model("emulated0001", profile.name, time.time(), "llama", True, 2)
         self.model_arn = model.arn
-        self.models = {model.arn: model, model.name: model}
+        self.control = Control(import_s / speed, models=[model])
+        self.services = services
+        self.speed = speed
         self.scaling = scaling or Scaling()
-        self.copies = {model.arn: Copies(self.scaling, speed=speed)}
+        self.copies: dict[str, Copies] = {}
+        self.counts = Counts()
         self.faults = faults or Faults({})
         self.profile = profile
         self.deployment = Deployment(profile, speed=speed, seed=seed)
@@ -94,9 +67,10 @@ class Emulator:
         self.label = f"profile={profile.name}; speed={speed:g}"
         self.vocabulary = words(Random(seed), 4096)
         self.created = int(time.time())
-        self.streams: dict[int, _Connection] = {}
+        self.streams: dict[int, Connection] = {}
         self._api_key = api_key
-        self._connections: set[_Connection] = set()
+        self._connections: set[Connection] = set()
+        self._tasks: set[asyncio.Task[None]] = set()
         self._accepted = 0
 
     async def start(self, host: str, port: int) -> None:
@@ -114,9 +88,15 @@ class Emulator:
         self.url = self.root + "/v1"
         self._timer = Timer(self._loop, self.work)
         self._loop.add_reader(self._listener.fileno(), self._accept)
+        if self.services is not None:
+            self.spawn(self.publish())
 
     def close(self) -> None:
         """Stop listening and drop every connection."""
+        for task in list(self._tasks):
+            task.cancel()
+        if self.services is not None:
+            self.services.close()
         self._loop.remove_reader(self._listener.fileno())
         self._listener.close()
         for connection in list(self._connections):
@@ -131,27 +111,59 @@ class Emulator:
         return truth
 
     def find_model(self, identifier: str) -> ImportedModel:
-        """The model of an ARN or a name.
+        """The model of an ARN or a name, as the runtime sees it.
 
         Raises:
             ServiceError: there is none.
         """
-        if identifier not in self.models:
+        try:
+            model = self.control.find(identifier, time.time())
+        except ServiceError:
             if identifier.startswith("arn:"):
-                raise ServiceError(404, "ResourceNotFoundException", "Could not find the model that you specified.")
-            raise ServiceError(400, "ValidationException", "The provided model identifier is invalid.")
-        return self.models[identifier]
+                raise
+            raise ServiceError(400, "ValidationException", "The provided model identifier is invalid.") from None
+        return ImportedModel(model.arn, model.name, model.instruct)
+
+    def copies_of(self, arn: str) -> Copies:
+        """A model's copies."""
+        return self.copies.setdefault(arn, Copies(self.scaling, speed=self.speed))
+
+    async def read_source(self, job: Job) -> None:
+        """Read what a job imports."""
+        try:
+            if self.services is None:
+                raise RuntimeError("this emulator has no S3: pip install 'llmdyno[emulator]'")
+            job.source = await self.services.read_source(job.request["modelDataSource"]["s3DataSource"]["s3Uri"])
+        except Exception as error:
+            job.problem = f"The S3 location could not be read: {error}"
+
+    async def publish(self) -> None:
+        """Once a minute, scaled by the speed: ModelCopy and the runtime's metrics, dimension ModelId."""
+        assert self.services is not None
+        while True:
+            await asyncio.sleep(60 / self.speed)
+            data = self.counts.data(self.copies, time.monotonic_ns())
+            if data:
+                with contextlib.suppress(Exception):  # the next minute's data will say as much
+                    await self.services.publish(data)
 
     def copies_truth(self) -> bytes:
         """The truth about copies and what they bill, by model."""
         now_ns = time.monotonic_ns()
         return json.dumps({arn: copies.truth(now_ns) for arn, copies in self.copies.items()}).encode()
 
+    def spawn(self, work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
+        """Run something beside, and keep hold of it until it is done."""
+        task = asyncio.ensure_future(work)
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+        return task
+
     def authorised(self, headers: dict[str, str]) -> bool:
         """Whether a request carries the key, if there is one."""
         return self._api_key is None or headers.get("authorization") == f"Bearer {self._api_key}"
 
-    def begin(self, connection: _Connection, asked: Asked | bedrock.Call, from_ns: int, extra_s: float = 0.0) -> int:
+    def begin(self, connection: Connection, asked: Asked | bedrock.Call, from_ns: int, extra_s: float = 0.0) -> int:
         """Hand a request to the model; returns its stream's number."""
         number = self.deployment.arrive(
             from_ns, asked.input_tokens, asked.max_tokens, ignore_eos=asked.ignore_eos, extra_s=extra_s
@@ -180,7 +192,7 @@ class Emulator:
                 connection.token(token.index, token.finish_reason)
         self.wake()
 
-    def forget(self, connection: _Connection) -> None:
+    def forget(self, connection: Connection) -> None:
         """A connection is gone."""
         self._connections.discard(connection)
 
@@ -194,289 +206,4 @@ class Emulator:
                 return  # out of files: the client's connection waits in the backlog
             sock.setblocking(False)
             sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-            self._connections.add(_Connection(self, self._loop, sock))
-
-
-class _Connection:
-    """One client connection: one request at a time, in order."""
-
-    def __init__(self, server: Emulator, loop: asyncio.AbstractEventLoop, sock: socket.socket) -> None:
-        self._server = server
-        self._loop = loop
-        self._sock = sock
-        self._open = True
-        self._unsent = bytearray()
-        self._stream: int | None = None
-        self._truth: Truth | None = None
-        self._answer: Answer | BedrockAnswer | None = None
-        self._copy: tuple[Copies, int] | None = None
-        self._fault: str | None = None
-        self._fault_at = 0
-        self._offset = 0
-        self._requests: deque[tuple[str, str, dict[str, str], bytes]] = deque()
-        self._parser = httptools.HttpRequestParser(self)
-        self.on_message_begin()
-        loop.add_reader(sock.fileno(), self._read)
-
-    # --- the parser's calls
-
-    def on_message_begin(self) -> None:
-        self._url = b""
-        self._headers: dict[str, str] = {}
-        self._body = bytearray()
-
-    def on_url(self, url: bytes) -> None:
-        self._url += url
-
-    def on_header(self, name: bytes, value: bytes) -> None:
-        self._headers[name.decode("latin-1").lower()] = value.decode("latin-1")
-
-    def on_headers_complete(self) -> None:
-        if self._headers.get("expect", "").lower() == "100-continue":
-            self._send(b"HTTP/1.1 100 Continue\r\n\r\n")
-
-    def on_body(self, body: bytes) -> None:
-        if len(self._body) <= _LARGEST_BODY:
-            self._body += body
-
-    def on_message_complete(self) -> None:
-        method = self._parser.get_method().decode("latin-1")
-        self._requests.append((method, self._url.decode("latin-1"), self._headers, bytes(self._body)))
-
-    # --- requests
-
-    def _read(self) -> None:
-        try:
-            data = self._sock.recv(_READ_SIZE)
-        except (BlockingIOError, InterruptedError):
-            return
-        except OSError:
-            data = b""
-        if not data:
-            self.drop()
-            return
-        try:
-            self._parser.feed_data(data)
-        except httptools.HttpParserError:
-            self._respond(400, b'{"error":{"message":"not HTTP/1.1"}}')
-            self.drop()
-            return
-        self._next()
-
-    def _next(self) -> None:
-        while self._open and self._answer is None and self._requests:
-            method, url, headers, body = self._requests.popleft()
-            self._handle(method, url.partition("?")[0], headers, body)
-
-    def _handle(self, method: str, path: str, headers: dict[str, str], body: bytes) -> None:
-        server = self._server
-        routes: dict[tuple[str, str], Callable[[], tuple[bytes, str]]] = {
-            ("GET", MODELS_PATH): lambda: (
-                models_body(server.profile.name, server.created),
-                "application/json",
-            ),
-            ("GET", "/health"): lambda: (b'{"status":"ok"}', "application/json"),
-            ("GET", "/truth"): lambda: (
-                "".join(truth.line() for truth in server.truths).encode(),
-                "application/jsonl",
-            ),
-            ("GET", "/truth/copies"): lambda: (server.copies_truth(), "application/json"),
-            ("POST", "/reset"): self._reset,
-        }
-        if path.startswith("/v1/") and not server.authorised(headers):
-            self._respond(401, Refusal(401, "AuthenticationError", "the API key is wrong or missing").body)
-        elif (method, path) in routes:
-            content, media_type = routes[method, path]()
-            self._respond(200, content, media_type)
-        elif method == "POST" and path in (CHAT_PATH, COMPLETIONS_PATH):
-            self._complete(path, body)
-        elif method == "POST" and path.startswith("/model/"):
-            self._invoke(path, headers, body)
-        else:
-            self._respond(404, Refusal(404, "NotFoundError", f"there is no {method} {path}").body)
-
-    def _reset(self) -> tuple[bytes, str]:
-        self._server.truths.clear()
-        return b'{"status":"ok"}', "application/json"
-
-    def _complete(self, path: str, body: bytes) -> None:
-        server = self._server
-        truth = server.remember()
-        try:
-            asked = read_request(path, body, server.profile.name)
-        except Refusal as refusal:
-            truth.status, truth.end_ns = refusal.status, time.monotonic_ns()
-            self._respond(refusal.status, refusal.body)
-            return
-        self._prepare(Answer(asked, truth.number, server.created, server.profile.name), truth, asked.max_tokens)
-        self._begin(asked, truth.arrive_ns)
-
-    def _invoke(self, path: str, headers: dict[str, str], body: bytes) -> None:
-        """Bedrock's runtime: find the model, read the body, ask the copies."""
-        server = self._server
-        truth = server.remember()
-        found = bedrock.split_path(path)
-        if found is None:  # as the service is reported to answer a raw slash in an ARN
-            truth.status, truth.end_ns = 200, time.monotonic_ns()
-            self._respond(200, bedrock.UNKNOWN_OPERATION)
-            return
-        identifier, operation = found
-        try:
-            if server.verify_signatures:
-                signatures.check("POST", path, headers, body, datetime.now(UTC))
-            model = server.find_model(identifier)
-            call = bedrock.read_call(operation, body, model)
-            fault = server.faults.of(truth.number)
-            if fault in BEFORE:
-                raise ServiceError(*BEFORE[fault])
-            copies = server.copies[model.arn]
-            decision = copies.arrive(truth.arrive_ns)
-            if decision.kind == THROTTLE:
-                raise ServiceError(*bedrock.THROTTLED)
-            if decision.kind not in (SERVE, HOLD):
-                raise ServiceError(*bedrock.NOT_READY)
-        except ServiceError as error:
-            truth.status, truth.end_ns = error.status, time.monotonic_ns()
-            self._respond(error.status, error.body, headers=[error.headers])
-            return
-        assert decision.copy is not None
-        self._prepare(BedrockAnswer(call, truth.number, server.created), truth, call.max_tokens)
-        self._fault = fault
-        self._copy = (copies, decision.copy)
-        extra_s = server.scaling.first_inference_s if decision.first else 0.0
-        delay_s = (decision.from_ns - time.monotonic_ns()) / 1e9
-        if decision.kind == HOLD and delay_s > 0:
-            self._loop.call_later(delay_s, self._begin, call, decision.from_ns, extra_s)
-        else:
-            self._begin(call, truth.arrive_ns, extra_s)
-
-    def _prepare(self, answer: Answer | BedrockAnswer, truth: Truth, max_tokens: int) -> None:
-        self._truth, self._answer = truth, answer
-        self._offset = 97 * truth.number
-        self._fault = None
-        self._fault_at = max_tokens // 2
-
-    def _begin(self, asked: Asked | bedrock.Call, from_ns: int, extra_s: float = 0.0) -> None:
-        answer = self._answer
-        if not self._open or answer is None:
-            return  # the client left while it waited
-        if answer.stream:
-            self._send(self._head(200, answer.media_type, [*answer.headers, "Transfer-Encoding: chunked"]))
-        self._stream = self._server.begin(self, asked, from_ns, extra_s)
-
-    def token(self, index: int, finish_reason: str | None) -> None:
-        """Write one token, and what ends the answer after its last."""
-        server, answer, truth = self._server, self._answer, self._truth
-        assert answer is not None
-        assert truth is not None
-        if self._fault is not None and index >= self._fault_at and self._break(self._fault):
-            return
-        vocabulary = server.vocabulary
-        content = answer.token(index, vocabulary[(self._offset + index) % len(vocabulary)])
-        if finish_reason is None:
-            truth.written_ns.append(time.monotonic_ns())
-            if content:
-                self._send(b"%x\r\n%b\r\n" % (len(content), content))
-            return
-        now_ns = time.monotonic_ns()
-        truth.written_ns.append(now_ns)
-        latencies = ((moment - truth.arrive_ns) // 1_000_000 for moment in (now_ns, truth.written_ns[0]))
-        tail = answer.end(index + 1, finish_reason, *latencies)
-        if answer.stream:
-            self._send(b"%x\r\n%b\r\n%x\r\n%b\r\n0\r\n\r\n" % (len(content), content, len(tail), tail))
-        else:
-            self._respond(200, tail, answer.media_type, answer.headers)
-        self._ended(200)
-        self._next()
-
-    def _break(self, fault: str) -> bool:
-        """Let a fault happen in mid-stream; whether the stream is over with it."""
-        answer = self._answer
-        assert answer is not None
-        if fault == "crc":
-            self._fault = None
-            damaged = bytearray(answer.token(1, " damaged"))
-            if damaged:
-                damaged[-1] ^= 1
-                self._send(b"%x\r\n%b\r\n" % (len(damaged), bytes(damaged)))
-            return False
-        if fault == "cut":
-            self.drop()
-        elif fault == "stall":
-            if self._stream is not None:
-                self._server.end(self._stream, left=True)  # no more tokens, until the client leaves
-        else:
-            content = answer.fault("ModelStreamErrorException", "The model stream broke. Try your request again.")
-            self._send(b"%x\r\n%b\r\n0\r\n\r\n" % (len(content), content))
-            if self._stream is not None:
-                self._server.end(self._stream, left=True)
-            self._ended(500)
-            self._next()
-        return True
-
-    def _ended(self, status: int) -> None:
-        """The request is over: for the model, for the copies, for the truth."""
-        if self._stream is not None:
-            self._server.end(self._stream, left=status != 200)
-        if self._truth is not None:
-            self._truth.status, self._truth.end_ns = status, time.monotonic_ns()
-            if self._copy is not None:
-                copies, number = self._copy
-                copies.finish(self._truth.end_ns, number, success=status == 200, began_ns=self._truth.arrive_ns)
-        self._stream = self._answer = self._truth = self._copy = None
-
-    # --- writing
-
-    def _head(self, status: int, media_type: str, headers: list[str]) -> bytes:
-        lines = [
-            f"HTTP/1.1 {status} {HTTPStatus(status).phrase}",
-            f"Content-Type: {media_type}",
-            f"Server: llmdyno-emulator/{__version__}",
-            f"X-LLMDyno-Emulated: {self._server.label}",
-            *headers,
-        ]
-        return "\r\n".join(lines).encode("latin-1") + b"\r\n\r\n"
-
-    def _respond(
-        self, status: int, content: bytes, media_type: str = "application/json", headers: list[str] | None = None
-    ) -> None:
-        framing = f"Content-Length: {len(content)}"
-        self._send(self._head(status, media_type, [*(headers or []), framing]) + content)
-
-    def _send(self, data: bytes) -> None:
-        if not self._open:
-            return
-        if not self._unsent:
-            try:
-                data = data[self._sock.send(data) :]
-            except (BlockingIOError, InterruptedError):
-                pass
-            except OSError:
-                self.drop()
-                return
-            if not data:
-                return
-            self._loop.add_writer(self._sock.fileno(), self._flush)
-        self._unsent += data
-
-    def _flush(self) -> None:
-        try:
-            del self._unsent[: self._sock.send(self._unsent)]
-        except (BlockingIOError, InterruptedError):
-            return
-        except OSError:
-            self.drop()
-            return
-        if not self._unsent:
-            self._loop.remove_writer(self._sock.fileno())
-
-    def drop(self) -> None:
-        """Close the connection; a request under way is given up."""
-        if not self._open:
-            return
-        self._open = False
-        self._loop.remove_reader(self._sock.fileno())
-        self._loop.remove_writer(self._sock.fileno())
-        self._sock.close()
-        self._ended(-1)
-        self._server.forget(self)
+            self._connections.add(Connection(self, self._loop, sock))

@@ -1,0 +1,137 @@
+"""The rest of AWS behind the emulator's URL: S3, IAM, STS and CloudWatch, which are moto's server.
+
+In: requests that are none of the emulator's own, as they came. Out: moto's answers, byte for byte. moto (the
+extra `emulator`) runs as a child that leaves when this process does; it is started with the first need.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import importlib.util
+import json
+import socket
+import subprocess
+import sys
+from typing import Any
+
+from llmdyno.emulator.control import Source
+
+_PATIENCE_S = 30.0
+_HOP_BY_HOP = ("connection", "keep-alive", "transfer-encoding", "content-length", "expect")
+# moto's own command, in a process that ends when the pipe to its parent does.
+_CHILD = (
+    "import os, sys, threading;"
+    "threading.Thread(target=lambda: (sys.stdin.buffer.read(), os._exit(0)), daemon=True).start();"
+    "from moto.server import main; main(sys.argv[1:])"
+)
+
+
+def available() -> bool:
+    """Whether moto and boto3 are installed."""
+    return all(importlib.util.find_spec(name) is not None for name in ("moto", "boto3", "flask"))
+
+
+class AwsServices:
+    """moto's server, started when first needed."""
+
+    def __init__(self) -> None:
+        with socket.create_server(("127.0.0.1", 0)) as free:
+            self._port = free.getsockname()[1]
+        self._process: subprocess.Popen[bytes] | None = None
+        self._up = asyncio.Event()
+        self._starting: asyncio.Task[None] | None = None
+
+    @property
+    def started(self) -> bool:
+        """Whether anybody has needed it yet."""
+        return self._process is not None
+
+    async def start(self) -> None:
+        """Start it, and wait until it answers.
+
+        Raises:
+            TimeoutError: it does not.
+        """
+        if self._starting is None:
+            self._starting = asyncio.ensure_future(self._start())
+        await asyncio.wait_for(self._up.wait(), _PATIENCE_S)
+
+    async def forward(self, method: str, url: str, headers: dict[str, str], body: bytes) -> bytes:
+        """Hand a request on; the whole answer, head and body, ending with its connection."""
+        await self.start()
+        lines = [f"{method} {url} HTTP/1.1", "Connection: close", f"Content-Length: {len(body)}"]
+        lines += [f"{name}: {value}" for name, value in headers.items() if name not in _HOP_BY_HOP]
+        reader, writer = await asyncio.open_connection("127.0.0.1", self._port)
+        try:
+            writer.write("\r\n".join(lines).encode("latin-1") + b"\r\n\r\n" + body)
+            await writer.drain()
+            return await reader.read()
+        finally:
+            writer.close()
+
+    async def read_source(self, uri: str) -> Source:
+        """What lies under an S3 URI.
+
+        Raises:
+            Exception: whatever boto3 raises when it cannot be read.
+        """
+        await self.start()
+        return await asyncio.to_thread(self._read_source, uri)
+
+    async def publish(self, data: list[dict[str, Any]]) -> None:
+        """Put metric data into CloudWatch's namespace AWS/Bedrock."""
+        await self.start()
+        await asyncio.to_thread(self._publish, data)
+
+    def close(self) -> None:
+        """End it."""
+        if self._starting is not None:
+            self._starting.cancel()
+        if self._process is not None:
+            assert self._process.stdin is not None
+            self._process.stdin.close()
+            self._process.kill()
+            self._process.wait()
+
+    async def _start(self) -> None:
+        command = [sys.executable, "-W", "ignore", "-c", _CHILD, "-H", "127.0.0.1", "-p", str(self._port)]
+        null = subprocess.DEVNULL
+        self._process = subprocess.Popen(  # noqa: S603  our own interpreter; starting it takes no time
+            command, stdin=subprocess.PIPE, stdout=null, stderr=null, start_new_session=True
+        )
+        while True:
+            with contextlib.suppress(OSError):
+                _, writer = await asyncio.open_connection("127.0.0.1", self._port)
+                writer.close()
+                self._up.set()
+                return
+            await asyncio.sleep(0.05)
+
+    def _client(self, service: str) -> Any:
+        import boto3
+
+        return boto3.client(
+            service,
+            endpoint_url=f"http://127.0.0.1:{self._port}",
+            region_name="us-east-1",
+            aws_access_key_id="emulator",
+            aws_secret_access_key="emulator",  # noqa: S106  moto takes any
+        )
+
+    def _read_source(self, uri: str) -> Source:
+        bucket, _, prefix = uri.removeprefix("s3://").partition("/")
+        prefix = prefix.rstrip("/") + "/" if prefix else ""
+        with contextlib.closing(self._client("s3")) as client:
+            files: dict[str, int] = {}
+            for page in client.get_paginator("list_objects_v2").paginate(Bucket=bucket, Prefix=prefix):
+                files |= {item["Key"].removeprefix(prefix): item["Size"] for item in page.get("Contents", [])}
+            config = None
+            if "config.json" in files:
+                with contextlib.suppress(ValueError):
+                    config = json.loads(client.get_object(Bucket=bucket, Key=prefix + "config.json")["Body"].read())
+        return Source(files, config if isinstance(config, dict) else None)
+
+    def _publish(self, data: list[dict[str, Any]]) -> None:
+        with contextlib.closing(self._client("cloudwatch")) as client:
+            client.put_metric_data(Namespace="AWS/Bedrock", MetricData=data)

@@ -1,0 +1,25 @@
+"""What really happened to each request, as the emulator saw it."""
+
+from __future__ import annotations
+
+from array import array
+from dataclasses import dataclass, field
+
+
+@dataclass(slots=True)
+class Truth:
+    """What really happened to one request: monotonic ns. `status` is 0 until it is known, −1 for a client that left."""
+
+    number: int
+    arrive_ns: int
+    end_ns: int = 0
+    status: int = 0
+    written_ns: array[int] = field(default_factory=lambda: array("q"))
+
+    def line(self) -> str:
+        """As a JSON object on a line."""
+        times = ",".join(map(str, self.written_ns))
+        return (
+            f'{{"n":{self.number},"arrive":{self.arrive_ns},"end":{self.end_ns},'
+            f'"status":{self.status},"t":[{times}]}}\n'
+        )

@@ -1,0 +1,245 @@
+"""The emulated control plane, and the rest of AWS behind the same URL, driven by boto3."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import time
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import boto3
+import pytest
+from botocore.config import Config
+from botocore.exceptions import ClientError
+
+from llmdyno.emulator.bedrock import ServiceError
+from llmdyno.emulator.control import COMPLETED, FAILED, Control, Source, source_problem
+from llmdyno.emulator.embedded import EmbeddedEmulator
+from llmdyno.emulator.model import DEFAULT_PROFILE
+
+ROLE = "arn:aws:iam::123456789012:role/import"
+LLAMA = {"architectures": ["LlamaForCausalLM"], "max_position_embeddings": 131072}
+FILES = {"config.json": 10, "model.safetensors": 16_000_000_000, "tokenizer.json": 5, "tokenizer_config.json": 5}
+GOOD = Source(FILES, LLAMA)
+Client = Callable[[str], Any]
+
+
+@pytest.fixture(scope="module")
+def client() -> Iterator[Client]:
+    """Makes boto3 clients of one emulator that imports in half a second."""
+    more = ["--aws-services", "--import-time", "50", "--cold-start", "0", "--first-inference", "0"]
+    with (
+        EmbeddedEmulator(DEFAULT_PROFILE, speed=100.0, seed=3, more=more) as running,
+        contextlib.ExitStack() as stack,
+    ):
+        root = running.ready()["root"]
+
+        def make(service: str) -> Any:
+            made = boto3.client(
+                service,
+                endpoint_url=root,
+                region_name="us-east-1",
+                aws_access_key_id="x",
+                aws_secret_access_key="y",
+                config=Config(retries={"total_max_attempts": 1}, s3={"addressing_style": "path"}),
+            )
+            stack.callback(made.close)
+            return made
+
+        yield make
+
+
+def ask(name: str = "job", model: str = "model", **more: Any) -> dict[str, Any]:
+    source = {"s3DataSource": {"s3Uri": "s3://weights/llama"}}
+    return {"jobName": name, "importedModelName": model, "roleArn": ROLE, "modelDataSource": source, **more}
+
+
+def wait(bedrock: Any, arn: str) -> dict[str, Any]:
+    for _ in range(600):
+        job = bedrock.get_model_import_job(jobIdentifier=arn)
+        if job["status"] != "InProgress":
+            return dict(job)
+        time.sleep(0.05)
+    raise AssertionError("the job never ended")
+
+
+def test_an_import_from_s3_to_an_answer(client: Client) -> None:
+    s3, bedrock, runtime = client("s3"), client("bedrock"), client("bedrock-runtime")
+    s3.create_bucket(Bucket="weights")
+    for name in FILES:
+        body = json.dumps(LLAMA).encode() if name == "config.json" else b"x" * 100
+        s3.put_object(Bucket="weights", Key=f"llama/{name}", Body=body)
+    job = bedrock.create_model_import_job(**ask("first", "my-llama", clientRequestToken="once"))
+    again = bedrock.create_model_import_job(**ask("other", "other", clientRequestToken="once"))
+    assert again["jobArn"] == job["jobArn"]
+    with pytest.raises(bedrock.exceptions.ServiceQuotaExceededException):
+        bedrock.create_model_import_job(**ask("second", "second"))
+    done = wait(bedrock, job["jobArn"])
+    assert (done["status"], done["importedModelName"]) == ("Completed", "my-llama")
+    assert done["endTime"] >= done["creationTime"]
+    model = bedrock.get_imported_model(modelIdentifier="my-llama")
+    assert model["modelArn"] == done["importedModelArn"]
+    assert (model["modelArchitecture"], model["instructSupported"]) == ("llama", True)
+    assert model["customModelUnits"]["customModelUnitsVersion"] == "v1.0"
+    assert bedrock.get_imported_model(modelIdentifier=model["modelArn"])["jobName"] == "first"
+    body = json.dumps({"prompt": "x", "max_gen_len": 2, "ignore_eos": True})
+    with pytest.raises(runtime.exceptions.ModelNotReadyException):  # a just imported model is cold
+        runtime.invoke_model(modelId=model["modelArn"], body=body)
+    answer = json.loads(runtime.invoke_model(modelId=model["modelArn"], body=body)["body"].read())
+    assert answer["generation_token_count"] == 2
+    with pytest.raises(bedrock.exceptions.ConflictException):
+        bedrock.create_model_import_job(**ask("third", "my-llama"))
+    bedrock.delete_imported_model(modelIdentifier="my-llama")
+    with pytest.raises(bedrock.exceptions.ResourceNotFoundException):
+        bedrock.get_imported_model(modelIdentifier="my-llama")
+    with pytest.raises(ClientError):
+        runtime.invoke_model(modelId=model["modelArn"], body=body)
+
+
+def test_an_import_of_nothing_fails_with_a_message(client: Client) -> None:
+    bedrock = client("bedrock")
+    job = bedrock.create_model_import_job(
+        **{**ask("nothing", "nothing"), "modelDataSource": {"s3DataSource": {"s3Uri": "s3://no-such-bucket/x"}}}
+    )
+    done = wait(bedrock, job["jobArn"])
+    assert done["status"] == "Failed"
+    assert "could not be read" in done["failureMessage"]
+    failed = bedrock.list_model_import_jobs(statusEquals="Failed")["modelImportJobSummaries"]
+    assert [one["jobName"] for one in failed] == ["nothing"]
+
+
+def test_iam_sts_and_cloudwatch(client: Client) -> None:
+    assert client("sts").get_caller_identity()["Account"] == "123456789012"
+    iam = client("iam")
+    iam.create_role(RoleName="importer", AssumeRolePolicyDocument="{}")
+    assert iam.get_role(RoleName="importer")["Role"]["Arn"].endswith(":role/importer")
+    runtime, body = client("bedrock-runtime"), json.dumps({"prompt": "x", "max_gen_len": 2})
+    with contextlib.suppress(runtime.exceptions.ModelNotReadyException):
+        runtime.invoke_model(modelId=DEFAULT_PROFILE, body=body)
+    runtime.invoke_model(modelId=DEFAULT_PROFILE, body=body)
+    cloudwatch = client("cloudwatch")
+    for _ in range(100):  # published once a minute, 0.6 s here
+        found = cloudwatch.list_metrics(Namespace="AWS/Bedrock")["Metrics"]
+        if {"ModelCopy", "Invocations"} <= {metric["MetricName"] for metric in found}:
+            break
+        time.sleep(0.05)
+    copies = [metric for metric in found if metric["MetricName"] == "ModelCopy"]
+    assert copies
+    assert {dimension["Name"] for metric in copies for dimension in metric["Dimensions"]} == {"ModelId"}
+
+
+def test_the_models_paginator(client: Client) -> None:
+    pages = client("bedrock").get_paginator("list_imported_models").paginate(PaginationConfig={"PageSize": 1})
+    names = [model["modelName"] for page in pages for model in page["modelSummaries"]]
+    assert DEFAULT_PROFILE in names
+
+
+# --- the registry alone, under a virtual clock
+
+
+def refused(control: Control, body: dict[str, Any], now_s: float = 0.0) -> str:
+    with pytest.raises(ServiceError) as caught:
+        control.create_job(body, now_s)
+    return caught.value.name
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"jobName": "bad name!"},
+        {"jobName": ""},
+        {"jobName": "x" * 64},
+        {"importedModelName": "a--b"},
+        {"roleArn": "role"},
+        {"modelDataSource": {}},
+        {"modelDataSource": {"s3DataSource": {"s3Uri": "https://bucket"}}},
+        {"clientRequestToken": "-"},
+    ],
+)
+def test_requests_that_do_not_validate(change: dict[str, Any]) -> None:
+    assert refused(Control(), {**ask(), **change}) == "ValidationException"
+
+
+@pytest.mark.parametrize("absent", ["jobName", "importedModelName", "roleArn", "modelDataSource"])
+def test_requests_that_lack_something(absent: str) -> None:
+    body = ask()
+    del body[absent]
+    assert refused(Control(), body) == "ValidationException"
+
+
+def test_too_many_tags() -> None:
+    assert refused(Control(), ask(jobTags=[{"key": "k", "value": "v"}] * 201)) == "TooManyTagsException"
+
+
+def finished(control: Control, name: str, source: Source, now_s: float) -> dict[str, Any]:
+    control.create_job(ask(name, name), now_s)
+    control.jobs[-1].source = source
+    return control.get_job(name, now_s + control.import_s)
+
+
+def test_jobs_take_their_time_and_models_fill_the_quota() -> None:
+    control = Control(import_s=600)
+    control.create_job(ask("a", "a"), 0)
+    control.jobs[0].source = GOOD
+    assert control.get_job("a", 599)["status"] == "InProgress"
+    assert control.get_job("a", 600)["status"] == COMPLETED
+    assert control.get_job("a", 900)["endTime"] == "1970-01-01T00:10:00.000Z"
+    for number, name in enumerate("bc", 1):
+        assert finished(control, name, GOOD, 1000 * number)["status"] == COMPLETED
+    assert refused(control, ask("d", "d"), 5000) == "ServiceQuotaExceededException"
+    control.delete_model("a", 5000)
+    assert control.create_job(ask("d", "d"), 5000)[0] == 201
+    assert refused(control, ask("a", "e"), 9000) == "ConflictException"
+
+
+@pytest.mark.parametrize(
+    ("source", "problem"),
+    [
+        (None, "No files"),
+        (Source({}, None), "No files"),
+        (Source({"model.safetensors": 1}, None), "config.json"),
+        (Source({"config.json": 1, "tokenizer.json": 1}, LLAMA), "safetensors"),
+        (Source({"config.json": 1, "a.safetensors": 1}, LLAMA), "tokenizer"),
+        (Source(FILES, {"architectures": ["BertModel"]}), "BertModel is not supported"),
+        (Source(FILES, {}), "None is not supported"),
+    ],
+)
+def test_sources_that_fail(source: Source | None, problem: str) -> None:
+    assert problem in str(source_problem(source))
+    control = Control(import_s=1)
+    if source is not None:
+        done = finished(control, "x", source, 0)
+        assert (done["status"], problem in done["failureMessage"]) == (FAILED, True)
+
+
+def test_lists_filter_sort_and_page() -> None:
+    control = Control(import_s=1)
+    for number in range(5):
+        finished(control, f"job-{number}", Source({}, None), 100.0 * number)
+
+    def names(**query: str) -> list[str]:
+        return [one["jobName"] for one in control.list_jobs(query, 1000)["modelImportJobSummaries"]]
+
+    assert names() == [f"job-{number}" for number in (4, 3, 2, 1, 0)]
+    assert names(sortOrder="Ascending", maxResults="2") == ["job-0", "job-1"]
+    first = control.list_jobs({"maxResults": "3"}, 1000)
+    assert names(maxResults="3", nextToken=first["nextToken"]) == ["job-1", "job-0"]
+    assert names(creationTimeAfter="1970-01-01T00:01:40Z", creationTimeBefore="1970-01-01T00:06:40Z") == [
+        "job-3",
+        "job-2",
+    ]
+    assert names(nameContains="-3") == ["job-3"]
+    assert names(statusEquals="Completed") == []
+    for query in ({"maxResults": "0"}, {"maxResults": "x"}, {"creationTimeAfter": "soon"}):
+        with pytest.raises(ServiceError):
+            control.list_jobs(query, 1000)
+
+
+@pytest.mark.parametrize(("gigabytes", "units"), [(16, 2), (60, 4), (140, 8)])
+def test_units_by_size_and_converse_by_family(gigabytes: int, units: int) -> None:
+    control = Control(import_s=1)
+    finished(control, "x", Source({**FILES, "model.safetensors": gigabytes * 10**9}, LLAMA), 0)
+    assert control.get_model("x", 10)["customModelUnits"]["customModelUnitsPerModelCopy"] == units
+    finished(control, "q", Source(FILES, {"architectures": ["Qwen3ForCausalLM"]}), 100)
+    assert control.get_model("q", 110)["instructSupported"] is False
