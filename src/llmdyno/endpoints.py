@@ -1,7 +1,7 @@
 """From a spec to an endpoint: which dialect, where, under which model, signed by whom.
 
 In: a settled spec, and what the embedded emulator says of itself. Out: an :class:`Endpoint`. It looks AWS's
-endpoint and credentials up and sends nothing.
+endpoint and credentials up, asks the control plane what kind of model it is, and sends nothing to the model.
 """
 
 from __future__ import annotations
@@ -9,13 +9,14 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from llmdyno.errors import InputError
 from llmdyno.protocols import DIALECTS
 from llmdyno.protocols.dialect import Dialect, HttpRequest
 from llmdyno.protocols.templates import TEMPLATES
 from llmdyno.spec import ROUTES, Spec
 
 DEFAULT_BODY_FORMAT = "bedrock-completion"
-"""What `auto` takes: every import of the Llama family answers to it, before and after the OpenAI formats came."""
+"""What `auto` takes where GetImportedModel cannot be asked: the Llama family answers to it, at any import date."""
 
 
 @dataclass(frozen=True)
@@ -48,20 +49,47 @@ def open_endpoint(spec: Spec, embedded: dict[str, str] | None) -> Endpoint:
         base_url = embedded["url"] if embedded else spec.base_url
         assert base_url is not None
         return Endpoint(base_url, DIALECTS["openai", spec.route], spec.model or spec.deployment or "", None, template)
-    notes: tuple[str, ...] = ()
-    body_format = spec.body_format
-    if spec.route == "converse":
-        body_format = "converse"
-    elif body_format == "auto":
-        body_format = DEFAULT_BODY_FORMAT
-        notes = (f"body format: {body_format} (--body-format)",)
-    dialect = DIALECTS["bedrock", body_format]
+    chosen = "converse" if spec.route == "converse" else spec.body_format
     if embedded:
-        return Endpoint(embedded["root"], dialect, embedded["model"], None, template, notes)
+        chosen = DEFAULT_BODY_FORMAT if chosen == "auto" else chosen
+        dialect = DIALECTS["bedrock", chosen]
+        return Endpoint(embedded["root"], dialect, embedded["model"], None, template, (f"body format: {chosen}",))
     from llmdyno.aws.session import check_model, find_endpoint
     from llmdyno.aws.signing import signer
 
     assert spec.model is not None
     check_model(spec.model)
     found = find_endpoint("bedrock-runtime", spec.region, spec.profile, spec.endpoint_url, spec.model)
-    return Endpoint(found.url, dialect, spec.model, signer(found), template, (f"region: {found.region}", *notes))
+    model, notes = spec.model, [f"region: {found.region}"]
+    if chosen in ("auto", "converse"):
+        chosen, model, why = _ask_model(spec, found.region, chosen)
+        notes.append(f"body format: {chosen} ({why})")
+    return Endpoint(found.url, DIALECTS["bedrock", chosen], model, signer(found), template, tuple(notes))
+
+
+def _ask_model(spec: Spec, region: str, chosen: str) -> tuple[str, str, str]:
+    """What GetImportedModel says: body format, ARN, and why; the runtime needs no permission for it, so without one the
+    default is taken and the reason said.
+
+    Raises:
+        InputError: ConverseStream is asked for, and the model has no chat template for it.
+    """
+    from llmdyno.aws.clients import Aws
+    from llmdyno.aws.models import body_format, describe
+
+    assert spec.model is not None
+    aws = Aws(region, spec.profile, spec.endpoint_url)
+    try:
+        facts = describe(aws, spec.model)
+    except InputError as error:
+        chosen = DEFAULT_BODY_FORMAT if chosen == "auto" else chosen
+        return chosen, spec.model, f"GetImportedModel did not say: {error.problem.partition(':')[0]}"
+    finally:
+        aws.close()
+    if chosen == "converse":
+        if not facts.get("instructSupported", True):
+            fits = "use --route invoke"
+            raise InputError("--route", "this model has no chat template that Converse could use", fits)
+        return chosen, facts["modelArn"], "Converse works on it"
+    chosen, why = body_format(facts)
+    return chosen, facts["modelArn"], why

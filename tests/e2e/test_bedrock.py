@@ -69,7 +69,7 @@ def test_every_route_and_format(bedrock: dict[str, str], tmp_path: Path, argumen
     assert (requests["sign_ns"] > 0).all()
     ours_ms = (requests["end_ns"] - requests["sent_ns"]) / 1e6
     assert (np.abs(ours_ms - requests["server_latency_ms"]) < 50).all()
-    assert "body format: bedrock-completion" in result.stdout or arguments
+    assert "body format: bedrock-completion (architecture llama)" in result.stdout or arguments
 
 
 def test_the_cold_start_is_measured_and_kept_apart(tmp_path: Path) -> None:

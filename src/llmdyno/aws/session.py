@@ -41,6 +41,11 @@ def check_model(model: str) -> None:
         raise InputError("--model", f"{model!r} is a {found['kind'].replace('-', ' ')}, not an imported model", fits)
 
 
+def configured_region(session: Any) -> str | None:
+    """AWS_REGION, which AWS's other tools heed and botocore does not, then whatever botocore finds."""
+    return os.environ.get("AWS_REGION") or session.get_config_variable("region")
+
+
 def find_endpoint(
     service: str, region: str | None, profile: str | None, endpoint_url: str | None, model: str
 ) -> AwsEndpoint:
@@ -58,7 +63,7 @@ def find_endpoint(
     found = ARN.fullmatch(model)
     try:
         session = botocore.session.Session(profile=profile)
-        region = region or (found["region"] if found else None) or session.get_config_variable("region")
+        region = region or (found["region"] if found else None) or configured_region(session)
         if region is None:
             raise InputError("--region", "not given", "give it, set AWS_REGION, or name the model by its ARN")
         if found is not None and found["region"] != region:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import argparse
 import difflib
+import keyword
 import sys
 from collections.abc import Sequence
 from importlib import import_module
@@ -21,6 +22,8 @@ COMMANDS = {
     "run": "measure an endpoint and write a run directory; without arguments, the embedded emulator",
     "warm": "send one request at a time until an imported model answers, and measure its cold start",
     "coldstart": "measure a series of cold starts: wait until the model has gone idle, wake it, repeat",
+    "import": "import a model folder into Amazon Bedrock",
+    "models": "list, show or delete imported models",
     "show": "print a finished run again, from its files alone",
     "serve": "serve an emulated deployment on this machine",
 }
@@ -66,7 +69,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 def _dispatch(arguments: list[str]) -> int:
     if arguments and arguments[0] in COMMANDS:
         name = arguments[0]
-        module = import_module(f"llmdyno.cli.{name}")
+        module = import_module(f"llmdyno.cli.{name}{'_' * keyword.iskeyword(name)}")
         parser = Parser(prog=f"llmdyno {name}", description=module.DESCRIPTION, allow_abbrev=False)
         module.add_arguments(parser)
         return int(module.call(parser.parse_args(arguments[1:])))

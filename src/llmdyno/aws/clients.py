@@ -1,0 +1,88 @@
+"""boto3 clients, and AWS's refusals as one line with a remedy.
+
+In: what the user said of region, profile and endpoint. Out: clients of the control plane, S3, IAM and STS;
+an :class:`~llmdyno.errors.InputError` for whatever they raise.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+from collections.abc import Iterator
+from typing import Any
+
+from llmdyno.errors import InputError
+
+_REMEDIES = {
+    "ServiceQuotaExceededException": "delete a model or wait for the other job, or raise the quota in Service Quotas",
+    "ConflictException": "choose another name: job and model names are unique in an account and region",
+    "ResourceNotFoundException": "llmdyno models lists what there is",
+    "NoSuchBucket": "make the bucket in the import's region, or name another",
+    "BucketAlreadyExists": "name another bucket",
+    "AccessDeniedException": "ask for permission to do this",
+    "AccessDenied": "ask for permission to do this",
+    "ThrottlingException": "try again in a while",
+    "ExpiredTokenException": "log in again: the session token ran out",
+    "ExpiredToken": "log in again: the session token ran out",
+    "UnrecognizedClientException": "check the access key",
+    "InvalidClientTokenId": "check the access key",
+    "SignatureDoesNotMatch": "check the secret key and this host's clock",
+    "InvalidSignatureException": "check the secret key and this host's clock",
+}
+
+
+class Aws:
+    """Clients of one account and region, made when first asked for."""
+
+    def __init__(self, region: str | None, profile: str | None, endpoint_url: str | None) -> None:
+        try:
+            import boto3
+        except ImportError:
+            raise InputError("this command", "needs boto3, which is missing", "pip install 'llmdyno[aws]'") from None
+        with plainly("AWS"):
+            region = region or os.environ.get("AWS_REGION")
+            self._session = boto3.Session(region_name=region, profile_name=profile)
+        if self._session.region_name is None:
+            raise InputError("--region", "not given", "give it, or set AWS_REGION")
+        self.region: str = self._session.region_name
+        self._endpoint_url = endpoint_url
+        self._clients: dict[str, Any] = {}
+
+    def client(self, service: str) -> Any:
+        """A client of a service."""
+        if service not in self._clients:
+            from botocore.config import Config
+
+            # Virtual-host addressing needs a name server that knows the bucket, which a local endpoint has not.
+            s3 = {"addressing_style": "path"} if self._endpoint_url else {}
+            config = Config(connect_timeout=10, retries={"mode": "standard", "total_max_attempts": 3}, s3=s3)
+            with plainly("AWS"):
+                self._clients[service] = self._session.client(service, endpoint_url=self._endpoint_url, config=config)
+        return self._clients[service]
+
+    def close(self) -> None:
+        """Close them all."""
+        for client in self._clients.values():
+            client.close()
+
+
+@contextlib.contextmanager
+def plainly(what: str) -> Iterator[None]:
+    """Turn boto's exceptions into one line: what was tried, AWS's name and words for it, and a remedy.
+
+    Raises:
+        InputError: in the place of any exception of botocore's or of its file transfers.
+    """
+    from boto3.exceptions import Boto3Error
+    from botocore.exceptions import BotoCoreError, ClientError
+
+    try:
+        yield
+    except ClientError as error:
+        found = error.response.get("Error", {})
+        name = str(found.get("Code", "unknown"))
+        message = f"{name}: {found.get('Message') or 'no message'} ({error.operation_name})"
+        raise InputError(what, message, _REMEDIES.get(name, "check what was asked for")) from None
+    except (BotoCoreError, Boto3Error) as error:
+        remedy = "check the region, the profile and the credentials (aws sts get-caller-identity)"
+        raise InputError(what, " ".join(str(error).split()), remedy) from None

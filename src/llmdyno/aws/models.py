@@ -1,0 +1,67 @@
+"""Imported models: listed, described, deleted; and what their facts say about how to speak to them."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import Any
+
+from llmdyno.aws.clients import Aws, plainly
+
+
+def list_models(aws: Aws) -> list[dict[str, Any]]:
+    """All imported models, newest first.
+
+    Raises:
+        InputError: the service refuses.
+    """
+    with plainly("models"):
+        pages = aws.client("bedrock").get_paginator("list_imported_models").paginate(sortOrder="Descending")
+        return [model for page in pages for model in page["modelSummaries"]]
+
+
+def describe(aws: Aws, model: str) -> dict[str, Any]:
+    """GetImportedModel's answer, by ARN or name.
+
+    Raises:
+        InputError: there is none, or the service refuses.
+    """
+    with plainly(model):
+        answer: dict[str, Any] = aws.client("bedrock").get_imported_model(modelIdentifier=model)
+    answer.pop("ResponseMetadata", None)
+    return answer
+
+
+def delete(aws: Aws, model: str) -> None:
+    """DeleteImportedModel.
+
+    Raises:
+        InputError: there is none, or the service refuses.
+    """
+    with plainly(model):
+        aws.client("bedrock").delete_imported_model(modelIdentifier=model)
+
+
+OPENAI_FORMATS_SINCE = datetime(2025, 11, 11, tzinfo=UTC)
+"""Models imported from then on take the OpenAI formats besides their own; its documents, as of 2026-11."""
+
+
+def body_format(model: dict[str, Any]) -> tuple[str, str]:
+    """The body format that a model's facts (GetImportedModel) speak for, and why."""
+    architecture = str(model.get("modelArchitecture") or "unknown").lower()
+    since = model.get("creationTime")
+    recent = since is not None and since >= OPENAI_FORMATS_SINCE
+    why = f"architecture {architecture}"
+    if "gpt_oss" in architecture or "gptoss" in architecture:
+        return "openai-chat", why
+    if "qwen" in architecture:
+        return "qwen", why
+    if "mistral" in architecture or "mixtral" in architecture:
+        when = f"imported {'after' if recent else 'before'} the OpenAI formats came"
+        return ("openai-completion" if recent else "mistral"), f"{why}, {when}"
+    return "bedrock-completion", why
+
+
+def units_text(model: dict[str, Any]) -> str:
+    """Custom model units a copy, and their version."""
+    units = model.get("customModelUnits") or {}
+    return f"{units.get('customModelUnitsPerModelCopy', '?')} CMU a copy ({units.get('customModelUnitsVersion', '?')})"

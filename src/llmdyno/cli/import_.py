@@ -1,0 +1,91 @@
+"""``llmdyno import``: a model folder to an imported model."""
+
+from __future__ import annotations
+
+import argparse
+import re
+import sys
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from llmdyno.cli.aws_flags import add_aws_arguments, aws_of
+from llmdyno.errors import InputError
+
+if TYPE_CHECKING:
+    from llmdyno.aws.clients import Aws
+    from llmdyno.aws.imports import Folder
+
+DESCRIPTION = (
+    "Import a model folder into Amazon Bedrock: check it, upload it to S3 (what is there and unchanged is skipped), "
+    "start the import job, wait for it."
+)
+_ROLE_NAME = "llmdyno-model-import"
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """What to import, and where to."""
+    parser.add_argument("folder", metavar="MODEL-DIR", help="config.json, *.safetensors, the tokenizer")
+    parser.add_argument("--bucket", required=True, metavar="B", help="the S3 bucket, in the import's region")
+    parser.add_argument("--prefix", metavar="P", help="where in the bucket (default: the model's name)")
+    parser.add_argument("--name", required=True, metavar="N", help="the imported model's name")
+    parser.add_argument("--job-name", metavar="N", help="the job's name (default: from the model's name and the time)")
+    role = parser.add_mutually_exclusive_group(required=True)
+    role.add_argument("--role", metavar="ARN", help="the role that the import reads the bucket with")
+    role.add_argument("--create-role", action="store_true", help=f"make that role, {_ROLE_NAME}, or update it")
+    parser.add_argument("--poll", default="10", metavar="S", help="look at the job every so often (default: 10)")
+    add_aws_arguments(parser)
+
+
+def call(arguments: argparse.Namespace) -> int:
+    """Import it.
+
+    Raises:
+        InputError: the folder does not do, or a service refuses.
+    """
+    from llmdyno.aws import imports
+    from llmdyno.aws.models import describe, units_text
+    from llmdyno.spec import read_value
+
+    poll_s = read_value("duration_s", arguments.poll, "--poll")
+    if not re.fullmatch(r"([0-9a-zA-Z][_-]?){1,63}", arguments.name) or len(arguments.name) > 63:
+        fits = "what fits: up to 63 letters, digits, single - and _"
+        raise InputError("--name", f"{arguments.name!r} does not fit", fits)
+    folder = imports.check_folder(Path(arguments.folder))
+    print(f"{folder.path}: {folder.architecture}, {len(folder.files)} files, {folder.total_bytes / 1e9:.3f} GB")
+    prefix = (arguments.prefix or arguments.name).strip("/")
+    with aws_of(arguments) as aws:
+        skipped = _upload(aws, folder, arguments.bucket, prefix)
+        print(
+            f"s3://{arguments.bucket}/{prefix}: {len(folder.files) - skipped} files uploaded, {skipped} there already"
+        )
+        role = arguments.role or imports.create_role(aws, _ROLE_NAME, arguments.bucket, prefix)
+        job = arguments.job_name or f"{arguments.name[:40]}-{time.strftime('%Y%m%d-%H%M%S')}"
+        new_role = arguments.role is None
+        arn = imports.start_job(
+            aws, job=job, model=arguments.name, role=role, bucket=arguments.bucket, prefix=prefix, new_role=new_role
+        )
+        print(f"job {arn}", flush=True)
+        began_s, state = time.monotonic(), {}
+        for state in imports.job_states(aws, arn, poll_s):
+            print(f"{state['status']} after {time.monotonic() - began_s:.0f} s", file=sys.stderr)
+        if state["status"] != "Completed":
+            message = state.get("failureMessage") or "the job failed without a message"
+            raise InputError("import", message, "mend it, and import again")
+        model = describe(aws, state["importedModelArn"])
+        print(f"model {model['modelArn']}\n{units_text(model)}, architecture {model.get('modelArchitecture', '?')}")
+        print(f"measure it: llmdyno run --api bedrock --model {model['modelArn']} --requests 100")
+    return 0
+
+
+def _upload(aws: Aws, folder: Folder, bucket: str, prefix: str) -> int:
+    from rich.console import Console
+    from rich.progress import BarColumn, DownloadColumn, Progress, TimeRemainingColumn, TransferSpeedColumn
+
+    from llmdyno.aws import imports
+
+    columns = (BarColumn(), DownloadColumn(), TransferSpeedColumn(), TimeRemainingColumn())
+    console = Console(stderr=True)
+    with Progress(*columns, console=console, disable=not console.is_terminal) as progress:
+        task = progress.add_task("upload", total=folder.total_bytes)
+        return imports.upload(aws, folder, bucket, prefix, lambda moved: progress.advance(task, moved))
