@@ -141,6 +141,7 @@ class Connection:
                 "".join(truth.line() for truth in server.truths).encode(),
                 "application/jsonl",
             ),
+            ("GET", "/truth/lateness"): lambda: (server.lateness(), "application/json"),
             ("GET", "/truth/copies"): lambda: (server.copies_truth(), "application/json"),
             ("POST", "/reset"): self._reset,
         }
@@ -161,7 +162,7 @@ class Connection:
             self._respond(404, Refusal(404, "NotFoundError", f"there is no {method} {path}").body)
 
     def _reset(self) -> tuple[bytes, str]:
-        self._server.truths.clear()
+        self._server.forget_truth()
         return b'{"status":"ok"}', "application/json"
 
     def _complete(self, path: str, body: bytes) -> None:

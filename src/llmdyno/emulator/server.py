@@ -11,6 +11,7 @@ import contextlib
 import json
 import socket
 import time
+from array import array
 from collections import deque
 from collections.abc import Coroutine
 from random import Random
@@ -71,6 +72,7 @@ class Emulator:
         self._api_key = api_key
         self._connections: set[Connection] = set()
         self._tasks: set[asyncio.Task[None]] = set()
+        self._late_ns = array("q")
         self._accepted = 0
 
     async def start(self, host: str, port: int) -> None:
@@ -147,6 +149,17 @@ class Emulator:
                 with contextlib.suppress(Exception):  # the next minute's data will say as much
                     await self.services.publish(data)
 
+    def lateness(self) -> bytes:
+        """How late tokens were written, of late: the emulator's own fidelity, and the CPU time it has used."""
+        late = sorted(self._late_ns)
+        at = {f"p{q}_ms": late[min(len(late) - 1, len(late) * q // 100)] / 1e6 for q in (50, 90, 99)} if late else {}
+        return json.dumps({"tokens": len(late), **at, "cpu_s": time.process_time()}).encode()
+
+    def forget_truth(self) -> None:
+        """Forget the requests and the lateness."""
+        self.truths.clear()
+        del self._late_ns[:]
+
     def copies_truth(self) -> bytes:
         """The truth about copies and what they bill, by model."""
         now_ns = time.monotonic_ns()
@@ -189,6 +202,7 @@ class Emulator:
         for token in self.deployment.due(time.monotonic_ns()):
             connection = self.streams.get(token.stream)
             if connection is not None:
+                self._late_ns.append(time.monotonic_ns() - token.due_ns)
                 connection.token(token.index, token.finish_reason)
         self.wake()
 
