@@ -24,6 +24,7 @@ ORDER = [
     "metrics",
     "results",
     "report",
+    "analysis",
     "aws",
     "emulator",
     "endpoints",
@@ -31,7 +32,7 @@ ORDER = [
     "runner",
     "cli",
 ]
-PURE = {"_version", "errors", "distribution", "spec", "workload", "protocols", "timeline", "metrics"}
+PURE = {"_version", "errors", "distribution", "spec", "workload", "protocols", "timeline", "metrics", "analysis"}
 PURE_EMULATOR = ("model", "copies", "control", "counts", "faults", "openai", "bedrock", "frames", "signatures")
 PURE_MODULES = {f"emulator/{name}.py" for name in PURE_EMULATOR}
 NOT_PURE = {"asyncio", "socket", "ssl", "time", "select", "subprocess", "threading", "boto3", "uvloop", "httptools"}
@@ -48,6 +49,7 @@ HEAVY_HOMES = {
     "rich": {"report/console.py", "cli/run.py", "cli/show.py", "cli/import_.py"},
     "arro3": {"results/parquet.py"},
     "tomli_w": {"spec.py"},
+    "jinja2": {"protocols/templates.py"},
     "boto3": {"emulator/services.py", "aws/clients.py"},
     "botocore": {"aws/session.py", "aws/signing.py", "aws/clients.py", "aws/imports.py"},
 }

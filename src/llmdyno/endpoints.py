@@ -8,11 +8,12 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from pathlib import Path
 
 from llmdyno.errors import InputError
 from llmdyno.protocols import DIALECTS
 from llmdyno.protocols.dialect import Dialect, HttpRequest
-from llmdyno.protocols.templates import TEMPLATES
+from llmdyno.protocols.templates import TEMPLATES, from_tokenizer_config
 from llmdyno.spec import ROUTES, Spec
 
 DEFAULT_BODY_FORMAT = "bedrock-completion"
@@ -44,7 +45,7 @@ def open_endpoint(spec: Spec, embedded: dict[str, str] | None) -> Endpoint:
         InputError: AWS's side of it is missing or does not fit.
     """
     assert spec.route is not None
-    template = TEMPLATES[spec.chat_template]
+    template = _template(spec.chat_template)
     if spec.route in ROUTES["openai"]:
         base_url = embedded["url"] if embedded else spec.base_url
         assert base_url is not None
@@ -65,6 +66,21 @@ def open_endpoint(spec: Spec, embedded: dict[str, str] | None) -> Endpoint:
         chosen, model, why = _ask_model(spec, found.region, chosen)
         notes.append(f"body format: {chosen} ({why})")
     return Endpoint(found.url, DIALECTS["bedrock", chosen], model, signer(found), template, tuple(notes))
+
+
+def _template(name: str) -> Callable[[str], str]:
+    if name in TEMPLATES:
+        return TEMPLATES[name]
+    fits = f"one of {', '.join(TEMPLATES)}, or a tokenizer_config.json with a chat_template"
+    try:
+        return from_tokenizer_config(Path(name).read_text(encoding="utf-8"))
+    except ImportError:
+        fits = "pip install 'llmdyno[templates]'"
+        raise InputError("--chat-template", "a tokenizer_config.json needs jinja2, which is missing", fits) from None
+    except OSError as error:
+        raise InputError("--chat-template", f"{name} cannot be read ({error.strerror})", f"what fits: {fits}") from None
+    except ValueError as error:
+        raise InputError("--chat-template", f"{name}: {error}", f"what fits: {fits}") from None
 
 
 def _ask_model(spec: Spec, region: str, chosen: str) -> tuple[str, str, str]:

@@ -21,10 +21,11 @@ from llmdyno.endpoints import Endpoint
 from llmdyno.engine.client import Client, connect_text
 from llmdyno.engine.clock import Clock, monotonic_ns
 from llmdyno.engine.driver import TICK_S, Driver, Load, Observed, Snapshot
+from llmdyno.engine.exchange import Exchange
 from llmdyno.engine.probe import Found, look
 from llmdyno.engine.recorder import Recorder
 from llmdyno.engine.supply import Supply, prepare
-from llmdyno.engine.warm import Warmer
+from llmdyno.engine.warm import NOT_READY, Warmer
 from llmdyno.engine.wire import Origin, serialise
 from llmdyno.errors import InputError
 from llmdyno.protocols.dialect import HttpRequest, Target
@@ -154,7 +155,7 @@ class Flow:
             InputError: the endpoint refuses for a reason that waiting does not cure. OSError: the disk does.
         """
         spec, loop = self.spec, self.loop
-        load = Load(spec.concurrency, spec.duration_s, spec.timeout_s)
+        load = Load(spec.concurrency, spec.duration_s, spec.timeout_s, spec.retry_throttled, self._throttled)
         driver = Driver(self.client, self.recorder, self.clock, load, self.watch)
         self.observed = driver.observed
 
@@ -250,6 +251,12 @@ class Flow:
         prompt = self.endpoint.template(request.prompt)
         encoded = self.dialect.encode(self.target, prompt, request.max_tokens)
         return serialise(self.origin, encoded) if self.endpoint.sign is None else encoded
+
+    def _throttled(self, exchange: Exchange) -> bool:
+        """Whether an answer says "too many requests", and not that the model is not ready."""
+        if exchange.status != 429:
+            return False
+        return self.dialect.error_type(exchange.headers, b"".join(exchange.pieces)) != NOT_READY
 
     def _secrets(self) -> Iterator[str]:
         if self.spec.api_key:

@@ -104,6 +104,12 @@ def _switch(value: Any) -> bool:
     return value
 
 
+def _template(value: Any) -> str:
+    if not isinstance(value, str) or (value not in CHAT_TEMPLATES and not value.endswith(".json")):
+        raise ValueError("one of " + ", ".join(CHAT_TEMPLATES) + ", or the path of a tokenizer_config.json")
+    return value
+
+
 def _url(value: Any) -> str:
     fits = "an http:// or https:// URL, such as http://127.0.0.1:8000/v1"
     if not isinstance(value, str) or not value.isascii() or not value.isprintable() or " " in value:
@@ -282,8 +288,8 @@ class Spec:
     chat_template: str = _key(
         "none",
         "endpoint",
-        _one_of(*CHAT_TEMPLATES),
-        f"wrap prompts where the format applies no template itself: {', '.join(CHAT_TEMPLATES)} (default: none)",
+        _template,
+        f"wrap prompts where the format does not: {', '.join(CHAT_TEMPLATES)}, or a tokenizer_config.json",
         metavar="NAME",
     )
     api_key: str | None = _key(
@@ -352,6 +358,13 @@ class Spec:
         None, "aws", _url, "Bedrock's runtime, where it is not AWS's own (default: AWS's variables)", metavar="URL"
     )
 
+    retry_throttled: int = _key(
+        0,
+        "endpoint",
+        _whole(0),
+        "send a throttled request again up to so many times, each attempt a record of its own (default: 0)",
+        metavar="N",
+    )
     concurrency: int = _key(2, "load", _whole(1), "how many users send at the same time (default: 2)", metavar="N")
     requests: int | None = _key(None, "load", _whole(1), "stop after so many measured requests", metavar="N")
     duration_s: float | None = _key(

@@ -86,7 +86,7 @@ def test_the_cold_start_is_measured_and_kept_apart(tmp_path: Path) -> None:
     assert cold["cold_start_s"] == pytest.approx((first["end"] - lines[0]["arrive"]) / 1e9, abs=0.05)
     assert cold["first_ttft_s"] > cold["warmed_ttft_s"] + 0.03
     assert run.summary["requests"] == {
-        "total": 4, "succeeded": 4, "failed": 0, "cancelled": 0, "error_rate": 0.0, "without_text": 0,
+        "total": 4, "succeeded": 4, "failed": 0, "cancelled": 0, "error_rate": 0.0, "retries": 0, "without_text": 0,
     }  # fmt: skip
     assert "× ModelNotReadyException)" in result.stdout
     assert sorted(run.timeline.requests["request"].tolist())[-4:] == [0, 1, 2, 3]
@@ -119,7 +119,10 @@ def test_throttled_and_not_ready_are_told_apart(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("fault", "kind", "name"),
     [
-        ("exception", "stream_error", "ModelStreamErrorException"),
+        ("stream_error", "stream_error", "ModelStreamErrorException"),
+        ("stream_throttle", "stream_error", "ThrottlingException"),
+        ("timeout", "http_status", "ModelTimeoutException"),
+        ("model_error", "http_status", "ModelErrorException"),
         ("cut", "broken_stream", None),
         ("crc", "malformed_event", None),
         ("unavailable", "http_status", "ServiceUnavailableException"),
@@ -132,9 +135,33 @@ def test_faults_are_recorded_with_their_type(tmp_path: Path, fault: str, kind: s
     run = llmdyno.load(tmp_path / "r")
     [error] = run.summary["errors"]
     assert (error["kind"], error["type"], error["count"]) == (kind, name, 4)
-    if fault in ("exception", "cut", "crc"):
+    if fault in ("stream_error", "stream_throttle", "cut", "crc"):
         assert run.summary["chunks"]["text"] >= 4 * 15
     assert "EMULATED" in result.stdout
+
+
+def test_retries_are_records_of_their_own(tmp_path: Path) -> None:
+    with emulated("--requests-per-copy", "1", "--max-copies", "1", "--cold-start", "0") as facts:
+        load = ["--requests", "4", "--concurrency", "2", "--warm-interval", "0.02", "--output-tokens", "300"]
+        result = run_bedrock(facts, *load, "--retry-throttled", "2", cwd=tmp_path)
+    assert result.returncode == 0, result.stderr
+    run = llmdyno.load(tmp_path / "r")
+    attempts, numbers = run.measured.requests["attempt"], run.measured.requests["request"]
+    assert (attempts > 0).any()
+    assert len(set(numbers.tolist())) == len(numbers)
+    assert set((numbers % 10**12).tolist()) == {0, 1, 2, 3}
+    retried = numbers[attempts == 1] % 10**12
+    first = dict(zip(numbers.tolist(), run.measured.requests["error_type"].tolist(), strict=True))
+    assert {first[number] for number in retried.tolist()} == {"ThrottlingException"}
+    assert run.summary["requests"]["retries"] == int((attempts > 0).sum())
+    assert "attempts after throttling" in result.stdout
+
+
+def test_slow_starts_are_in_the_ttft(tmp_path: Path) -> None:
+    with emulated("--cold-start", "0", "--hold", "--first-inference", "0", "--fault", "slow=1") as facts:
+        result = run_bedrock(facts, "--requests", "4", "--no-warm", cwd=tmp_path)
+    assert result.returncode == 0
+    assert llmdyno.load(tmp_path / "r").summary["latency"]["ttft_s"]["min"] > 0.05  # 5 s at 100 times real speed
 
 
 def test_a_stall_ends_with_the_timeout(tmp_path: Path) -> None:
@@ -176,6 +203,8 @@ ABSENT = "arn:aws:bedrock:us-east-1:123456789012:imported-model/000000000000"
         (["--profile", "nobody"], {}, "--profile: 'nobody' is not configured"),
         (["--endpoint-url", "http://127.0.0.1:1"], {}, "cannot connect to 127.0.0.1 port 1"),
         (["--route", "chat"], {}, "--route: 'chat' is no route of --api bedrock"),
+        (["--chat-template", "absent.json"], {}, "--chat-template: absent.json cannot be read"),
+        (["--chat-template", "alpaca"], {}, "--chat-template: 'alpaca' does not fit"),
         (["--base-url", "http://h"], {}, "--base-url: is for OpenAI-compatible servers"),
     ],
 )
@@ -231,6 +260,7 @@ def test_a_series_of_cold_starts(tmp_path: Path) -> None:
     assert result.returncode == 0, result.stderr
     assert "3 cold starts, about" in result.stderr
     assert "3 five-minute windows of one model copy" in result.stderr
+    assert "; $0.57 a window at 2 CMU and the rate noted 2026-07-21" in result.stderr
     found = llmdyno.load(tmp_path / "r").summary["cold_starts"]
     assert [one["cold"] for one in found] == [True] * 3
     assert len(copies["each"]) == 3

@@ -113,6 +113,18 @@ def test_from_a_folder_to_a_measured_model(root: str, tmp_path: Path) -> None:
     assert "ResourceNotFoundException" in gone.stderr
 
 
+def test_converse_on_a_model_without_it(root: str, tmp_path: Path) -> None:
+    qwen = json.dumps({"architectures": ["Qwen3ForCausalLM"]})
+    folder = make_folder(tmp_path / "qwen", **{"config.json": qwen})
+    line = ["import", str(folder), "--bucket", "weights", "--name", "qwen", "--create-role", "--poll", "0.1"]
+    assert aws(root, *line, cwd=tmp_path).returncode == 0
+    line = ["run", "--api", "bedrock", "--model", "qwen", "--requests", "2", "--route", "converse", "--out", "r"]
+    refused = aws(root, *line, cwd=tmp_path)
+    assert (refused.returncode, refused.stdout) == (2, "")
+    assert "--route: this model has no chat template that Converse could use; use --route invoke" in refused.stderr
+    assert aws(root, "models", "delete", "qwen", "--yes", cwd=tmp_path).returncode == 0
+
+
 def line_of(folder: Path) -> list[str]:
     return ["import", str(folder), "--bucket", "weights", "--name", "again", "--create-role", "--poll", "0.1"]
 

@@ -16,10 +16,11 @@ import pytest
 from botocore.config import Config
 from botocore.exceptions import ClientError, EventStreamError
 
-from llmdyno.emulator.bedrock import ServiceError
+from llmdyno.emulator.bedrock import BedrockAnswer, ImportedModel, ServiceError, model_arn, read_call
 from llmdyno.emulator.embedded import EmbeddedEmulator
 from llmdyno.emulator.model import DEFAULT_PROFILE
 from llmdyno.emulator.signatures import ACCESS_KEY, SECRET_KEY, check
+from llmdyno.protocols.bedrock import InvokeDecoder
 
 ABSENT = "arn:aws:bedrock:us-east-1:123456789012:imported-model/000000000000"
 FAST = ["--cold-start", "0", "--first-inference", "0", "--verify-signatures"]
@@ -106,6 +107,17 @@ def test_invoke_with_response_stream_in_each_format(running: Running) -> None:
     chat = running.stream({"messages": [{"role": "user", "content": "x"}], "max_tokens": 3, "ignore_eos": True})
     assert chat[-1]["usage"]["completion_tokens"] == 3
     assert chat[-1]["choices"][0]["finish_reason"] == "length"
+
+
+def test_a_mistral_import_from_before_the_openai_formats() -> None:
+    model = ImportedModel(model_arn("m"), "m", mistral=True)
+    body = b'{"prompt":"one two","max_tokens":2}'
+    answer = BedrockAnswer(read_call("invoke", body, model), 0, 0)
+    answer.token(0, " a"), answer.token(1, " b")
+    assert json.loads(answer.end(2, "length", 1, 1)) == {"outputs": [{"text": " a b", "stop_reason": "length"}]}
+    stream = BedrockAnswer(read_call("invoke-with-response-stream", body, model), 0, 0)
+    frames = InvokeDecoder().feed(stream.token(0, " a") + stream.end(1, "stop", 5, 2))
+    assert [(event.text, event.finish_reason) for event in frames] == [(" a", None), ("", "stop")]
 
 
 def test_converse_and_its_stream(running: Running) -> None:
@@ -231,6 +243,10 @@ def test_a_cold_call_that_waits() -> None:
         ("throttle", "ThrottlingException"),
         ("error", "InternalServerException"),
         ("unavailable", "ServiceUnavailableException"),
+        ("denied", "AccessDeniedException"),
+        ("timeout", "ModelTimeoutException"),
+        ("model_error", "ModelErrorException"),
+        ("quota", "ServiceQuotaExceededException"),
     ],
 )
 def test_faults_before_the_stream(fault: str, code: str) -> None:
@@ -242,7 +258,7 @@ def test_faults_before_the_stream(fault: str, code: str) -> None:
 
 @pytest.mark.parametrize(
     ("fault", "problem"),
-    [("exception", EventStreamError), ("cut", Exception), ("crc", Exception)],
+    [("stream_error", EventStreamError), ("cut", Exception), ("crc", Exception)],
 )
 def test_faults_in_mid_stream(fault: str, problem: type[Exception]) -> None:
     more = ["--cold-start", "0", "--hold", "--fault", f"{fault}=1"]
@@ -256,5 +272,5 @@ def test_faults_in_mid_stream(fault: str, problem: type[Exception]) -> None:
                 seen += 1
         answer["body"].close()
         assert seen == 10
-        if fault == "exception":
+        if fault == "stream_error":
             assert caught.value.response["Error"]["Code"] == "modelStreamErrorException"  # type: ignore[attr-defined]

@@ -89,7 +89,7 @@ def test_failures_stay_in_the_count_and_out_of_the_latencies() -> None:
     timeline = make_timeline(make_record(0, 1.0, ANSWER), failed(1, 1.0), failed(2, 2.0, error_code=None))
     summary = summarise(timeline, {"ttft_s": 1.0})
     assert summary["requests"] == {
-        "total": 3, "succeeded": 1, "failed": 2, "cancelled": 0, "error_rate": 2 / 3, "without_text": 0,
+        "total": 3, "succeeded": 1, "failed": 2, "cancelled": 0, "error_rate": 2 / 3, "retries": 0, "without_text": 0,
     }  # fmt: skip
     assert summary["latency"]["ttft_s"]["count"] == 1
     assert [(error["code"], error["count"]) for error in summary["errors"]] == [(429, 1), (None, 1)]

@@ -41,6 +41,12 @@ def check_model(model: str) -> None:
         raise InputError("--model", f"{model!r} is a {found['kind'].replace('-', ' ')}, not an imported model", fits)
 
 
+def region_of(model: str) -> str | None:
+    """The region in a model's ARN; None for a name."""
+    found = ARN.fullmatch(model)
+    return found["region"] if found else None
+
+
 def configured_region(session: Any) -> str | None:
     """AWS_REGION, which AWS's other tools heed and botocore does not, then whatever botocore finds."""
     return os.environ.get("AWS_REGION") or session.get_config_variable("region")

@@ -60,6 +60,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--import-time", default="600", metavar="S", help="how long a model import takes, at real speed (default: 600)"
     )
     parser.add_argument(
+        "--legacy-formats", action="store_true", help="import models as before the OpenAI body formats came"
+    )
+    parser.add_argument(
         "--aws-services",
         action=argparse.BooleanOptionalAction,
         default=None,
@@ -142,6 +145,7 @@ async def _serve(arguments: argparse.Namespace) -> None:
         verify_signatures=arguments.verify_signatures,
         services=AwsServices() if arguments.aws_services else None,
         import_s=arguments.import_s,
+        legacy=arguments.legacy_formats,
     )
     try:
         await emulator.start(arguments.host, int(arguments.port))

@@ -54,11 +54,12 @@ def model_arn(identifier: str) -> str:
 
 @dataclass(frozen=True, slots=True)
 class ImportedModel:
-    """An imported model: its ARN, its name, and whether Converse works on it."""
+    """An imported model: its ARN, its name, whether Converse works on it, whether it answers in Mistral's own shape."""
 
     arn: str
     name: str
     instruct: bool = True
+    mistral: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,7 +117,8 @@ def read_call(operation: str, body: bytes, model: ImportedModel) -> Call:
         raise _invalid("Malformed input request: #: required key [prompt] not found, please reformat your input.")
     if "max_gen_len" in value or "max_tokens" not in value:
         return _call(operation, "bedrock-completion", prompt, value.get("max_gen_len"), value)
-    return _call(operation, "openai-completion", prompt, value["max_tokens"], value)
+    body_format = "mistral" if model.mistral else "openai-completion"
+    return _call(operation, body_format, prompt, value["max_tokens"], value)
 
 
 def _call(operation: str, body_format: str, text: str, max_tokens: Any, value: dict[str, Any]) -> Call:
@@ -173,6 +175,8 @@ class BedrockAnswer:
         if call.format == "bedrock-completion":
             first = call.input_tokens if index == 0 else None
             return self._chunk(index, _generation(text, first, index + 1, None))
+        if call.format == "mistral":
+            return self._chunk(index, {"outputs": [{"text": text, "stop_reason": None}]})
         return self._chunk(index, self._openai_chunk(text, None))
 
     def fault(self, name: str, message: str) -> bytes:
@@ -202,6 +206,8 @@ class BedrockAnswer:
         }
         if call.format == "bedrock-completion":
             last = _generation("", None, output_tokens, finish_reason)
+        elif call.format == "mistral":
+            last = {"outputs": [{"text": "", "stop_reason": finish_reason}]}
         else:
             last = {**self._openai_chunk("", finish_reason), "usage": _usage(call.input_tokens, output_tokens)}
         return self._chunk(output_tokens, {**last, "amazon-bedrock-invocationMetrics": metrics})
@@ -238,6 +244,8 @@ class BedrockAnswer:
                 "stop_reason": finish_reason,
                 "logprobs": None,
             }
+        if call.format == "mistral":
+            return {"outputs": [{"text": text, "stop_reason": finish_reason}]}
         chat = call.format == "openai-chat"
         content: dict[str, Any] = {"message": {"role": "assistant", "content": text}} if chat else {"text": text}
         return {

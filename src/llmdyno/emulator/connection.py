@@ -24,7 +24,7 @@ from llmdyno._version import __version__
 from llmdyno.emulator import bedrock, signatures
 from llmdyno.emulator.bedrock import BedrockAnswer, ServiceError
 from llmdyno.emulator.copies import HOLD, SERVE, THROTTLE, Copies
-from llmdyno.emulator.faults import BEFORE
+from llmdyno.emulator.faults import BEFORE, EXCEPTIONS, SLOW, SLOW_S
 from llmdyno.emulator.openai import (
     CHAT_PATH,
     COMPLETIONS_PATH,
@@ -213,6 +213,8 @@ class Connection:
         self._copy = (copies, decision.copy)
         self._model_arn = model.arn
         extra_s = server.scaling.first_inference_s if decision.first else 0.0
+        if fault == SLOW:
+            self._fault, extra_s = None, extra_s + SLOW_S
         delay_s = (decision.from_ns - time.monotonic_ns()) / 1e9
         if decision.kind == HOLD and delay_s > 0:
             self._loop.call_later(delay_s, self._begin, call, decision.from_ns, extra_s)
@@ -275,7 +277,7 @@ class Connection:
             if self._stream is not None:
                 self._server.end(self._stream, left=True)  # no more tokens, until the client leaves
         else:
-            content = answer.fault("ModelStreamErrorException", "The model stream broke. Try your request again.")
+            content = answer.fault(EXCEPTIONS[fault], "The stream was ended. Try your request again.")
             self._send(b"%x\r\n%b\r\n0\r\n\r\n" % (len(content), content))
             if self._stream is not None:
                 self._server.end(self._stream, left=True)

@@ -16,6 +16,8 @@ from llmdyno.emulator.bedrock import ACCOUNT, REGION, ServiceError, model_arn
 
 IN_PROGRESS, COMPLETED, FAILED = "InProgress", "Completed", "Failed"
 MODELS_QUOTA, JOBS_QUOTA = 3, 1
+LEGACY_S = datetime(2025, 11, 1, tzinfo=UTC).timestamp()
+"""When models of `legacy` were imported: before the OpenAI formats came on 2025-11-11."""
 _PAGE = 1000
 _PATTERNS = {
     "jobName": (1, 63, r"[a-zA-Z0-9](-*[a-zA-Z0-9\+\-\.])*"),
@@ -88,9 +90,11 @@ class Model:
 
 @dataclass(slots=True)
 class Control:
-    """The account's jobs and models. `import_s`: how long an import takes."""
+    """The account's jobs and models. `import_s`: how long an import takes. `legacy`: models are of a time before the
+    OpenAI formats."""
 
     import_s: float = 600.0
+    legacy: bool = False
     jobs: list[Job] = field(default_factory=list)
     models: list[Model] = field(default_factory=list)
     _made: int = 0
@@ -212,8 +216,9 @@ class Control:
         units = next((units for below, units in ((40, 2), (90, 4)) if gigabytes < below), 8)
         templated = any(name in source.files for name in ("chat_template.jinja", "chat_template.json"))
         instruct = (templated or "tokenizer_config.json" in source.files) and architecture not in _WITHOUT_CONVERSE
+        created_s = LEGACY_S if self.legacy else job.changed_s
         return Model(
-            self._identifier("m"), job.request["importedModelName"], job.changed_s, architecture, instruct, units, job
+            self._identifier("m"), job.request["importedModelName"], created_s, architecture, instruct, units, job
         )
 
     def _job_summary(self, job: Job) -> dict[str, Any]:

@@ -1,8 +1,9 @@
 """Faults on request: which call goes wrong, and how. PURE and seeded.
 
-In: a rate for each kind of fault and a seed. Out: for a call's number, its fault or none. Kinds before
-the stream: `throttle` (429), `error` (500), `unavailable` (503). In mid-stream, at half the tokens: `exception`
-(an exception frame), `cut` (the connection ends), `stall` (no more tokens), `crc` (a wrong checksum).
+In: a rate for each kind of fault and a seed. Out: for a call's number, its fault or none. Before the stream:
+every exception of the runtime under a short name. In mid-stream, at half the tokens: an exception frame
+(`stream_…`), `cut` (the connection ends), `stall` (no more tokens), `crc` (a wrong checksum). And `slow`: the
+first token comes 5 s later, at real speed.
 """
 
 from __future__ import annotations
@@ -14,8 +15,24 @@ BEFORE = {
     "error": (500, "InternalServerException", "An internal server error occurred. Retry your request."),
     "unavailable": (503, "ServiceUnavailableException", "The service is unavailable. Try your request again."),
 }
-WITHIN = ("exception", "cut", "stall", "crc")
-KINDS = (*BEFORE, *WITHIN)
+BEFORE |= {
+    "denied": (403, "AccessDeniedException", "You don't have access to the model with the specified model ID."),
+    "timeout": (408, "ModelTimeoutException", "The request took too long to process."),
+    "model_error": (424, "ModelErrorException", "The request failed due to an error while processing the model."),
+    "quota": (400, "ServiceQuotaExceededException", "Your request exceeds the service quota for your account."),
+}
+EXCEPTIONS = {
+    "stream_error": "ModelStreamErrorException",
+    "stream_throttle": "ThrottlingException",
+    "stream_internal": "InternalServerException",
+    "stream_unavailable": "ServiceUnavailableException",
+    "stream_validation": "ValidationException",
+    "stream_timeout": "ModelTimeoutException",
+}
+WITHIN = (*EXCEPTIONS, "cut", "stall", "crc")
+SLOW = "slow"
+SLOW_S = 5.0
+KINDS = (*BEFORE, *WITHIN, SLOW)
 
 
 class Faults:

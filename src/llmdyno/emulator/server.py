@@ -50,11 +50,12 @@ class Emulator:
         verify_signatures: bool = False,
         services: AwsServices | None = None,
         import_s: float = 600.0,
+        legacy: bool = False,
     ) -> None:
         self.verify_signatures = verify_signatures
         model = Model("emulated0001", profile.name, time.time(), "llama", True, 2)
         self.model_arn = model.arn
-        self.control = Control(import_s / speed, models=[model])
+        self.control = Control(import_s / speed, legacy, models=[model])
         self.services = services
         self.speed = speed
         self.scaling = scaling or Scaling()
@@ -124,7 +125,8 @@ class Emulator:
             if identifier.startswith("arn:"):
                 raise
             raise ServiceError(400, "ValidationException", "The provided model identifier is invalid.") from None
-        return ImportedModel(model.arn, model.name, model.instruct)
+        mistral = self.control.legacy and model.architecture in ("mistral", "mixtral")
+        return ImportedModel(model.arn, model.name, model.instruct, mistral)
 
     def copies_of(self, arn: str) -> Copies:
         """A model's copies."""

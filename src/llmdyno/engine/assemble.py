@@ -72,6 +72,7 @@ def _facts(exchange: Exchange) -> RequestRecord:
         http_status=exchange.status,
         reused=exchange.reused,
         reconnects=exchange.reconnects,
+        attempt=prepared.attempt,
         input_tokens=prepared.input_tokens,
         max_tokens=prepared.max_tokens,
         response_id=_response_id(exchange),

@@ -25,17 +25,23 @@ from llmdyno.timeline.record import CONNECT
 
 TICK_S = 0.25
 _PAUSE_AFTER_NO_CONNECTION_S = 0.1
+_LONGEST_BACKOFF_S = 20.0
 _COLLECT_EVERY = 40
 _SPARE_FILES = 64
 
 
 @dataclass(frozen=True, slots=True)
 class Load:
-    """A closed loop: `concurrency` users, until the supply ends or `duration_s` has passed; a timeout a request."""
+    """A closed loop: `concurrency` users, until the supply ends or `duration_s` has passed; a timeout a request.
+
+    A request that was `throttled` is sent again up to `retries` times, after 1 s, 2 s, 4 s and so on up to 20 s.
+    """
 
     concurrency: int
     duration_s: float | None
     timeout_s: float
+    retries: int = 0
+    throttled: Callable[[Exchange], bool] = lambda exchange: False
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,9 +132,23 @@ class Driver:
             exchange = Exchange(prepared, number)
             await self._client.perform(exchange, self._load.timeout_s)
             self._recorder.add(exchange)
+            exchange = await self._retried(exchange)
             if _is_connect(exchange.failure) and not self._stopping:
                 # Nobody answered: without a pause a timed run would record nothing but refusals, thousands a second.
                 await asyncio.sleep(_PAUSE_AFTER_NO_CONNECTION_S)
+
+    async def _retried(self, exchange: Exchange) -> Exchange:
+        """Send a throttled request again, later each time, as often as the load says; the last attempt."""
+        for attempt in range(self._load.retries):
+            if not self._load.throttled(exchange):
+                break
+            await asyncio.sleep(min(_LONGEST_BACKOFF_S, 2.0**attempt))
+            if self._stopping:  # also where it came while this waited
+                break
+            exchange = Exchange(exchange.prepared.again(), exchange.user)
+            await self._client.perform(exchange, self._load.timeout_s)
+            self._recorder.add(exchange)
+        return exchange
 
     async def _tick(self, name: str, start_ns: int, supply: Supply, duration_s: float | None) -> None:
         ticks = 0

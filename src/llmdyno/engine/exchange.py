@@ -6,10 +6,13 @@ bytes of the body as the HTTP parser cut them. Nothing is decoded here.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from llmdyno.protocols.dialect import HttpRequest
 from llmdyno.protocols.events import Failure
+
+ATTEMPT_STRIDE = 10**12
+"""What each further attempt adds to a request's number."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,6 +27,12 @@ class Prepared:
     max_tokens: int
     wire: bytes
     unsigned: HttpRequest | None = None
+    attempt: int = 0
+
+    def again(self) -> Prepared:
+        """The same request as another attempt, under a number of its own."""
+        attempt = self.attempt + 1
+        return replace(self, request=self.request + ATTEMPT_STRIDE, attempt=attempt)
 
     @property
     def size(self) -> int:

@@ -100,6 +100,7 @@ def summarise(measured: Timeline, slo: Mapping[str, float]) -> dict[str, Any]:
             "failed": states[FAILED],
             "cancelled": states[CANCELLED],
             "error_rate": states[FAILED] / total if total else None,
+            "retries": int(np.sum(measured.requests["attempt"] > 0)),
             "without_text": int(np.sum(figures.succeeded & (figures.text_chunks == 0))),
         },
         "errors": errors(measured),

@@ -6,7 +6,9 @@ templates that Meta (Llama 3), DeepSeek (R1) and the ChatML family publish with 
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
+from typing import Any
 
 TEMPLATES: dict[str, Callable[[str], str]] = {
     "none": lambda prompt: prompt,
@@ -18,3 +20,44 @@ TEMPLATES: dict[str, Callable[[str], str]] = {
     "chatml": lambda prompt: f"<|im_start|>user\n{prompt}<|im_end|>\n<|im_start|>assistant\n",
 }
 """Each puts one user message in place and opens the assistant's turn."""
+
+
+def from_tokenizer_config(text: str) -> Callable[[str], str]:
+    """The template in a `tokenizer_config.json`, rendered as Hugging Face's tokenizers render it, with Jinja.
+
+    Raises:
+        ValueError: it holds no template, or one that does not render a user's message. ImportError: Jinja is missing.
+    """
+    from jinja2 import TemplateError
+    from jinja2.sandbox import ImmutableSandboxedEnvironment
+
+    config = json.loads(text)
+    source = config.get("chat_template") if isinstance(config, dict) else None
+    if isinstance(source, list):  # several, by name
+        source = next((one.get("template") for one in source if one.get("name") == "default"), None)
+    if not isinstance(source, str):
+        raise ValueError("it holds no chat_template")
+    tokens = {name: _token(config.get(name)) for name in ("bos_token", "eos_token", "unk_token", "pad_token")}
+
+    def refuse(message: str) -> None:
+        raise TemplateError(message)
+
+    environment = ImmutableSandboxedEnvironment(trim_blocks=True, lstrip_blocks=True)
+    environment.globals["raise_exception"] = refuse
+    try:
+        template = environment.from_string(source)
+
+        def render(prompt: str) -> str:
+            messages = [{"role": "user", "content": prompt}]
+            return str(template.render(messages=messages, add_generation_prompt=True, **tokens))
+
+        render("x")
+    except TemplateError as error:
+        raise ValueError(f"its chat_template does not render: {error}") from None
+    return render
+
+
+def _token(value: Any) -> str:
+    """A special token, which may stand there as a text or as an object with its content."""
+    content = value.get("content") if isinstance(value, dict) else value
+    return content if isinstance(content, str) else ""

@@ -173,6 +173,8 @@ def _facts(run: Run) -> list[tuple[str, str]]:
     line = f"{requests['succeeded']} succeeded, {requests['failed']} failed"
     if requests["cancelled"]:
         line += f", {requests['cancelled']} cancelled in flight"
+    if requests["retries"]:
+        line += f", {requests['retries']} of them attempts after throttling"
     if requests["without_text"]:
         line += f", {requests['without_text']} of them without any text"
     if whole is not None:

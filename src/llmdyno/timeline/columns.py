@@ -27,6 +27,7 @@ INTEGER_COLUMNS = (
     "http_status",
     *TIME_COLUMNS,
     "reconnects",
+    "attempt",
     "input_tokens",
     "max_tokens",
     "server_input_tokens",

@@ -27,6 +27,7 @@ class RequestRecord(msgspec.Struct, kw_only=True):
     `response_id` is the server's name for the answer, for finding it in the server's own logs.
     `server_latency_ms` and `server_first_byte_ms` are the server's own measurement, where it gives one. `sign_ns` is
     what signing the request cost, before `sent_ns`. `error_type` is the server's name for an error.
+    `attempt` is 0 but for a throttled request that was sent again, whose number then is 10¹² higher each time.
     `reconnects` counts idle connections that the server had closed before this request could use one.
 
     For each chunk (event of the stream), in order: `arrivals` and `reads` (int64, ns; when it reached
@@ -52,6 +53,7 @@ class RequestRecord(msgspec.Struct, kw_only=True):
     end_ns: int | None = None
     reused: bool = False
     reconnects: int = 0
+    attempt: int = 0
     clock: str = USER
     input_tokens: int = 0
     max_tokens: int = 0
