@@ -137,6 +137,14 @@ def test_the_steady_window_leaves_ramp_and_drain_out() -> None:
     assert throughput["whole_run"]["output_token_per_s"] == pytest.approx(4 / 9)
 
 
+def test_a_peak_that_was_only_touched_is_no_steady_state() -> None:
+    spans = [(0.0, 10.0), (4.0, 4.5)]
+    timeline = make_timeline(*(make_record(n, start, [(end, TEXT, 1)]) for n, (start, end) in enumerate(spans)))
+    assert peak_in_flight(timeline) == 2
+    assert steady_window(timeline) is None
+    assert summarise(timeline, {})["throughput"]["steady"] is None
+
+
 def reasons(timeline: object, **options: object) -> list[str]:
     defaults: dict[str, object] = {"concurrency": 1, "exact_tokens": False, "cpu": []}
     found = verdict(timeline, **{**defaults, **options})  # type: ignore[arg-type]

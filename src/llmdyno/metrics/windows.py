@@ -44,14 +44,18 @@ def peak_in_flight(timeline: Timeline) -> int:
     return int(curve.max(initial=0))
 
 
+LEAST_STEADY_SHARE = 0.1
+"""A window shorter than this share of the run is no steady state: a peak that was only touched, as under throttling."""
+
+
 def steady_window(timeline: Timeline) -> Window | None:
-    """From first reaching the highest concurrency to last leaving it; None where that is no span."""
+    """From first reaching the highest concurrency to last leaving it; None where that is no tenth of the run."""
     moments, curve = in_flight(timeline)
     at_peak = np.flatnonzero(curve == curve.max(initial=0))
     if not len(at_peak) or at_peak[-1] + 1 >= len(moments):
         return None
     start, end = float(moments[at_peak[0]]), float(moments[at_peak[-1] + 1])
-    return Window(start, end) if end > start else None
+    return Window(start, end) if end - start > LEAST_STEADY_SHARE * (moments[-1] - moments[0]) else None
 
 
 def whole_window(timeline: Timeline) -> Window | None:

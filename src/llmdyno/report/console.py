@@ -33,7 +33,7 @@ def print_summary(run: Run, console: Console) -> None:
     """Print the run's summary."""
     summary = run.summary
     console.print()
-    console.print(Text(_title(run), style="bold"))
+    console.print(Text(_title(run), style="bold"), soft_wrap=True)
     emulated = emulation_notice(run)
     if emulated:
         console.print(Text(emulated, style="yellow"), soft_wrap=True)
