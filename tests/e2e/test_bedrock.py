@@ -157,6 +157,24 @@ def test_retries_are_records_of_their_own(tmp_path: Path) -> None:
     assert "attempts after throttling" in result.stdout
 
 
+@pytest.mark.parametrize(
+    ("fault", "message"),
+    [
+        ("expired", "ExpiredTokenException: The security token included in the request is expired; log in again"),
+        (
+            "denied",
+            "AccessDeniedException: You don't have access to the model with the specified model ID.; allow bedrock:",
+        ),
+    ],
+)
+def test_refusals_that_waiting_does_not_cure(tmp_path: Path, fault: str, message: str) -> None:
+    with emulated("--cold-start", "0", "--fault", f"{fault}=1") as facts:
+        result = run_bedrock(facts, "--requests", "4", cwd=tmp_path)
+    assert (result.returncode, result.stdout) == (2, "")
+    assert message in result.stderr
+    assert list(tmp_path.iterdir()) == []
+
+
 def test_slow_starts_are_in_the_ttft(tmp_path: Path) -> None:
     with emulated("--cold-start", "0", "--hold", "--first-inference", "0", "--fault", "slow=1") as facts:
         result = run_bedrock(facts, "--requests", "4", "--no-warm", cwd=tmp_path)

@@ -17,6 +17,7 @@ BEFORE = {
 }
 BEFORE |= {
     "denied": (403, "AccessDeniedException", "You don't have access to the model with the specified model ID."),
+    "expired": (403, "ExpiredTokenException", "The security token included in the request is expired"),
     "timeout": (408, "ModelTimeoutException", "The request took too long to process."),
     "model_error": (424, "ModelErrorException", "The request failed due to an error while processing the model."),
     "quota": (400, "ServiceQuotaExceededException", "Your request exceeds the service quota for your account."),
