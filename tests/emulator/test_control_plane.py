@@ -133,6 +133,9 @@ def test_the_models_paginator(client: Client) -> None:
     pages = client("bedrock").get_paginator("list_imported_models").paginate(PaginationConfig={"PageSize": 1})
     names = [model["modelName"] for page in pages for model in page["modelSummaries"]]
     assert DEFAULT_PROFILE in names
+    jobs = client("bedrock").get_paginator("list_model_import_jobs").paginate(PaginationConfig={"PageSize": 1})
+    found = [job["jobName"] for page in jobs for job in page["modelImportJobSummaries"]]
+    assert found == ["nothing", "first"]  # newest first
 
 
 # --- the registry alone, under a virtual clock

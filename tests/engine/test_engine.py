@@ -199,6 +199,20 @@ def test_answers_framed_in_other_ways(scripted: Scripted) -> None:
     assert [record.reused for record in records] == [False, False, True, True, True, False]
 
 
+def test_counts_in_headers_are_kept_where_the_stream_has_none(scripted: Scripted) -> None:
+    body = b'data: {"choices":[{"delta":{"content":"a"},"finish_reason":"stop"}]}\n\n'
+    counts = "X-Amzn-Bedrock-Input-Token-Count: 7\r\nX-Amzn-Bedrock-Output-Token-Count: 9\r\n"
+    more = counts + "X-Amzn-Bedrock-Invocation-Latency: 12\r\n"
+    odd = more.replace("7", "-7").replace("9", "x")
+    server = scripted(
+        [response(body, media_type="text/event-stream", more=more)],
+        [response(body, media_type="text/event-stream", more=odd)],
+    )
+    told, untold = asyncio.run(perform(server.url, 2))
+    assert (told.server_input_tokens, told.server_output_tokens, told.server_latency_ms) == (7, 9, 12)
+    assert (untold.server_input_tokens, untold.server_output_tokens, untold.state) == (None, None, "ok")
+
+
 def test_a_large_request_goes_out_whole(scripted: Scripted, in_loop: Callable[..., Any]) -> None:
     server = scripted(GOOD)
     body = b"x" * 20_000_000

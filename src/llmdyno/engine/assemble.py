@@ -76,6 +76,10 @@ def _facts(exchange: Exchange) -> RequestRecord:
         input_tokens=prepared.input_tokens,
         max_tokens=prepared.max_tokens,
         response_id=_response_id(exchange),
+        # What the stream itself says later goes before what its headers say.
+        server_input_tokens=_count(exchange, b"x-amzn-bedrock-input-token-count"),
+        server_output_tokens=_count(exchange, b"x-amzn-bedrock-output-token-count"),
+        server_latency_ms=_count(exchange, b"x-amzn-bedrock-invocation-latency"),
         body_bytes=sum(map(len, exchange.pieces)),
     )
 
@@ -149,6 +153,11 @@ def _decode(
     if keep_text:
         record.text = "".join(texts)
     return failure
+
+
+def _count(exchange: Exchange, name: bytes) -> int | None:
+    value = exchange.headers.get(name, b"")
+    return int(value) if value.isdigit() and len(value) < 16 else None
 
 
 def _response_id(exchange: Exchange) -> str | None:
