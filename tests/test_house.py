@@ -16,6 +16,7 @@ ORDER = [
     "_version",
     "errors",
     "distribution",
+    "values",
     "spec",
     "workload",
     "protocols",
@@ -32,10 +33,22 @@ ORDER = [
     "runner",
     "cli",
 ]
-PURE = {"_version", "errors", "distribution", "spec", "workload", "protocols", "timeline", "metrics", "analysis"}
+PURE = {
+    "_version",
+    "errors",
+    "distribution",
+    "values",
+    "spec",
+    "workload",
+    "protocols",
+    "timeline",
+    "metrics",
+    "analysis",
+}
 PURE_EMULATOR = ("model", "copies", "control", "counts", "faults", "openai", "bedrock", "frames", "signatures")
 PURE_MODULES = {f"emulator/{name}.py" for name in PURE_EMULATOR}
-NOT_PURE = {"asyncio", "socket", "ssl", "time", "select", "subprocess", "threading", "boto3", "uvloop", "httptools"}
+NOT_PURE = {"_version", "errors", "distribution", "values", "spec", "workload", "protocols", "timeline", "metrics"}
+PURE |= {"analysis"}
 # The engine records and does not know what becomes of it; the emulator shares no code with what measures it.
 FORBIDDEN = {
     "engine": {"metrics", "results", "report", "emulator"},

@@ -8,7 +8,8 @@ import pytest
 
 from llmdyno import InputError, Spec
 from llmdyno.distribution import Distribution
-from llmdyno.spec import KEYS, REDACTED, build, read_toml
+from llmdyno.spec import KEYS, build, read_toml
+from llmdyno.values import REDACTED
 
 
 def settled(**keys: object) -> Spec:

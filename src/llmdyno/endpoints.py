@@ -14,7 +14,8 @@ from llmdyno.errors import InputError
 from llmdyno.protocols import DIALECTS
 from llmdyno.protocols.dialect import Dialect, HttpRequest
 from llmdyno.protocols.templates import TEMPLATES, from_tokenizer_config
-from llmdyno.spec import ROUTES, Spec
+from llmdyno.spec import Spec
+from llmdyno.values import ROUTES
 
 DEFAULT_BODY_FORMAT = "bedrock-completion"
 """What `auto` takes where GetImportedModel cannot be asked: the Llama family answers to it, at any import date."""

@@ -11,192 +11,29 @@ from __future__ import annotations
 import dataclasses
 import difflib
 import json
-import math
 import re
 import tomllib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
-from urllib.parse import urlsplit
 
+from llmdyno import values
 from llmdyno.distribution import Distribution
 from llmdyno.errors import InputError
+from llmdyno.values import BODY_FORMATS, CHAT_TEMPLATES, REDACTED, ROUTES, SLO_METRICS
 
-REDACTED = "<redacted>"
 REFERENCE_INPUT = "normal(500,25)"
 REFERENCE_OUTPUT = "normal(1000,100)"
 EMULATED_REQUESTS = 30
 EMULATED_SPEED = 10.0
-ROUTES = {"openai": ("chat", "completions"), "bedrock": ("invoke", "converse")}
-BODY_FORMATS = ("bedrock-completion", "openai-completion", "openai-chat", "mistral", "qwen")
-CHAT_TEMPLATES = ("none", "llama3", "deepseek_r1", "chatml")
-SLO_METRICS = ("ttft_s", "time_per_output_token_s", "end_to_end_latency_s")
 _SECRET_HEADER = re.compile(r"auth|key|token|secret|cookie|credential|password", re.IGNORECASE)
-_HEADER_NAME = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
-_OWN_HEADERS = (
-    "host",
-    "content-length",
-    "transfer-encoding",
-    "connection",
-    "content-type",
-    "accept-encoding",
-)
-
-Kind = Callable[[Any], Any]
-"""Reads one raw value (text from a flag, or what TOML or Python gave); raises ValueError with what fits."""
-
-
-def _whole(low: int) -> Kind:
-    fits = f"a whole number from {low} up"
-
-    def read(value: Any) -> int:
-        if isinstance(value, str) and re.fullmatch(r"[+-]?[0-9]+", value.strip()):
-            value = int(value)
-        if isinstance(value, float) and value.is_integer():
-            value = int(value)
-        if not isinstance(value, int) or isinstance(value, bool) or not low <= value < 2**53:
-            raise ValueError(fits)
-        return value
-
-    return read
-
-
-def _positive(unit: str) -> Kind:
-    def read(value: Any) -> float:
-        fits = f"a number of {unit} above 0"
-        try:
-            number = math.nan if isinstance(value, bool) else float(value)
-        except (TypeError, ValueError):
-            raise ValueError(fits) from None
-        if not (math.isfinite(number) and number > 0):
-            raise ValueError(fits)
-        return number
-
-    return read
-
-
-def _one_of(*choices: str) -> Kind:
-    def read(value: Any) -> str:
-        if value not in choices:
-            raise ValueError("one of " + ", ".join(choices))
-        return str(value)
-
-    return read
-
-
-def _text(value: Any) -> str:
-    if not isinstance(value, str) or not value.strip() or not value.isprintable():
-        raise ValueError("a text on one line that is not empty")
-    return value
-
-
-def _secret(value: Any) -> str:
-    """Like a text, but a blank one means none, and whatever is wrong with it is said without it."""
-    if not isinstance(value, str) or not value.isascii() or not value.isprintable():
-        raise ValueError("one line of printable ASCII")
-    return value.strip()
-
-
-def _switch(value: Any) -> bool:
-    if not isinstance(value, bool):
-        raise ValueError("true or false")
-    return value
-
-
-def _template(value: Any) -> str:
-    if not isinstance(value, str) or (value not in CHAT_TEMPLATES and not value.endswith(".json")):
-        raise ValueError("one of " + ", ".join(CHAT_TEMPLATES) + ", or the path of a tokenizer_config.json")
-    return value
-
-
-def _url(value: Any) -> str:
-    fits = "an http:// or https:// URL, such as http://127.0.0.1:8000/v1"
-    if not isinstance(value, str) or not value.isascii() or not value.isprintable() or " " in value:
-        raise ValueError(fits)
-    try:
-        parts = urlsplit(value)
-        port = parts.port
-    except ValueError:
-        raise ValueError(f"{fits}, with a port from 1 to 65535") from None
-    if parts.scheme not in ("http", "https") or not parts.hostname:
-        raise ValueError(fits)
-    if port == 0:
-        raise ValueError(f"{fits}, with a port from 1 to 65535")
-    if parts.username is not None or parts.password is not None:
-        raise ValueError("a URL without user and password; give those with --header 'Authorization: …'")
-    if parts.query or parts.fragment:
-        raise ValueError("a URL without query and fragment")
-    if parts.path.rstrip("/").endswith("/completions"):
-        raise ValueError("the base URL alone, the part before /chat/completions or /completions")
-    return value.rstrip("/")
-
-
-def _distribution(value: Any) -> Distribution:
-    return Distribution.parse(value)
-
-
-def _headers(value: Any) -> dict[str, str]:
-    fits = "a header as 'Name: value'"
-    if isinstance(value, str):
-        value = [value]
-    if isinstance(value, list | tuple):
-        pairs: list[tuple[Any, Any]] = []
-        for item in value:
-            name, colon, content = item.partition(":") if isinstance(item, str) else ("", "", "")
-            if not colon:
-                raise ValueError(fits)
-            pairs.append((name.strip(), content.strip()))
-    elif isinstance(value, Mapping):
-        pairs = list(value.items())
-    else:
-        raise ValueError(fits)
-    for name, content in pairs:
-        if not isinstance(name, str) or not isinstance(content, str) or not _HEADER_NAME.fullmatch(name):
-            raise ValueError(fits)
-        if name.lower() in _OWN_HEADERS:
-            raise ValueError(f"any header but {', '.join(_OWN_HEADERS)}, which the client sets itself")
-        if not content.isprintable() or not content.isascii():
-            raise ValueError("header values of printable ASCII")
-        if content == REDACTED:
-            raise ValueError(f"the value of {name} itself, which was left out of this file: --header '{name}: …'")
-    return dict(pairs)
-
-
-def _json_object(value: Any) -> dict[str, Any]:
-    fits = "a JSON object, such as '{\"temperature\": 0}'"
-    if isinstance(value, str):
-        try:
-            value = json.loads(value)
-        except ValueError:
-            raise ValueError(fits) from None
-    if not isinstance(value, Mapping):
-        raise ValueError(fits)
-    try:
-        json.dumps(value, allow_nan=False)
-    except (TypeError, ValueError):
-        raise ValueError(fits) from None
-    return dict(value)
-
-
-def _slo(value: Any) -> dict[str, float]:
-    fits = f"METRIC=SECONDS with a metric of {', '.join(SLO_METRICS)}"
-    if isinstance(value, str):
-        value = [value]
-    if isinstance(value, list | tuple):
-        value = dict(item.partition("=")[::2] if isinstance(item, str) else ("", "") for item in value)
-    if not isinstance(value, Mapping) or any(name not in SLO_METRICS for name in value):
-        raise ValueError(fits)
-    try:
-        return {str(name): _positive("seconds")(bound) for name, bound in value.items()}
-    except ValueError:
-        raise ValueError(fits) from None
 
 
 def _key(
     default: Any,
     table: str,
-    kind: Kind,
+    kind: values.Kind,
     help_text: str,
     *,
     flag: str | None = None,
@@ -240,11 +77,11 @@ class Spec:
         InputError: a value does not fit; the error names the key, the value and what fits.
     """
 
-    name: str | None = _key(None, "", _text, "a name for the run, used for its directory", metavar="NAME")
+    name: str | None = _key(None, "", values.text, "a name for the run, used for its directory", metavar="NAME")
     seed: int | None = _key(
         None,
         "",
-        _whole(0),
+        values.whole(0),
         "the seed that all lengths and prompts come from (default: a new one each run)",
         metavar="N",
     )
@@ -252,7 +89,7 @@ class Spec:
     api: str | None = _key(
         None,
         "endpoint",
-        _one_of("emulator", "openai", "bedrock"),
+        values.one_of("emulator", "openai", "bedrock"),
         "openai: any OpenAI-compatible server; bedrock: an imported model on Amazon Bedrock; emulator: the embedded "
         "one (default: openai with --base-url)",
         metavar="API",
@@ -260,42 +97,42 @@ class Spec:
     base_url: str | None = _key(
         None,
         "endpoint",
-        _url,
+        values.url,
         "the endpoint's base URL, such as http://127.0.0.1:8000/v1 (default: OPENAI_BASE_URL)",
         metavar="URL",
     )
     model: str | None = _key(
         None,
         "endpoint",
-        _text,
+        values.text,
         "the model's name (default: the only one that the server lists)",
         metavar="NAME",
     )
     route: str | None = _key(
         None,
         "endpoint",
-        _one_of(*(route for routes in ROUTES.values() for route in routes)),
+        values.one_of(*(route for routes in ROUTES.values() for route in routes)),
         "openai: chat (default) or completions; bedrock: invoke (InvokeModelWithResponseStream, default) or converse",
         metavar="ROUTE",
     )
     body_format: str = _key(
         "auto",
         "endpoint",
-        _one_of("auto", *BODY_FORMATS),
+        values.one_of("auto", *BODY_FORMATS),
         f"bedrock invoke: how a request's body looks: {', '.join(BODY_FORMATS)} (default: auto)",
         metavar="FORMAT",
     )
     chat_template: str = _key(
         "none",
         "endpoint",
-        _template,
+        values.template,
         f"wrap prompts where the format does not: {', '.join(CHAT_TEMPLATES)}, or a tokenizer_config.json",
         metavar="NAME",
     )
     api_key: str | None = _key(
         None,
         "endpoint",
-        _secret,
+        values.secret,
         "the API key (default: OPENAI_API_KEY); never written",
         metavar="KEY",
         secret=True,
@@ -303,19 +140,19 @@ class Spec:
     headers: Mapping[str, str] = _key(
         {},
         "endpoint",
-        _headers,
+        values.headers,
         "an extra header; may be given again",
         flag="--header",
         metavar="'NAME: VALUE'",
         repeat=True,
     )
     extra_body: Mapping[str, Any] = _key(
-        {}, "endpoint", _json_object, "extra fields of the request's body", metavar="JSON"
+        {}, "endpoint", values.json_object, "extra fields of the request's body", metavar="JSON"
     )
     timeout_s: float = _key(
         600.0,
         "endpoint",
-        _positive("seconds"),
+        values.positive("seconds"),
         "give a request up after so many seconds, connecting included (default: 600)",
         flag="--timeout",
         metavar="S",
@@ -323,7 +160,7 @@ class Spec:
     preflight: bool = _key(
         True,
         "endpoint",
-        _switch,
+        values.switch,
         "look whether the endpoint answers before the load starts (default: yes)",
         switch=True,
     )
@@ -331,14 +168,14 @@ class Spec:
     warm: bool = _key(
         True,
         "endpoint",
-        _switch,
+        values.switch,
         "bedrock: first send one request at a time until the model answers, and measure its cold start (default: yes)",
         switch=True,
     )
     warm_timeout_s: float = _key(
         600.0,
         "endpoint",
-        _positive("seconds"),
+        values.positive("seconds"),
         "give up warming after so many seconds (default: 600)",
         flag="--warm-timeout",
         metavar="S",
@@ -346,31 +183,31 @@ class Spec:
     warm_interval_s: float = _key(
         1.0,
         "endpoint",
-        _positive("seconds"),
+        values.positive("seconds"),
         "the pause after an attempt that the model was not ready for (default: 1)",
         flag="--warm-interval",
         metavar="S",
     )
 
-    region: str | None = _key(None, "aws", _text, "the AWS region (default: the ARN's)", metavar="NAME")
-    profile: str | None = _key(None, "aws", _text, "the AWS profile", metavar="NAME")
+    region: str | None = _key(None, "aws", values.text, "the AWS region (default: the ARN's)", metavar="NAME")
+    profile: str | None = _key(None, "aws", values.text, "the AWS profile", metavar="NAME")
     endpoint_url: str | None = _key(
-        None, "aws", _url, "Bedrock's runtime, where it is not AWS's own (default: AWS's variables)", metavar="URL"
+        None, "aws", values.url, "Bedrock's URL, where it is not AWS's own (default: AWS's variables)", metavar="URL"
     )
 
     retry_throttled: int = _key(
         0,
         "endpoint",
-        _whole(0),
+        values.whole(0),
         "send a throttled request again up to so many times, each attempt a record of its own (default: 0)",
         metavar="N",
     )
-    concurrency: int = _key(2, "load", _whole(1), "how many users send at the same time (default: 2)", metavar="N")
-    requests: int | None = _key(None, "load", _whole(1), "stop after so many measured requests", metavar="N")
+    concurrency: int = _key(2, "load", values.whole(1), "how many users send at once (default: 2)", metavar="N")
+    requests: int | None = _key(None, "load", values.whole(1), "stop after so many measured requests", metavar="N")
     duration_s: float | None = _key(
         None,
         "load",
-        _positive("seconds"),
+        values.positive("seconds"),
         "send no new request after so many seconds; those in flight end in their own time",
         flag="--duration",
         metavar="S",
@@ -378,7 +215,7 @@ class Spec:
     warmup: int = _key(
         0,
         "load",
-        _whole(0),
+        values.whole(0),
         "requests to send first and keep apart from the measured ones (default: 0)",
         metavar="N",
     )
@@ -386,45 +223,45 @@ class Spec:
     input_tokens: Distribution = _key(
         Distribution.parse(REFERENCE_INPUT),
         "workload",
-        _distribution,
+        values.distribution,
         f"prompt length: 500, normal(500,25), uniform(100,200), lognormal(500,0.5) (default: {REFERENCE_INPUT})",
         metavar="LENGTH",
     )
     output_tokens: Distribution = _key(
         Distribution.parse(REFERENCE_OUTPUT),
         "workload",
-        _distribution,
+        values.distribution,
         f"max_tokens of each request, written likewise (default: {REFERENCE_OUTPUT})",
         metavar="LENGTH",
     )
     tokenizer: str | None = _key(
         None,
         "workload",
-        _text,
+        values.text,
         "count prompt tokens with this: a tokenizer.json, a folder that has one, or a name in the local "
         "Hugging Face cache (default: a built-in approximation)",
         metavar="NAME",
     )
     ignore_eos: bool = _key(
-        False, "workload", _switch, "ask the server to go on to max_tokens (ignore_eos)", switch=True
+        False, "workload", values.switch, "ask the server to go on to max_tokens (ignore_eos)", switch=True
     )
 
     slo: Mapping[str, float] = _key(
         {},
         "",
-        _slo,
+        values.slo,
         f"a bound that a request must meet to count as goodput; may be given again; metrics: {', '.join(SLO_METRICS)}",
         metavar="METRIC=S",
         repeat=True,
     )
 
     deployment: str | None = _key(
-        None, "emulator", _text, "the deployment that the embedded emulator emulates", metavar="NAME"
+        None, "emulator", values.text, "the deployment that the embedded emulator emulates", metavar="NAME"
     )
     speed: float | None = _key(
         None,
         "emulator",
-        _positive("times real time"),
+        values.positive("times real time"),
         f"how many times faster than real time the embedded emulator runs (default: {EMULATED_SPEED:g})",
         metavar="N",
     )
@@ -432,7 +269,7 @@ class Spec:
     out: str | None = _key(
         None,
         "output",
-        _text,
+        values.text,
         "the run directory to write, which must not hold a run (default: runs/<time>-<name>)",
         metavar="DIR",
         kept=False,

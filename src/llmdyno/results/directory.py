@@ -20,10 +20,11 @@ from llmdyno.errors import InputError
 from llmdyno.results.journal import Journal, read_journal
 from llmdyno.results.parquet import read_timeline, write_timeline
 from llmdyno.results.run import RECOVERED, Run, conclude
-from llmdyno.spec import REDACTED, Spec, build, read_toml
+from llmdyno.spec import Spec, build, read_toml
 from llmdyno.timeline import SCHEMA_VERSION
 from llmdyno.timeline.columns import Timeline, from_records
 from llmdyno.timeline.record import RequestRecord
+from llmdyno.values import REDACTED
 
 SPEC, ENVIRONMENT, SUMMARY = "spec.toml", "environment.json", "summary.json"
 REQUESTS, CHUNKS, JOURNAL = "requests.parquet", "chunks.parquet", "journal.jsonl"
