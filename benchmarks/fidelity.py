@@ -1,6 +1,6 @@
 """How far off is `llmdyno run`, and what does it cost?
 
-    python -m benchmarks.fidelity [--truthd BINARY] [--floor BINARY] [--streams 64 512] [--waves 2] [--api bedrock]
+    python -m benchmarks.fidelity [--truth-server BINARY] [--floor BINARY] [--streams 64 512] [--waves 2] [--api bedrock]
 
 Starts a server that keeps the truth, drives the whole command against it at each number of streams, 128
 tokens a request, matches every request with the server's own record, and prints a table. All figures of
@@ -99,13 +99,13 @@ def error_text(pairs: np.ndarray[Any, Any]) -> str:
 def main() -> None:
     """Print the table."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--truthd", default=os.environ.get("LLMDYNO_TRUTHD"))
+    parser.add_argument("--truth-server", default=os.environ.get("LLMDYNO_TRUTH_SERVER"))
     parser.add_argument("--floor", default=os.environ.get("LLMDYNO_FLOOR"))
     parser.add_argument("--streams", type=int, nargs="+", default=[64, 512])
     parser.add_argument("--api", choices=["openai", "bedrock"], default="openai")
     parser.add_argument("--waves", type=int, default=2, help="requests a stream")
     arguments = parser.parse_args()
-    with TruthServer(arguments.truthd) as server, tempfile.TemporaryDirectory() as folder:
+    with TruthServer(arguments.truth_server) as server, tempfile.TemporaryDirectory() as folder:
         floor = "C" if arguments.floor else "Python"
         print(f"server: {server.name}; floor: {floor}; {arguments.api}; {TOKENS} tokens a request")
         for streams in arguments.streams:

@@ -1,6 +1,6 @@
 """How long until `llmdyno` answers, and until its first request is on the wire?
 
-    python -m benchmarks.startup [--truthd BINARY] [--times 9]
+    python -m benchmarks.startup [--truth-server BINARY] [--times 9]
 
 Medians, beside a bare interpreter's start in the same run. The first request's moment is the server's own
 record of its arrival.
@@ -40,7 +40,7 @@ def first_request_s(server: TruthServer, out: Path) -> float:
 def main() -> None:
     """Print the medians."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--truthd", default=os.environ.get("LLMDYNO_TRUTHD"))
+    parser.add_argument("--truth-server", default=os.environ.get("LLMDYNO_TRUTH_SERVER"))
     parser.add_argument("--times", type=int, default=9)
     arguments = parser.parse_args()
     python = [sys.executable]
@@ -50,7 +50,7 @@ def main() -> None:
     for flags, budget_s in ((["--version"], 0.3), (["--help"], 0.3), (["run", "--help"], 0.3)):
         median_s = statistics.median(spawn_s([*llmdyno, *flags]) for _ in range(arguments.times))
         rows.append((f"llmdyno {' '.join(flags)}", median_s, budget_s))
-    with TruthServer(arguments.truthd) as server, tempfile.TemporaryDirectory() as folder:
+    with TruthServer(arguments.truth_server) as server, tempfile.TemporaryDirectory() as folder:
         times = [first_request_s(server, Path(folder) / str(number)) for number in range(arguments.times)]
         rows.append(("llmdyno run: first request", statistics.median(times), 0.8))
     for name, median_s, budget in rows:

@@ -2,7 +2,7 @@
 
 By default the project's own emulator. Better: a program in C that serves OpenAI streams and takes
 ``-p PORT -t TTFT_MS -i GAP_MS -j JITTER``, because it leaves the machine to the client; name its binary
-with ``--truthd`` or ``LLMDYNO_TRUTHD``. Both give ``/truth``: a JSON object a line for each request.
+with ``--truth-server`` or ``LLMDYNO_TRUTH_SERVER``. Both give ``/truth``: a JSON object a line for each request.
 """
 
 from __future__ import annotations
@@ -33,19 +33,19 @@ class TrueRequest:
 class TruthServer:
     """A context that serves at `url`; `name` says what it is."""
 
-    def __init__(self, truthd: str | None) -> None:
+    def __init__(self, binary: str | None) -> None:
         with socket.create_server(("127.0.0.1", 0)) as free:
             port = free.getsockname()[1]
         self.root = f"http://127.0.0.1:{port}"
         self.port = port
         self.url = self.root + "/v1"
-        if truthd:
-            self.name, self.model = "truthd (C)", "truth"
-            command = [truthd, "-p", str(port), "-t", str(TTFT_MS), "-i", str(GAP_MS), "-j", str(JITTER)]
+        if binary:
+            self.name, self.model = "a server in C", "truth"
+            command = [binary, "-p", str(port), "-t", str(TTFT_MS), "-i", str(GAP_MS), "-j", str(JITTER)]
         else:
             self.name, self.model = "llmdyno serve (Python)", "deepseek-r1-distill-llama-8b"
             command = [sys.executable, "-m", "llmdyno", "serve", "--port", str(port)]
-        self._hexadecimal = not truthd
+        self._hexadecimal = not binary
         self._process = subprocess.Popen(command, stdout=subprocess.DEVNULL)
         deadline = time.monotonic() + 10
         while True:
