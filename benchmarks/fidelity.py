@@ -1,6 +1,6 @@
 """How far off is `llmdyno run`, and what does it cost?
 
-    python -m benchmarks.fidelity [--truth-server BINARY] [--floor BINARY] [--streams 64 512] [--waves 2] [--api bedrock]
+    python -m benchmarks.fidelity [--truth-server BINARY] [--floor BINARY] [--streams 64 512] [--api bedrock]
 
 Starts a server that keeps the truth, drives the whole command against it at each number of streams, 128
 tokens a request, matches every request with the server's own record, and prints a table. All figures of
