@@ -138,9 +138,11 @@ class Flow:
     def intention(self) -> Intention:
         """What is about to be measured."""
         spec = self.spec
-        until = [f"{spec.requests} requests"] if spec.requests is not None else []
+        until = [f"{spec.requests} request{'s' * (spec.requests != 1)}"] if spec.requests is not None else []
         until += [f"{spec.duration_s:g} s"] if spec.duration_s is not None else []
         load = f"{spec.concurrency} user{'s' * (spec.concurrency != 1)}, {' or '.join(until)}"
+        if not self.program.load:
+            load = "how it wakes"
         emulated = self._emulated()
         if emulated is None:
             return Intention(f"{spec.model} at {self.endpoint.base_url}", load, None)

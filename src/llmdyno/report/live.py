@@ -65,7 +65,8 @@ def progress_line(snapshot: Snapshot, rate: float, width: int | None = None) -> 
     a line that wraps could not be renewed.
     """
     if snapshot.phase == "idle":
-        return f"{snapshot.done + 1} rounds done · waiting for the model to go idle"[:width]
+        rounds = snapshot.done + 1
+        return f"{rounds} round{'s' * (rounds != 1)} done · waiting for the model to go idle"[:width]
     if snapshot.phase == "warm":
         return f"warming up: {snapshot.failed} attempts refused so far · {snapshot.elapsed_s:.0f} s"[:width]
     ended = snapshot.done + snapshot.failed
