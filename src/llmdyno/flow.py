@@ -29,7 +29,7 @@ from llmdyno.engine.warm import NOT_READY, Warmer
 from llmdyno.engine.wire import Origin, serialise
 from llmdyno.errors import InputError
 from llmdyno.protocols.dialect import HttpRequest, Target
-from llmdyno.spec import Spec
+from llmdyno.spec import SECRET_HEADER, Spec
 from llmdyno.workload.plan import MEASURED, WARM, WARMUP, Plan, PlannedRequest
 from llmdyno.workload.tokens import TokenCounter
 
@@ -193,8 +193,6 @@ class Flow:
             finally:
                 ticker.cancel()
                 self.recorder.drain()
-            if self.warmer.stopped:
-                self.observed.interrupted = True
         if self.program.load:
             await driver.run(self.supplies)
 
@@ -239,7 +237,7 @@ class Flow:
         status = INTERRUPTED if self.observed.interrupted else COMPLETE
         summary = conclude(timeline, self.spec, environment, status)
         result = Run(directory.path, self.spec, environment, timeline, summary)
-        for name, content in llmperf_files(result):
+        for name, content in llmperf_files(result) if self.program.load else ():
             directory.write(f"llmperf/{name}", content)
         directory.finish(timeline, summary)
         return result
@@ -263,9 +261,10 @@ class Flow:
     def _secrets(self) -> Iterator[str]:
         if self.spec.api_key:
             yield self.spec.api_key
-        for value in self.spec.headers.values():
-            yield value
-            yield value.rpartition(" ")[2]  # the token after "Bearer"
+        for name, value in self.spec.headers.items():
+            if SECRET_HEADER.search(name):
+                yield value
+                yield value.rpartition(" ")[2]  # the token after "Bearer"
 
     def _emulated(self) -> dict[str, Any] | None:
         """What the endpoint says it emulates; the embedded emulator is known without asking."""

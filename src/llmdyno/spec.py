@@ -27,7 +27,8 @@ REFERENCE_INPUT = "normal(500,25)"
 REFERENCE_OUTPUT = "normal(1000,100)"
 EMULATED_REQUESTS = 30
 EMULATED_SPEED = 10.0
-_SECRET_HEADER = re.compile(r"auth|key|token|secret|cookie|credential|password", re.IGNORECASE)
+SECRET_HEADER = re.compile(r"auth|key|token|secret|cookie|credential|password", re.IGNORECASE)
+"""Headers whose names say that their values are secret: not written, and hidden in errors."""
 
 
 def _key(
@@ -357,7 +358,7 @@ class Spec:
             if isinstance(value, Distribution):
                 value = int(value.a) if value.kind == "fixed" else str(value)
             elif field.name == "headers":
-                value = {k: REDACTED if _SECRET_HEADER.search(k) else v for k, v in value.items()}
+                value = {k: REDACTED if SECRET_HEADER.search(k) else v for k, v in value.items()}
             elif field.name == "extra_body" and _holds_null(value):
                 value = json.dumps(value)  # TOML has no null
             table = field.metadata["table"]

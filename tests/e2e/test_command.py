@@ -263,7 +263,7 @@ def test_a_killed_run_is_readable_and_takes_its_emulator_along(tmp_path: Path, s
 
 def test_failures_during_the_load_are_recorded_and_the_rest_goes_on(tmp_path: Path, scripted: Scripted) -> None:
     good = [stream_head() + event("a"), event("b") + ENDING]
-    busy = [response(b'{"error":{"message":"busy, says sk-secret"}}', "429 Too Many Requests")]
+    busy = [response(b'{"error":{"message":"busy, blue says sk-secret"}}', "429 Too Many Requests")]
     server = scripted(good, busy, good, [stream_head() + event("a"), "close"], good)
     result = command(
         "run", "--base-url", server.url, "--requests", "10", "--concurrency", "1", "--api-key", "sk-secret",
@@ -271,7 +271,7 @@ def test_failures_during_the_load_are_recorded_and_the_rest_goes_on(tmp_path: Pa
     )  # fmt: skip
     assert result.returncode == 0
     assert "8 succeeded, 2 failed" in result.stdout
-    assert "1 × http_status 429: busy, says ***" in result.stdout
+    assert "1 × http_status 429: busy, blue says ***" in result.stdout
     assert "1 × broken_stream" in result.stdout
     assert "errors present: 2 of 10" in result.stdout
     assert b"Authorization: Bearer sk-secret" in server.requests[0]

@@ -14,7 +14,7 @@ from botocore.config import Config
 from botocore.exceptions import ClientError
 
 from llmdyno.emulator.bedrock import ServiceError
-from llmdyno.emulator.control import COMPLETED, FAILED, Control, Source, source_problem
+from llmdyno.emulator.control import COMPLETED, FAILED, Control, Source, operate, source_problem
 from llmdyno.emulator.embedded import EmbeddedEmulator
 from llmdyno.emulator.model import DEFAULT_PROFILE
 
@@ -136,6 +136,19 @@ def test_the_models_paginator(client: Client) -> None:
     jobs = client("bedrock").get_paginator("list_model_import_jobs").paginate(PaginationConfig={"PageSize": 1})
     found = [job["jobName"] for page in jobs for job in page["modelImportJobSummaries"]]
     assert found == ["nothing", "first"]  # newest first
+
+
+def test_operations_that_are_none() -> None:
+    for method, url in (
+        ("PUT", "/imported-models/x"),
+        ("DELETE", "/imported-models"),
+        ("POST", "/model-import-jobs/x"),
+    ):
+        with pytest.raises(ServiceError) as caught:
+            operate(Control(), method, url, b"", 0)
+        assert caught.value.name == "UnknownOperationException"
+    with pytest.raises(ServiceError, match="not valid JSON"):
+        operate(Control(), "POST", "/model-import-jobs", b"[", 0)
 
 
 # --- the registry alone, under a virtual clock

@@ -9,7 +9,7 @@ from tests.support import SECOND, make_record, make_timeline
 from llmdyno.metrics.llmperf import individual_responses
 from llmdyno.metrics.request import chunk_tokens, inter_token_gaps, request_metrics
 from llmdyno.metrics.summary import distribution, summarise, unsupported
-from llmdyno.metrics.verdict import busiest_second, verdict
+from llmdyno.metrics.verdict import REASONS, busiest_second, verdict
 from llmdyno.metrics.windows import in_flight, peak_in_flight, steady_window, whole_window
 from llmdyno.protocols.events import OTHER, REASONING, TEXT
 
@@ -149,6 +149,7 @@ def reasons(timeline: object, **options: object) -> list[str]:
     defaults: dict[str, object] = {"concurrency": 1, "exact_tokens": False, "cpu": []}
     found = verdict(timeline, **{**defaults, **options})  # type: ignore[arg-type]
     for reason in found["reasons"]:
+        assert reason["reason"] in REASONS
         assert reason["text"]
         assert reason["value"] != reason["bound"]
     assert found["trustworthy"] is not bool(found["reasons"])

@@ -194,7 +194,7 @@ def test_noise_after_a_frame_is_a_failure_and_never_an_exception(noise: bytes, c
     for decoder in (InvokeDecoder(), ConverseDecoder()):
         events = run(decoder, VECTOR, VECTOR[:cut] + noise)
         assert events[0].failure is None
-        assert cut == 141 or events[-1].failure is not None or not noise
+        assert events[-1].failure is not None  # neither frame holds a stop reason, whatever the noise is taken for
 
 
 def test_the_table_has_every_format() -> None:

@@ -44,12 +44,11 @@ _ROLE_PATIENCE_S = 60.0
 
 @dataclass(frozen=True, slots=True)
 class Folder:
-    """A model folder that can be imported: its files with sizes, its architecture, the weights' bytes."""
+    """A model folder that can be imported: its files with sizes, its architecture."""
 
     path: Path
     files: dict[str, int]
     architecture: str
-    weight_bytes: int
 
     @property
     def total_bytes(self) -> int:
@@ -93,7 +92,7 @@ def check_folder(path: Path) -> Folder:
     if total >= largest:
         fits = f"the service takes less than {largest / 1e9:.0f} GB"
         raise InputError(where, f"has {total / 1e9:.0f} GB of weights", fits)
-    return Folder(path, files, architecture, total)
+    return Folder(path, files, architecture)
 
 
 def upload(aws: Aws, folder: Folder, bucket: str, prefix: str, moved: Callable[[int], None]) -> int:

@@ -1,8 +1,8 @@
 """One client connection of the emulator: HTTP/1.1 requests in, answers out, one at a time and in order.
 
 In: bytes from a socket; tokens from the server, when the model says so. Out: bytes, each token with one
-`send` straight to the socket; the truth about each request. Every answer carries a header that says it is
-emulated.
+`send` straight to the socket; the truth about each request. Every answer of the emulator's own carries a
+header that says it is emulated; what moto answers is passed on as it is.
 """
 
 from __future__ import annotations
@@ -15,14 +15,14 @@ from collections import deque
 from collections.abc import Callable
 from datetime import UTC, datetime
 from http import HTTPStatus
-from typing import TYPE_CHECKING, Any
-from urllib.parse import parse_qs, unquote
+from typing import TYPE_CHECKING
 
 import httptools
 
 from llmdyno._version import __version__
 from llmdyno.emulator import bedrock, signatures
 from llmdyno.emulator.bedrock import BedrockAnswer, ServiceError
+from llmdyno.emulator.control import operate
 from llmdyno.emulator.copies import HOLD, SERVE, THROTTLE, Copies
 from llmdyno.emulator.faults import BEFORE, EXCEPTIONS, SLOW, SLOW_S
 from llmdyno.emulator.openai import (
@@ -42,16 +42,6 @@ if TYPE_CHECKING:
 
 _READ_SIZE = 65536
 _LARGEST_BODY = 100_000_000
-
-
-def _json_object(body: bytes) -> dict[str, Any]:
-    try:
-        value = json.loads(body or b"{}")
-    except ValueError:
-        value = None
-    if not isinstance(value, dict):
-        raise ServiceError(400, "ValidationException", "The request body is not valid JSON.")
-    return value
 
 
 class Connection:
@@ -279,8 +269,6 @@ class Connection:
         else:
             content = answer.fault(EXCEPTIONS[fault], "The stream was ended. Try your request again.")
             self._send(b"%x\r\n%b\r\n0\r\n\r\n" % (len(content), content))
-            if self._stream is not None:
-                self._server.end(self._stream, left=True)
             self._ended(500)
             self._next()
         return True
@@ -294,13 +282,14 @@ class Connection:
             if self._copy is not None:
                 copies, number = self._copy
                 copies.finish(self._truth.end_ns, number, success=status == 200, began_ns=self._truth.arrive_ns)
-                self._count(status)
+                if status == 200:
+                    self._count()
         self._stream = self._answer = self._truth = self._copy = None
 
-    def _count(self, status: int) -> None:
+    def _count(self) -> None:
         truth, counts = self._truth, self._server.counts
         assert truth is not None
-        if status == 200 and truth.written_ns:
+        if truth.written_ns:
             first_ms, last_ms = ((moment - truth.arrive_ns) / 1e6 for moment in (truth.written_ns[0], truth.end_ns))
             counts.served(self._model_arn, last_ms, first_ms, self._input_tokens, len(truth.written_ns))
 
@@ -308,29 +297,12 @@ class Connection:
 
     def _operate(self, method: str, url: str, body: bytes) -> None:
         """One operation of Bedrock's control plane."""
-        path, _, query_text = url.partition("?")
-        query = {name: values[-1] for name, values in parse_qs(query_text).items()}
-        control, now_s = self._server.control, time.time()
-        resource, _, identifier = path.strip("/").partition("/")
-        identifier = unquote(identifier)
-        status = 200
-        answer: dict[str, Any] = {}
         try:
-            if (method, resource, bool(identifier)) == ("POST", "model-import-jobs", False):
-                status, answer = control.create_job(_json_object(body), now_s)
-                if control.jobs[-1].source is None and control.jobs[-1].problem is None:
-                    self._server.spawn(self._server.read_source(control.jobs[-1]))
-            elif (method, resource) == ("GET", "model-import-jobs"):
-                answer = control.get_job(identifier, now_s) if identifier else control.list_jobs(query, now_s)
-            elif (method, resource) == ("GET", "imported-models"):
-                answer = control.get_model(identifier, now_s) if identifier else control.list_models(query, now_s)
-            elif (method, resource, bool(identifier)) == ("DELETE", "imported-models", True):
-                self._server.copies.pop(control.delete_model(identifier, now_s).arn, None)
-            else:
-                raise ServiceError(404, "UnknownOperationException", f"There is no {method} {path}.")
+            status, answer = operate(self._server.control, method, url, body, time.time())
         except ServiceError as error:
             self._respond(error.status, error.body, headers=[error.headers])
             return
+        self._server.follow_control()
         self._respond(status, json.dumps(answer).encode())
 
     async def _forward(self, method: str, url: str, headers: dict[str, str], body: bytes) -> None:

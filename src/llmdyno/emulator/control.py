@@ -7,10 +7,12 @@ finds in S3 is somebody else's to read and to hand in.
 
 from __future__ import annotations
 
+import json
 import re
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
+from urllib.parse import parse_qs, unquote
 
 from llmdyno.emulator.bedrock import ACCOUNT, REGION, ServiceError, model_arn
 
@@ -61,6 +63,7 @@ class Job:
     ends_s: float
     source: Source | None = None
     problem: str | None = None
+    reading: bool = False
     status: str = IN_PROGRESS
     changed_s: float = 0.0
 
@@ -182,15 +185,13 @@ class Control:
         ]
         return _page(entries, query, "modelSummaries")
 
-    def delete_model(self, identifier: str, now_s: float) -> Model:
-        """DeleteImportedModel; returns the model that is gone.
+    def delete_model(self, identifier: str, now_s: float) -> None:
+        """DeleteImportedModel.
 
         Raises:
             ServiceError: there is none.
         """
-        model = self.find(identifier, now_s)
-        self.models.remove(model)
-        return model
+        self.models.remove(self.find(identifier, now_s))
 
     def find(self, identifier: str, now_s: float) -> Model:
         """A model by ARN, name or identifier.
@@ -264,6 +265,28 @@ class Control:
         return detail
 
 
+def operate(control: Control, method: str, url: str, body: bytes, now_s: float) -> tuple[int, dict[str, Any]]:
+    """One operation, from its raw method, URL and body: HTTP status and answer.
+
+    Raises:
+        ServiceError: the service would refuse it.
+    """
+    path, _, query_text = url.partition("?")
+    query = {name: values[-1] for name, values in parse_qs(query_text).items()}
+    resource, _, raw = path.strip("/").partition("/")
+    identifier = unquote(raw)
+    if (method, resource, identifier) == ("POST", "model-import-jobs", ""):
+        return control.create_job(_json_object(body), now_s)
+    if (method, resource) == ("GET", "model-import-jobs"):
+        return 200, control.get_job(identifier, now_s) if identifier else control.list_jobs(query, now_s)
+    if (method, resource) == ("GET", "imported-models"):
+        return 200, control.get_model(identifier, now_s) if identifier else control.list_models(query, now_s)
+    if (method, resource) == ("DELETE", "imported-models") and identifier:
+        control.delete_model(identifier, now_s)
+        return 200, {}
+    raise ServiceError(404, "UnknownOperationException", f"There is no {method} {path}.")
+
+
 def source_problem(source: Source | None) -> str | None:
     """Why an import of these files fails; None where it does not."""
     if source is None or not source.files:
@@ -279,6 +302,16 @@ def source_problem(source: Source | None) -> str | None:
     if name not in ARCHITECTURES:
         return f"The architecture {name} is not supported. Supported: {', '.join(sorted(set(ARCHITECTURES.values())))}."
     return None
+
+
+def _json_object(body: bytes) -> dict[str, Any]:
+    try:
+        value = json.loads(body or b"{}")
+    except ValueError:
+        value = None
+    if not isinstance(value, dict):
+        raise _invalid("The request body is not valid JSON.")
+    return value
 
 
 def _check_job(body: dict[str, Any]) -> None:

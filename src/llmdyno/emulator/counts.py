@@ -6,7 +6,6 @@ runtime metrics; throttled calls are in neither Invocations nor the errors, as d
 
 from __future__ import annotations
 
-from collections import defaultdict
 from typing import Any
 
 from llmdyno.emulator.bedrock import ServiceError
@@ -16,22 +15,18 @@ _UNITS = {"InvocationLatency": "Milliseconds", "TimeToFirstToken": "Milliseconds
 
 
 class Counts:
-    """Counts since the last time they were taken."""
+    """Count, sum, least and most of each metric since they were last taken."""
 
     def __init__(self) -> None:
-        self._values: dict[tuple[str, str], list[float]] = defaultdict(list)
+        self._values: dict[tuple[str, str], dict[str, float]] = {}
 
     def served(self, arn: str, latency_ms: float, first_ms: float, input_tokens: int, output_tokens: int) -> None:
         """A call was answered."""
-        figures = {
-            "Invocations": 1,
-            "InvocationLatency": latency_ms,
-            "TimeToFirstToken": first_ms,
-            "InputTokenCount": input_tokens,
-            "OutputTokenCount": output_tokens,
-        }
-        for name, value in figures.items():
-            self._values[arn, name].append(value)
+        self._add(arn, "Invocations", 1)
+        self._add(arn, "InvocationLatency", latency_ms)
+        self._add(arn, "TimeToFirstToken", first_ms)
+        self._add(arn, "InputTokenCount", input_tokens)
+        self._add(arn, "OutputTokenCount", output_tokens)
 
     def refused(self, arn: str, error: ServiceError) -> None:
         """A call was refused before its stream."""
@@ -39,26 +34,27 @@ class Counts:
             name = "InvocationThrottles"
         else:
             name = "InvocationServerErrors" if error.status >= 500 else "InvocationClientErrors"
-        self._values[arn, name].append(1)
+        self._add(arn, name, 1)
 
     def data(self, copies: dict[str, Copies], now_ns: int) -> list[dict[str, Any]]:
         """Metric data for CloudWatch, and the counts start again."""
-        values = {key: found for key, found in self._values.items() if found}
-        self._values.clear()
         for arn, each in copies.items():
             each.advance(now_ns)
-            values[arn, "ModelCopy"] = [len(each.ready(now_ns))]
+            self._add(arn, "ModelCopy", len(each.ready(now_ns)))
+        values, self._values = self._values, {}
         return [
             {
                 "MetricName": name,
                 "Dimensions": [{"Name": "ModelId", "Value": arn}],
                 "Unit": _UNITS.get(name, "Count"),
-                "StatisticValues": {
-                    "SampleCount": len(found),
-                    "Sum": sum(found),
-                    "Minimum": min(found),
-                    "Maximum": max(found),
-                },
+                "StatisticValues": found,
             }
             for (arn, name), found in values.items()
         ]
+
+    def _add(self, arn: str, name: str, value: float) -> None:
+        found = self._values.setdefault((arn, name), {"SampleCount": 0, "Sum": 0, "Minimum": value, "Maximum": value})
+        found["SampleCount"] += 1
+        found["Sum"] += value
+        found["Minimum"] = min(found["Minimum"], value)
+        found["Maximum"] = max(found["Maximum"], value)

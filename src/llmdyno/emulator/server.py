@@ -11,7 +11,6 @@ import contextlib
 import json
 import socket
 import time
-from array import array
 from collections import deque
 from collections.abc import Coroutine
 from random import Random
@@ -32,6 +31,7 @@ from llmdyno.emulator.truth import Truth
 from llmdyno.workload.prompts import words
 
 _REMEMBERED = 200_000
+_LATE_TOKENS = 1_000_000
 _BACKLOG = 4096
 
 
@@ -73,7 +73,7 @@ class Emulator:
         self._api_key = api_key
         self._connections: set[Connection] = set()
         self._tasks: set[asyncio.Task[None]] = set()
-        self._late_ns = array("q")
+        self._late_ns: deque[int] = deque(maxlen=_LATE_TOKENS)
         self._accepted = 0
 
     async def start(self, host: str, port: int) -> None:
@@ -132,6 +132,15 @@ class Emulator:
         """A model's copies."""
         return self.copies.setdefault(arn, Copies(self.scaling, speed=self.speed))
 
+    def follow_control(self) -> None:
+        """After an operation: read what new jobs import, and let the copies of deleted models go."""
+        for job in self.control.jobs:
+            if not job.reading:
+                job.reading = True
+                self.spawn(self.read_source(job))
+        alive = {model.arn for model in self.control.models}
+        self.copies = {arn: copies for arn, copies in self.copies.items() if arn in alive}
+
     async def read_source(self, job: Job) -> None:
         """Read what a job imports."""
         try:
@@ -160,7 +169,7 @@ class Emulator:
     def forget_truth(self) -> None:
         """Forget the requests and the lateness."""
         self.truths.clear()
-        del self._late_ns[:]
+        self._late_ns.clear()
 
     def copies_truth(self) -> bytes:
         """The truth about copies and what they bill, by model."""

@@ -42,11 +42,6 @@ class AwsServices:
         self._up = asyncio.Event()
         self._starting: asyncio.Task[None] | None = None
 
-    @property
-    def started(self) -> bool:
-        """Whether anybody has needed it yet."""
-        return self._process is not None
-
     async def start(self) -> None:
         """Start it, and wait until it answers.
 

@@ -24,8 +24,7 @@ from llmdyno.timeline.record import CONNECT, TIMEOUT, TLS
 
 
 class Client:
-    """Connections to one origin. `opened` counts the connections made so far; `sign` authorises requests that are
-    given unsigned."""
+    """Connections to one origin; `sign` authorises requests that are given unsigned."""
 
     def __init__(
         self,
@@ -33,7 +32,6 @@ class Client:
         loop: asyncio.AbstractEventLoop,
         sign: Callable[[HttpRequest], HttpRequest] | None = None,
     ) -> None:
-        self.opened = 0
         self._sign = sign
         self._origin = origin
         self._loop = loop
@@ -156,7 +154,6 @@ class Client:
                     tls = TlsLayer(self._tls, self._origin.host)
                     await tls.handshake(self._loop, sock)
                     exchange.tls_ns = monotonic_ns()
-                self.opened += 1
                 return Connection(self._loop, sock, tls)
             except ssl.SSLError:
                 sock.close()

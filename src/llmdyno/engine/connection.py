@@ -33,7 +33,7 @@ class Connection:
         self._loop = loop
         self._sock = sock
         self._tls = tls
-        self._stamped = enable_kernel_stamps(sock)
+        enable_kernel_stamps(sock)
         self._recvmsg = sock.recvmsg
         self._exchange: Exchange | None = None
         self._done: asyncio.Future[None] | None = None
