@@ -9,13 +9,18 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
+from llmdyno import values
 from llmdyno.errors import InputError
 from llmdyno.protocols import DIALECTS
-from llmdyno.protocols.dialect import Dialect, HttpRequest
+from llmdyno.protocols.dialect import Dialect, HttpRequest, Target
 from llmdyno.protocols.templates import TEMPLATES, from_tokenizer_config
 from llmdyno.spec import Spec
 from llmdyno.values import ROUTES
+
+if TYPE_CHECKING:
+    from llmdyno.providers.litellm import LiteLLM
 
 DEFAULT_BODY_FORMAT = "bedrock-completion"
 """What `auto` takes where GetImportedModel cannot be asked: the Llama family answers to it, at any import date."""
@@ -24,7 +29,8 @@ DEFAULT_BODY_FORMAT = "bedrock-completion"
 @dataclass(frozen=True)
 class Endpoint:
     """What is measured. `model` is empty where the server's own list is to name it; `sign` is None where nothing is
-    signed; `notes` say what was decided for the user."""
+    signed; `notes` say what was decided for the user. `wakes`: it scales to zero, and is woken first. `library`: the
+    client library that makes its requests (None: our own dialect), and `wire` whether our sockets send them."""
 
     base_url: str
     dialect: Dialect
@@ -32,11 +38,10 @@ class Endpoint:
     sign: Callable[[HttpRequest], HttpRequest] | None
     template: Callable[[str], str]
     notes: tuple[str, ...] = ()
-
-    @property
-    def bedrock(self) -> bool:
-        """Whether it is Bedrock's runtime, real or emulated."""
-        return self.dialect.name.startswith("bedrock")
+    wakes: bool = False
+    library: LiteLLM | None = None
+    wire: bool = True
+    secrets: tuple[str, ...] = ()
 
 
 def open_endpoint(spec: Spec, embedded: dict[str, str] | None) -> Endpoint:
@@ -45,8 +50,10 @@ def open_endpoint(spec: Spec, embedded: dict[str, str] | None) -> Endpoint:
     Raises:
         InputError: AWS's side of it is missing or does not fit.
     """
-    assert spec.route is not None
     template = _template(spec.chat_template)
+    if spec.api == "litellm":
+        return _through_litellm(spec, template)
+    assert spec.route is not None
     if spec.route in ROUTES["openai"]:
         base_url = embedded["url"] if embedded else spec.base_url
         assert base_url is not None
@@ -55,7 +62,9 @@ def open_endpoint(spec: Spec, embedded: dict[str, str] | None) -> Endpoint:
     if embedded:
         chosen = DEFAULT_BODY_FORMAT if chosen == "auto" else chosen
         dialect = DIALECTS["bedrock", chosen]
-        return Endpoint(embedded["root"], dialect, embedded["model"], None, template, (f"body format: {chosen}",))
+        return Endpoint(
+            embedded["root"], dialect, embedded["model"], None, template, (f"body format: {chosen}",), wakes=True
+        )
     from llmdyno.aws.session import check_model, find_endpoint
     from llmdyno.aws.signing import signer
 
@@ -66,7 +75,99 @@ def open_endpoint(spec: Spec, embedded: dict[str, str] | None) -> Endpoint:
     if chosen in ("auto", "converse"):
         chosen, model, why = _ask_model(spec, found.region, chosen)
         notes.append(f"body format: {chosen} ({why})")
-    return Endpoint(found.url, DIALECTS["bedrock", chosen], model, signer(found), template, tuple(notes))
+    return Endpoint(found.url, DIALECTS["bedrock", chosen], model, signer(found), template, tuple(notes), wakes=True)
+
+
+def _through_litellm(spec: Spec, template: Callable[[str], str]) -> Endpoint:
+    """A LiteLLM model string: its requests caught and sent by us, or, where that does not go, sent by LiteLLM.
+
+    Raises:
+        InputError: LiteLLM is not installed, knows no such provider, or refuses the parameters.
+    """
+    try:
+        from llmdyno.providers.litellm import LiteLLM
+    except ImportError as error:
+        what = f"needs {(error.name or 'litellm').partition('.')[0]}, which is missing"
+        raise InputError("--api litellm", what, "pip install 'llmdyno[litellm]'") from None
+    assert spec.model is not None
+    library = LiteLLM(spec.model, _parameters(spec))
+    notes = list(library.notes)
+    secrets = tuple(
+        str(value) for name, value in spec.litellm_param.items() if values.SECRET_PARAMETER.search(name) and value
+    )
+    try:
+        caught = library.catch("Hello", 1)
+    except InputError as error:
+        if spec.litellm_mode == "wire" or not error.where.startswith("--litellm-mode"):
+            raise
+        notes.append(f"sdk: {error.problem}")
+        dialect = Dialect("litellm", _never_encoded, None, "")
+        where = spec.base_url or spec.endpoint_url or ""
+        return Endpoint(
+            where, dialect, spec.model, None, template, tuple(notes), library.imported_model, library, False, secrets
+        )
+    dialect = litellm_dialect(library, caught.request.path)
+    sign = None
+    if caught.signed_for is not None:
+        from llmdyno.aws.session import AwsEndpoint
+        from llmdyno.aws.signing import signer
+
+        region, service = caught.signed_for
+        sign = signer(AwsEndpoint(region, caught.base_url, library.credentials(), None), service)
+    return Endpoint(
+        caught.base_url,
+        dialect,
+        spec.model,
+        sign,
+        template,
+        tuple(notes),
+        library.imported_model,
+        library,
+        spec.litellm_mode != "sdk",
+        (*secrets, *caught.secrets),
+    )
+
+
+def _parameters(spec: Spec) -> dict[str, Any]:
+    """What our own keys say to a LiteLLM call; its own parameters go before."""
+    ours = {
+        "api_base": spec.base_url,
+        "api_key": spec.api_key,
+        "aws_region_name": spec.region,
+        "aws_profile_name": spec.profile,
+        "aws_bedrock_runtime_endpoint": spec.endpoint_url,
+        "extra_headers": dict(spec.headers) or None,
+        "temperature": spec.temperature,
+        "ignore_eos": spec.ignore_eos or None,
+        "timeout": spec.timeout_s,
+    }
+    return {**{name: value for name, value in ours.items() if value is not None}, **spec.litellm_param}
+
+
+def litellm_dialect(library: LiteLLM, path: str) -> Dialect:
+    """LiteLLM's requests, and answers read by our own decoder where their route shows one; else after the run, by
+    LiteLLM's parser."""
+    path = path.partition("?")[0]
+    ours = next((dialect for suffix, dialect in _DECODED.items() if path.endswith(suffix)), None)
+
+    def encode(target: Target, prompt: str, max_tokens: int) -> HttpRequest:
+        return library.catch(prompt, max_tokens).request
+
+    if ours is None:
+        return Dialect("litellm, read by its own parser", encode, None, "")
+    return Dialect(f"litellm, {ours.name}", encode, ours.decoder, ours.media_type, ours.error_type)
+
+
+_DECODED = {
+    "/invoke-with-response-stream": DIALECTS["bedrock", DEFAULT_BODY_FORMAT],
+    "/converse-stream": DIALECTS["bedrock", "converse"],
+    "/chat/completions": DIALECTS["openai", "chat"],
+    "/completions": DIALECTS["openai", "completions"],
+}
+
+
+def _never_encoded(target: Target, prompt: str, max_tokens: int) -> HttpRequest:
+    raise NotImplementedError  # this endpoint's requests are the library's
 
 
 def _template(name: str) -> Callable[[str], str]:

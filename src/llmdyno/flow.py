@@ -18,22 +18,28 @@ from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Any
 
 from llmdyno.endpoints import Endpoint
+from llmdyno.engine.assemble import assemble, reread
 from llmdyno.engine.client import Client, connect_text
 from llmdyno.engine.clock import Clock, monotonic_ns
-from llmdyno.engine.driver import TICK_S, Driver, Load, Observed, Snapshot
-from llmdyno.engine.exchange import Exchange
+from llmdyno.engine.driver import TICK_S, Driver, Load, Observed, Phase, Snapshot
+from llmdyno.engine.exchange import Exchange, Prepared
 from llmdyno.engine.probe import Found, look
-from llmdyno.engine.recorder import Recorder
+from llmdyno.engine.recorder import Assemble, Recorder, outcome
+from llmdyno.engine.sdk import SdkClient, assemble_sdk
 from llmdyno.engine.supply import Supply, prepare
-from llmdyno.engine.warm import NOT_READY, Warmer
+from llmdyno.engine.warm import NOT_READY, Warmer, refusal_of
 from llmdyno.engine.wire import Origin, serialise
 from llmdyno.errors import InputError
-from llmdyno.protocols.dialect import HttpRequest, Target
+from llmdyno.protocols.dialect import Target
+from llmdyno.protocols.events import Event
 from llmdyno.spec import SECRET_HEADER, Spec
+from llmdyno.timeline.record import KERNEL, OK, SDK, USER, RequestRecord, answer_of
+from llmdyno.trial import PROMPT, TOKENS, choose
 from llmdyno.workload.plan import MEASURED, WARM, WARMUP, Plan, PlannedRequest
 from llmdyno.workload.tokens import TokenCounter
 
 if TYPE_CHECKING:
+    from llmdyno.providers.litellm import LiteLLM
     from llmdyno.results.directory import RunDirectory
     from llmdyno.results.run import Run
 
@@ -46,11 +52,17 @@ _VAIN_ROUNDS = 2
 
 @dataclasses.dataclass(frozen=True)
 class Program:
-    """What a run does: drive the load, or only measure so many cold starts, `idle_s` (at real speed) apart."""
+    """What a run does: drive the load, or only measure so many cold starts, `idle_s` (at real speed) apart.
+
+    `plan` makes its requests; `warmup_users` send the warm-up (None: as many as the load's); `keep_text` keeps answers.
+    """
 
     load: bool = True
     cold_starts: int = 1
     idle_s: float = 0.0
+    plan: Callable[[Spec, TokenCounter], Plan] = Plan
+    warmup_users: int | None = None
+    keep_text: bool = False
 
 
 @dataclasses.dataclass(frozen=True)
@@ -87,33 +99,43 @@ class Flow:
         self.endpoint = endpoint
         self.origin = Origin.of(endpoint.base_url)
         self.dialect = endpoint.dialect
-        self.client = Client(self.origin, self.loop, endpoint.sign)
+        self.sockets = Client(self.origin, self.loop, endpoint.sign)
+        self.client: Client | SdkClient = self.sockets
+        self.keep_text = counter.exact or program.keep_text
         self.watch = watch or (lambda snapshot: None)
-        self.supplies: list[tuple[str, Supply, bool]] = []
+        self.phases: list[Phase] = []
         self.found: Found | None = None
         self.observed = Observed()
+        self.answers: dict[int, str] = {}
+        self.notes = list(endpoint.notes)
         self.target = self._target(endpoint.model)
         self.recorder = Recorder(
-            self.loop,
-            self.dialect,
-            clock,
-            directory.append,
-            secrets=tuple(self._secrets()),
-            keep_text=counter.exact,
+            self.loop, self._assemble_wire(self.keep_text), directory.append, secrets=tuple(self._secrets())
         )
+        if endpoint.library is not None and not endpoint.wire:
+            self._use_library(endpoint.library)
         self._round, self._round_ns, self._waiting_s = 0, monotonic_ns(), 0.0
         self.warmer: Warmer | None = None
-        if endpoint.bedrock and (spec.warm or not program.load):
+        if endpoint.wakes and (spec.warm or not program.load):
             self.warmer = Warmer(self.client, self.recorder, self.dialect, spec.timeout_s)
+
+    def _assemble_wire(self, keep_text: bool) -> Assemble:
+        return lambda exchange: assemble(exchange, self.dialect, self.clock, keep_text=keep_text)
+
+    def _use_library(self, library: LiteLLM) -> None:
+        """Let the library send, and stamp its chunks."""
+        self.client = SdkClient(library.open, library.refusal)
+        self.recorder.assemble = lambda exchange: assemble_sdk(exchange, library.event, keep_text=self.keep_text)
 
     async def prepare(self) -> None:
         """Look at the endpoint, then make the requests; nothing of the load is sent."""
-        try:
-            await self.client.resolve()
-        except OSError as error:
-            raise InputError(str(self.origin), connect_text(error, self.origin), "check the URL") from None
-        if self.spec.preflight and not self.endpoint.bedrock:
-            self.found = await look(self.client, self.origin, self.target, self.dialect, timeout_s=self.spec.timeout_s)
+        if self.client is self.sockets:
+            try:
+                await self.sockets.resolve()
+            except OSError as error:
+                raise InputError(str(self.origin), connect_text(error, self.origin), "check the URL") from None
+        if self.spec.preflight and not self.endpoint.wakes and self.endpoint.library is None:
+            self.found = await look(self.sockets, self.origin, self.target, self.dialect, timeout_s=self.spec.timeout_s)
         if not self.target.model:
             if self.found is None:
                 raise InputError("--model", "not given, and --no-preflight asks nobody for it", "name the model")
@@ -122,18 +144,19 @@ class Flow:
             self.target = self._target(self.found.models[0])
         if not self.program.load:
             return
-        plan = Plan(self.spec, self.counter)
+        plan = self.program.plan(self.spec, self.counter)
         if plan.warmup:
-            supply = Supply(plan.requests(WARMUP, 0, plan.warmup), self._wire, total=plan.warmup)
-            self.supplies.append((WARMUP, supply, False))
+            planned = plan.requests(WARMUP, 0, plan.warmup)
+            supply = Supply(planned, self._prepare, total=plan.warmup)
+            self.phases.append(Phase(WARMUP, supply, users=self.program.warmup_users))
         measured, ahead = plan.measured, plan.measured
         if self.spec.duration_s is not None:
             guess = int(self.spec.concurrency * (2 + self.spec.duration_s * _GUESSED_REQUESTS_A_USER_S))
             ahead = guess if measured is None else min(guess, measured)
         assert ahead is not None
         stop = measured if measured is not None else 2**53
-        supply = Supply(plan.requests(MEASURED, 0, stop), self._wire, total=measured, ahead=ahead)
-        self.supplies.append((MEASURED, supply, True))
+        supply = Supply(plan.requests(MEASURED, 0, stop), self._prepare, total=measured, ahead=ahead)
+        self.phases.append(Phase(MEASURED, supply, timed=True))
 
     def intention(self) -> Intention:
         """What is about to be measured."""
@@ -193,14 +216,16 @@ class Flow:
             finally:
                 ticker.cancel()
                 self.recorder.drain()
-        if self.program.load:
-            await driver.run(self.supplies)
+        if self.program.load and not driver.stopping:
+            await self._try_library()
+            driver.client = self.client
+            await driver.run(self.phases)
 
     async def _warm(self, warmer: Warmer) -> None:
         """One round, or as many as it takes to see the wanted number of cold starts."""
         spec, plan = self.spec, Plan(self.spec, self.counter)
         planned = (plan.request(WARM, number) for number in itertools.count())
-        attempts = (prepare(request, self._wire(request)) for request in planned)
+        attempts = map(self._prepare, planned)
         speed = spec.speed or 1.0
         seen = 0
         for number in range(self.program.cold_starts + _VAIN_ROUNDS):
@@ -226,12 +251,18 @@ class Flow:
         """Compute the figures and write the files."""
         from llmdyno.report.llmperf import llmperf_files
         from llmdyno.results.run import COMPLETE, INTERRUPTED, Run, conclude
+        from llmdyno.timeline.columns import from_records
 
         directory = self.directory
-        timeline, texts = directory.timeline(self.clock.origin_ns)
-        for place, text in enumerate(texts):
-            if text is not None:
-                timeline.requests["tokenizer_output_tokens"][place] = self.counter.count(text)
+        records = directory.records()
+        self._reread(records)
+        timeline = from_records(records, self.clock.origin_ns)
+        for place, record in enumerate(records):
+            if record.text is not None and self.counter.exact:
+                timeline.requests["tokenizer_output_tokens"][place] = self.counter.count(record.text)
+        if self.program.keep_text:
+            self.answers = {record.request: answer_of(record) for record in records}
+        del records
         environment = self._environment(started_s)
         directory.write_json("environment.json", environment)
         status = INTERRUPTED if self.observed.interrupted else COMPLETE
@@ -242,25 +273,83 @@ class Flow:
         directory.finish(timeline, summary)
         return result
 
+    def _reread(self, records: list[RequestRecord]) -> None:
+        """Read the answers that were kept, by the library's parser."""
+        library = self.endpoint.library
+        for record in records if library is not None else ():
+            if record.body is not None:
+                assert library is not None
+                reread(record, self._reader(library), keep_text=self.keep_text)
+
     def _target(self, model: str) -> Target:
         spec = self.spec
-        return Target(self.origin.path, model, spec.api_key, spec.headers, spec.extra_body, spec.ignore_eos)
+        return Target(
+            self.origin.path, model, spec.api_key, spec.headers, spec.extra_body, spec.ignore_eos, spec.temperature
+        )
 
-    def _wire(self, request: PlannedRequest) -> bytes | HttpRequest:
-        """A request's bytes, or the request itself where it is signed just before the send."""
+    def _prepare(self, request: PlannedRequest) -> Prepared:
+        """A request with its bytes, or unsigned where it is signed just before the send, or as a library takes it."""
         prompt = self.endpoint.template(request.prompt)
+        request = dataclasses.replace(request, prompt=prompt)
+        if self.client is not self.sockets:
+            return prepare(request, b"", keep_prompt=True)
         encoded = self.dialect.encode(self.target, prompt, request.max_tokens)
-        return serialise(self.origin, encoded) if self.endpoint.sign is None else encoded
+        wire = serialise(self.origin, encoded) if self.endpoint.sign is None else encoded
+        return prepare(request, wire, keep_prompt=self.endpoint.library is not None)
+
+    async def _try_library(self) -> None:
+        """One request each way decides whether our sockets or the library sends the load.
+
+        Raises:
+            InputError: the endpoint refuses both.
+        """
+        library, mode = self.endpoint.library, self.spec.litellm_mode
+        if library is None:
+            return
+        if not self.spec.preflight:
+            self.notes.append(f"mode: {'wire' if self.client is self.sockets else 'sdk'} (not tried beforehand)")
+            return
+        request = PlannedRequest(0, "trial", None, PROMPT, 0, TOKENS)
+        wire = sdk = parsed = None
+        if self.client is self.sockets:
+            exchange = await self._once(self.sockets, self._prepare(request))
+            self.recorder.note_emulated(exchange)
+            wire = outcome(self._assemble_wire(True)(exchange))
+            if wire.body is not None:
+                reread(wire, self._reader(library), keep_text=True)
+            elif wire.state == OK:
+                parsed = "".join(event.text for event in library.read(exchange.pieces, self.dialect.media_type))
+        if mode == "auto" or self.client is not self.sockets:
+            client = SdkClient(library.open, library.refusal)
+            exchange = await self._once(client, prepare(request, b"", keep_prompt=True))
+            self.recorder.note_emulated(exchange)
+            sdk = outcome(assemble_sdk(exchange, library.event, keep_text=True))
+        choice = choose(wire, sdk, parsed)
+        self.notes += choice.notes
+        if not choice.wire and self.client is self.sockets:
+            self._use_library(library)
+
+    async def _once(self, client: Client | SdkClient, prepared: Prepared) -> Exchange:
+        exchange = Exchange(prepared, 0)
+        await client.perform(exchange, self.spec.timeout_s)
+        return exchange
+
+    def _reader(self, library: LiteLLM) -> Callable[[list[bytes]], list[Event]]:
+        return lambda pieces: library.read(pieces, self.dialect.media_type or "text/event-stream")
 
     def _throttled(self, exchange: Exchange) -> bool:
         """Whether an answer says "too many requests", and not that the model is not ready."""
-        if exchange.status != 429:
-            return False
-        return self.dialect.error_type(exchange.headers, b"".join(exchange.pieces)) != NOT_READY
+        return exchange.status == 429 and refusal_of(exchange, self.dialect) != NOT_READY
+
+    def _clock_kind(self) -> str:
+        if self.client is not self.sockets:
+            return SDK
+        return KERNEL if self.clock.kernel_stamps else USER
 
     def _secrets(self) -> Iterator[str]:
         if self.spec.api_key:
             yield self.spec.api_key
+        yield from self.endpoint.secrets
         for name, value in self.spec.headers.items():
             if SECRET_HEADER.search(name):
                 yield value
@@ -283,27 +372,28 @@ class Flow:
     def _environment(self, started_s: float) -> dict[str, Any]:
         from llmdyno.results.environment import describe_host
 
-        clock, origin_ns = self.clock, self.clock.origin_ns
+        clock, origin_ns, library = self.clock, self.clock.origin_ns, self.endpoint.library
         return {
             **describe_host(),
             "started": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(started_s)),
             "event_loop": f"{type(self.loop).__module__}.{type(self.loop).__qualname__}",
             "tls_library": ssl.OPENSSL_VERSION,
             "clock": {
-                "kind": "kernel" if clock.kernel_stamps else "user",
+                "kind": self._clock_kind(),
                 "origin_monotonic_ns": origin_ns,
                 "origin_unix_ns": origin_ns + clock.unix_offset_ns,
             },
             "endpoint": {
-                "address": self.origin.authority,
+                "address": self.origin.authority if self.origin.host else f"{self.spec.model} through LiteLLM",
                 "dialect": self.dialect.name,
-                "notes": list(self.endpoint.notes),
+                "library": library.version if library is not None else None,
+                "notes": self.notes,
                 "server": self.found.server if self.found else None,
                 "models": self.found.models[:50] if self.found and self.found.models else None,
                 "emulated": self._emulated(),
             },
             "tokenizer": {"name": self.counter.name, "exact": self.counter.exact},
-            "prompts_made_during_the_run": sum(supply.made_late for _, supply, _ in self.supplies),
+            "prompts_made_during_the_run": sum(phase.supply.made_late for phase in self.phases),
             "phases": [
                 {"name": name, "start_s": (start_ns - origin_ns) / 1e9, "end_s": (end_ns - origin_ns) / 1e9}
                 for name, start_ns, end_ns in self.observed.phases

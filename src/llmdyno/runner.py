@@ -116,7 +116,7 @@ async def _measure(
         try:
             endpoint = open_endpoint(spec, emulator.ready() if emulator is not None else None)
             flow = Flow(spec, endpoint, counter, directory, clock, watch, program)
-            stack.callback(flow.client.close)
+            stack.callback(flow.sockets.close)
             await flow.prepare()
         except BaseException:
             directory.abandon()

@@ -90,9 +90,9 @@ class Spec:
     api: str | None = _key(
         None,
         "endpoint",
-        values.one_of("emulator", "openai", "bedrock"),
-        "openai: any OpenAI-compatible server; bedrock: an imported model on Amazon Bedrock; emulator: the embedded "
-        "one (default: openai with --base-url)",
+        values.one_of("emulator", "openai", "bedrock", "litellm"),
+        "openai: any OpenAI-compatible server; bedrock: an imported model on Amazon Bedrock; litellm: any model string "
+        "of LiteLLM's; emulator: the embedded one (default: openai with --base-url)",
         metavar="API",
     )
     base_url: str | None = _key(
@@ -149,6 +149,29 @@ class Spec:
     )
     extra_body: Mapping[str, Any] = _key(
         {}, "endpoint", values.json_object, "extra fields of the request's body", metavar="JSON"
+    )
+    temperature: float | None = _key(
+        None,
+        "endpoint",
+        values.not_negative,
+        "the sampling temperature (default: the endpoint's own)",
+        metavar="T",
+    )
+    litellm_mode: str = _key(
+        "auto",
+        "endpoint",
+        values.one_of("auto", "wire", "sdk"),
+        "litellm: wire: LiteLLM makes the requests, llmdyno sends them; sdk: LiteLLM sends them itself; auto: wire "
+        "where a first request shows that it works (default: auto)",
+        metavar="MODE",
+    )
+    litellm_param: Mapping[str, Any] = _key(
+        {},
+        "endpoint",
+        values.parameters,
+        "litellm: a parameter of its completion call; may be given again; JSON values are read as such",
+        metavar="K=V",
+        repeat=True,
     )
     timeout_s: float = _key(
         600.0,
@@ -307,6 +330,13 @@ class Spec:
                 changes["api_key"] = read_value("api_key", environ["OPENAI_API_KEY"], "OPENAI_API_KEY")
             self._refuse(("deployment", "speed"), "the embedded emulator", "--base-url and --api")
             self._refuse(("region", "profile", "endpoint_url"), "Amazon Bedrock", "or add --api bedrock")
+        elif api == "litellm":
+            if self.model is None:
+                raise InputError("--model", "not given", "give it as LiteLLM names it, such as openai/gpt-4o-mini")
+            self._refuse(("deployment", "speed"), "the embedded emulator", "--api")
+            self._refuse(("route",), "--api openai and bedrock", "LiteLLM's model string holds its route")
+            if self.extra_body:
+                raise InputError("--extra-body", "is for --api openai and bedrock", "use --litellm-param K=V")
         elif api == "bedrock":
             if self.model is None:
                 raise InputError("--model", "not given", "give the imported model's ARN")
@@ -327,6 +357,11 @@ class Spec:
             raise InputError(
                 "--requests", "neither --requests nor --duration is given", "give one or both, so that the run ends"
             )
+        if api != "litellm":
+            if self.litellm_param:
+                raise InputError("--litellm-param", f"is for --api litellm, and this is {api}", "use --extra-body")
+            if self.litellm_mode != "auto":
+                raise InputError("--litellm-mode", f"is for --api litellm, and this is {api}", "leave it out")
         changes["route"] = self._route(api)
         if self.seed is None:
             changes["seed"] = new_seed()
@@ -337,8 +372,10 @@ class Spec:
             if getattr(self, key) is not None:
                 raise InputError(flag_name(key), f"is for {whose}", f"leave it out, {instead}")
 
-    def _route(self, api: str) -> str:
-        """The route, which must be one of the API's; the emulator has all."""
+    def _route(self, api: str) -> str | None:
+        """The route, which must be one of the API's; the emulator has all, and LiteLLM's model string holds its own."""
+        if api == "litellm":
+            return None
         routes = ROUTES.get(api, (*ROUTES["bedrock"], *ROUTES["openai"]))
         if self.route is None:
             return routes[0]
@@ -359,6 +396,9 @@ class Spec:
                 value = int(value.a) if value.kind == "fixed" else str(value)
             elif field.name == "headers":
                 value = {k: REDACTED if SECRET_HEADER.search(k) else v for k, v in value.items()}
+            elif field.name == "litellm_param":
+                value = {k: REDACTED if values.SECRET_PARAMETER.search(k) else v for k, v in value.items()}
+                value = json.dumps(value) if _holds_null(value) else value
             elif field.name == "extra_body" and _holds_null(value):
                 value = json.dumps(value)  # TOML has no null
             table = field.metadata["table"]
@@ -391,7 +431,7 @@ def read_value(name: str, value: Any, label: str) -> Any:
     try:
         return field.metadata["kind"](value)
     except ValueError as error:
-        shown = "the value given" if field.metadata["secret"] or name == "headers" else repr(value)
+        shown = "the value given" if field.metadata["secret"] or name in ("headers", "litellm_param") else repr(value)
         raise InputError(label, f"{shown} does not fit", f"what fits: {error}") from None
 
 

@@ -20,7 +20,11 @@ ROUTES = {"openai": ("chat", "completions"), "bedrock": ("invoke", "converse")}
 BODY_FORMATS = ("bedrock-completion", "openai-completion", "openai-chat", "mistral", "qwen")
 CHAT_TEMPLATES = ("none", "llama3", "deepseek_r1", "chatml")
 SLO_METRICS = ("ttft_s", "time_per_output_token_s", "end_to_end_latency_s")
+SECRET_PARAMETER = re.compile(r"(key|key_id|secret|password|token|credentials)$", re.IGNORECASE)
+"""Names of a library's parameters whose values are secret: not written."""
+
 _HEADER_NAME = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
+_OWN_PARAMETERS = ("model", "messages", "stream", "client", "timeout", "api_key")
 _OWN_HEADERS = ("host", "content-length", "transfer-encoding", "connection", "content-type", "accept-encoding")
 
 Kind = Callable[[Any], Any]
@@ -157,6 +161,45 @@ def json_object(value: Any) -> dict[str, Any]:
     except (TypeError, ValueError):
         raise ValueError(fits) from None
     return dict(value)
+
+
+def not_negative(value: Any) -> float:
+    fits = "a number from 0 up"
+    try:
+        number = math.nan if isinstance(value, bool) else float(value)
+    except (TypeError, ValueError):
+        raise ValueError(fits) from None
+    if not (math.isfinite(number) and number >= 0):
+        raise ValueError(fits)
+    return number
+
+
+def parameters(value: Any) -> dict[str, Any]:
+    """Texts ``K=V`` whose values are JSON, or else text; or a mapping as TOML and Python give it."""
+    fits = "K=V, such as top_p=0.9 or drop_params=true"
+    if isinstance(value, str) and value.startswith("{"):
+        return json_object(value)
+    if isinstance(value, str):
+        value = [value]
+    if isinstance(value, list | tuple):
+        pairs: dict[str, Any] = {}
+        for item in value:
+            name, sign, content = item.partition("=") if isinstance(item, str) else ("", "", "")
+            if not sign or not name.strip().isidentifier():
+                raise ValueError(fits)
+            try:
+                pairs[name.strip()] = json.loads(content)
+            except ValueError:
+                pairs[name.strip()] = content
+        value = pairs
+    if not isinstance(value, Mapping) or not all(isinstance(name, str) for name in value):
+        raise ValueError(fits)
+    for name, content in value.items():
+        if name in _OWN_PARAMETERS:
+            raise ValueError(f"any parameter but {', '.join(_OWN_PARAMETERS)}, which have flags or are set by the run")
+        if content == REDACTED:
+            raise ValueError(f"the value of {name} itself, which was left out of this file: --litellm-param {name}=…")
+    return json_object(value)
 
 
 def slo(value: Any) -> dict[str, float]:

@@ -12,6 +12,7 @@ import threading
 import time
 from array import array
 from collections.abc import Callable, Coroutine, Iterator
+from functools import partial
 from typing import Any
 
 import pytest
@@ -25,11 +26,11 @@ from llmdyno import InputError
 from llmdyno.engine.assemble import assemble
 from llmdyno.engine.client import Client
 from llmdyno.engine.clock import NO_STAMP, Clock
-from llmdyno.engine.driver import Driver, Load, Snapshot, allow_open_files
+from llmdyno.engine.driver import Driver, Load, Phase, Snapshot, allow_open_files
 from llmdyno.engine.exchange import Exchange, Prepared
 from llmdyno.engine.probe import look
 from llmdyno.engine.recorder import Recorder
-from llmdyno.engine.supply import Supply
+from llmdyno.engine.supply import Supply, prepare
 from llmdyno.engine.wire import Origin, serialise
 from llmdyno.protocols import DIALECTS
 from llmdyno.protocols.dialect import HttpRequest, Target
@@ -62,7 +63,7 @@ async def perform(
     client = Client(origin, loop)
     await client.resolve()
     records: list[RequestRecord] = []
-    recorder = Recorder(loop, CHAT, clock, records.append)
+    recorder = Recorder(loop, partial(assemble, dialect=CHAT, clock=clock, keep_text=False), records.append)
     wire = serialise(origin, HttpRequest("POST", origin.path + "/chat/completions", {}, body))
     await asyncio.sleep(0.01)  # the kernel switches its stamps on a moment after the first socket asks for them
     for number in range(count):
@@ -416,14 +417,17 @@ async def drive(url: str, load: Load, phases: list[tuple[str, int | None]], stop
     await client.resolve()
     records: list[RequestRecord] = []
     snapshots: list[Snapshot] = []
-    recorder = Recorder(loop, CHAT, clock, records.append, secrets=("sk-secret",))
+    recorder = Recorder(
+        loop, partial(assemble, dialect=CHAT, clock=clock, keep_text=False), records.append, secrets=("sk-secret",)
+    )
     driver = Driver(client, recorder, clock, load, snapshots.append)
     wire = serialise(origin, HttpRequest("POST", origin.path + "/chat/completions", {}, b"{}"))
     supplies, first = [], 0
     for name, count in phases:
         total = count if count is not None else 10**6
         planned = (PlannedRequest(first + n, name, None, "", 1, 2) for n in range(total))
-        supplies.append((name, Supply(planned, lambda _: wire, total=count, ahead=count or 4), name == "measured"))
+        supply = Supply(planned, lambda request: prepare(request, wire), total=count, ahead=count or 4)
+        supplies.append(Phase(name, supply, timed=name == "measured"))
         first += total
     if stop_after_s is not None:
         loop.call_later(stop_after_s, driver.stop)
@@ -451,7 +455,8 @@ def test_warm_up_is_kept_apart_and_users_are_independent(scripted: Scripted, in_
 
 def test_a_duration_ends_the_sending_and_lets_answers_end(scripted: Scripted) -> None:
     server = scripted(GOOD)
-    records, _, driver, [(_, supply, _)] = asyncio.run(drive(server.url, Load(2, 0.3, 5), [("measured", None)]))
+    records, _, driver, [phase] = asyncio.run(drive(server.url, Load(2, 0.3, 5), [("measured", None)]))
+    supply = phase.supply
     _, start_ns, end_ns = driver.observed.phases[0]
     assert all(record.state == "ok" for record in records)
     assert max(record.sent_ns for record in records) < start_ns + 0.3e9 < end_ns
@@ -486,7 +491,7 @@ def test_a_key_echoed_by_the_server_is_hidden(scripted: Scripted) -> None:
 
 
 def recorder_of(sink: Callable[[RequestRecord], None]) -> Recorder:
-    return Recorder(asyncio.new_event_loop(), CHAT, Frozen(), sink)
+    return Recorder(asyncio.new_event_loop(), partial(assemble, dialect=CHAT, clock=Frozen(), keep_text=False), sink)
 
 
 def ended(number: int) -> Exchange:
@@ -540,7 +545,7 @@ def test_an_answer_that_defeats_the_decoder_is_still_a_record(monkeypatch: pytes
 def test_large_prompts_are_not_all_kept_ready(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("llmdyno.engine.supply.AHEAD_BYTES", 1000)
     planned = (PlannedRequest(n, "measured", None, "", 1, 2) for n in range(50))
-    supply = Supply(planned, lambda request: b"x" * 300, total=50)
+    supply = Supply(planned, lambda request: prepare(request, b"x" * 300), total=50)
     assert len(supply) == 4
     taken = 0
     while supply.take():

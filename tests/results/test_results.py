@@ -19,7 +19,7 @@ from llmdyno.results.directory import RunDirectory
 from llmdyno.results.environment import describe_host
 from llmdyno.results.journal import Journal, read_journal
 from llmdyno.results.run import COMPLETE, RECOVERED, Run, conclude
-from llmdyno.timeline.columns import Timeline
+from llmdyno.timeline.columns import Timeline, from_records
 from llmdyno.timeline.record import RequestRecord
 
 ENVIRONMENT = {"clock": {"origin_monotonic_ns": 0, "origin_unix_ns": 1_795_348_129_000_000_000}}
@@ -49,7 +49,7 @@ def written(tmp_path: Path, made: list[RequestRecord], *, finished: bool = True)
     for record in made:
         directory.append(record)
     if finished:
-        timeline, _ = directory.timeline(0)
+        timeline = from_records(directory.records(), 0)
         directory.finish(timeline, conclude(timeline, SPEC, ENVIRONMENT, COMPLETE))
     directory.close()
     return directory.path

@@ -20,8 +20,8 @@ SIGNING_NAME = "bedrock"
 """The runtime's signing name too, though its host is bedrock-runtime."""
 
 
-def signer(endpoint: AwsEndpoint) -> Callable[[HttpRequest], HttpRequest]:
-    """The function that signs requests to an endpoint."""
+def signer(endpoint: AwsEndpoint, service: str = SIGNING_NAME) -> Callable[[HttpRequest], HttpRequest]:
+    """The function that signs requests to an endpoint, for a service by its signing name."""
     if endpoint.bearer_token is not None:
         authorization = {"Authorization": f"Bearer {endpoint.bearer_token}"}
         return lambda request: dataclasses.replace(request, headers={**request.headers, **authorization})
@@ -32,7 +32,7 @@ def signer(endpoint: AwsEndpoint) -> Callable[[HttpRequest], HttpRequest]:
         signed = AWSRequest(
             request.method, f"{origin[0]}://{host}{request.path}", headers=dict(request.headers), data=request.body
         )
-        SigV4Auth(endpoint.credentials.get_frozen_credentials(), SIGNING_NAME, endpoint.region).add_auth(signed)
+        SigV4Auth(endpoint.credentials.get_frozen_credentials(), service, endpoint.region).add_auth(signed)
         return dataclasses.replace(request, headers=dict(signed.headers.items()))
 
     return sign

@@ -18,6 +18,7 @@ from llmdyno.engine.client import Client
 from llmdyno.engine.clock import Clock, monotonic_ns
 from llmdyno.engine.exchange import Exchange
 from llmdyno.engine.recorder import Recorder
+from llmdyno.engine.sdk import SdkClient
 from llmdyno.engine.supply import Supply
 from llmdyno.errors import InputError
 from llmdyno.protocols.events import Failure
@@ -70,42 +71,61 @@ class Observed:
     interrupted: bool = False
 
 
+@dataclass(frozen=True, slots=True)
+class Phase:
+    """One phase of a run: its requests, how many users send them (None: the load's), whether the load's duration
+    bounds it."""
+
+    name: str
+    supply: Supply
+    timed: bool = False
+    users: int | None = None
+
+
 class Driver:
-    """One run's driver. `watch` gets a :class:`Snapshot` a few times a second."""
+    """One run's driver; `client` may be exchanged before it drives. `watch` gets a :class:`Snapshot` a few times a
+    second."""
 
     def __init__(
-        self, client: Client, recorder: Recorder, clock: Clock, load: Load, watch: Callable[[Snapshot], None]
+        self,
+        client: Client | SdkClient,
+        recorder: Recorder,
+        clock: Clock,
+        load: Load,
+        watch: Callable[[Snapshot], None],
     ) -> None:
         self.observed = Observed()
-        self._client = client
+        self.client = client
         self._recorder = recorder
         self._clock = clock
         self._load = load
         self._watch = watch
-        self._stopping = False
+        self.stopping = False
 
     def stop(self) -> None:
         """End the run now: nothing more is sent, what is in flight is cancelled and recorded as such."""
-        self._stopping = self.observed.interrupted = True
-        self._client.cancel_all()
+        self.stopping = self.observed.interrupted = True
+        self.client.cancel_all()
 
-    async def run(self, phases: list[tuple[str, Supply, bool]]) -> None:
-        """Drive phases given as (name, supply, whether the load's duration bounds it), one after the other."""
+    async def run(self, phases: list[Phase]) -> None:
+        """Drive phases, one after the other."""
         gc.collect()
         gc.freeze()
         gc.disable()  # a collection in the middle would hold reads back; young garbage is collected at ticks
         try:
-            for name, supply, timed in phases:
-                if not self._stopping:
-                    await self._phase(name, supply, timed)
+            for phase in phases:
+                if not self.stopping:
+                    await self._phase(phase)
         finally:
             gc.enable()
             gc.unfreeze()
             self._recorder.drain()
 
-    async def _phase(self, name: str, supply: Supply, timed: bool) -> None:
-        users = min(self._load.concurrency, supply.total or self._load.concurrency)
-        duration_s = self._load.duration_s if timed else None
+    async def _phase(self, phase: Phase) -> None:
+        name, supply = phase.name, phase.supply
+        users = phase.users or self._load.concurrency
+        users = min(users, supply.total or users)
+        duration_s = self._load.duration_s if phase.timed else None
         self._recorder.reset()
         start_ns = monotonic_ns()
         deadline_ns = start_ns + int(duration_s * 1e9) if duration_s is not None else None
@@ -125,15 +145,15 @@ class Driver:
         self._watch(self._snapshot(name, start_ns, supply, duration_s))
 
     async def _user(self, number: int, supply: Supply, deadline_ns: int | None) -> None:
-        while not self._stopping and (deadline_ns is None or monotonic_ns() < deadline_ns):
+        while not self.stopping and (deadline_ns is None or monotonic_ns() < deadline_ns):
             prepared = supply.take()
             if prepared is None:
                 return
             exchange = Exchange(prepared, number)
-            await self._client.perform(exchange, self._load.timeout_s)
+            await self.client.perform(exchange, self._load.timeout_s)
             self._recorder.add(exchange)
             exchange = await self._retried(exchange)
-            if _is_connect(exchange.failure) and not self._stopping:
+            if _is_connect(exchange.failure) and not self.stopping:
                 # Nobody answered: without a pause a timed run would record nothing but refusals, thousands a second.
                 await asyncio.sleep(_PAUSE_AFTER_NO_CONNECTION_S)
 
@@ -143,10 +163,10 @@ class Driver:
             if not self._load.throttled(exchange):
                 break
             await asyncio.sleep(min(_LONGEST_BACKOFF_S, 2.0**attempt))
-            if self._stopping:  # also where it came while this waited
+            if self.stopping:  # also where it came while this waited
                 break
             exchange = Exchange(exchange.prepared.again(), exchange.user)
-            await self._client.perform(exchange, self._load.timeout_s)
+            await self.client.perform(exchange, self._load.timeout_s)
             self._recorder.add(exchange)
         return exchange
 
@@ -165,7 +185,7 @@ class Driver:
         self.observed.cpu.append((monotonic_ns(), time.process_time()))
 
     def _snapshot(self, name: str, start_ns: int, supply: Supply, duration_s: float | None) -> Snapshot:
-        in_flight = self._client.in_flight
+        in_flight = self.client.in_flight
         recorder = self._recorder
         return Snapshot(
             phase=name,
@@ -175,9 +195,13 @@ class Driver:
             in_flight=len(in_flight),
             total=supply.total,
             duration_s=duration_s,
-            chunks=recorder.chunks + sum(exchange.marks[-1] for exchange in in_flight if exchange.marks),
+            chunks=recorder.chunks + sum(map(_pieces, in_flight)),
             ttft_p50_s=statistics.median(recorder.ttfts_s) if recorder.ttfts_s else None,
         )
+
+
+def _pieces(exchange: Exchange) -> int:
+    return exchange.marks[-1] if exchange.marks else len(exchange.chunks)
 
 
 def _is_connect(failure: Failure | None) -> bool:

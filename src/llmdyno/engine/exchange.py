@@ -7,6 +7,7 @@ bytes of the body as the HTTP parser cut them. Nothing is decoded here.
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from typing import Any
 
 from llmdyno.protocols.dialect import HttpRequest
 from llmdyno.protocols.events import Failure
@@ -18,7 +19,7 @@ ATTEMPT_STRIDE = 10**12
 @dataclass(frozen=True, slots=True)
 class Prepared:
     """A request ready to be written: its place in the plan and its bytes; `unsigned` instead of bytes, where the
-    client has to sign it just before the send."""
+    client has to sign it just before the send; and its `prompt`, for a client that makes the bytes itself."""
 
     request: int
     phase: str
@@ -28,6 +29,7 @@ class Prepared:
     wire: bytes
     unsigned: HttpRequest | None = None
     attempt: int = 0
+    prompt: str = ""
 
     def again(self) -> Prepared:
         """The same request as another attempt, under a number of its own."""
@@ -37,18 +39,20 @@ class Prepared:
     @property
     def size(self) -> int:
         """How much memory its bytes take."""
-        return len(self.wire) if self.unsigned is None else len(self.unsigned.body)
+        return len(self.prompt) + (len(self.wire) if self.unsigned is None else len(self.unsigned.body))
 
 
 class Exchange:
     """The raw facts of one request.
 
     `reads` and `stamps`: a moment and a kernel stamp a socket read. `pieces`: the body, in the parser's
-    pieces. `marks`: how many pieces there were after each read.
+    pieces. `marks`: how many pieces there were after each read. `chunks`: a client library's own chunk objects, one a
+    read, in the place of pieces.
     """
 
     __slots__ = (
         "cancelled",
+        "chunks",
         "connect_start_ns",
         "connected_ns",
         "end_ns",
@@ -87,3 +91,4 @@ class Exchange:
         self.stamps: list[bytes] = []
         self.marks: list[int] = []
         self.pieces: list[bytes] = []
+        self.chunks: list[Any] = []

@@ -10,15 +10,27 @@ import asyncio
 from collections import deque
 from collections.abc import Callable, Generator
 
-from llmdyno.engine.assemble import assemble, undecodable
-from llmdyno.engine.clock import Clock
+from llmdyno.engine.assemble import undecodable
 from llmdyno.engine.exchange import Exchange
-from llmdyno.protocols.dialect import Dialect
 from llmdyno.protocols.events import OTHER
 from llmdyno.timeline.record import OK, RequestRecord
 
 EMULATED_HEADER = b"x-llmdyno-emulated"
 """Our own emulator says with it that it is one: ``profile=…; speed=…``."""
+
+Assemble = Callable[[Exchange], Generator[None, None, RequestRecord]]
+"""Builds the record of an ended exchange, in slices."""
+
+
+def outcome(work: Generator[None, None, RequestRecord]) -> RequestRecord:
+    """The record that comes of building it at once."""
+    while True:
+        try:
+            next(work)
+        except StopIteration as finished:
+            record: RequestRecord = finished.value
+            return record
+
 
 _RECENT = 1000
 _HIDDEN = "***"
@@ -27,29 +39,25 @@ _HIDDEN = "***"
 class Recorder:
     """Counters hold what was recorded since :meth:`reset`: `done`, `failed`, text `chunks`, recent `ttfts_s`.
 
-    `emulated` is the emulator's word on itself, should the endpoint be one. Should the sink fail, `error` holds why,
-    `on_error` is called once, and nothing more is handed over.
+    `assemble` may be exchanged while nothing waits. `emulated` is the emulator's word on itself, should the endpoint be
+    one. Should the sink fail, `error` holds why, `on_error` is called once, and nothing more is handed over.
     """
 
     def __init__(
         self,
         loop: asyncio.AbstractEventLoop,
-        dialect: Dialect,
-        clock: Clock,
+        assemble: Assemble,
         sink: Callable[[RequestRecord], None],
         *,
         secrets: tuple[str, ...] = (),
-        keep_text: bool = False,
     ) -> None:
         self._loop = loop
-        self._dialect = dialect
-        self._clock = clock
+        self.assemble = assemble
         self._sink = sink
         self.emulated: str | None = None
         self.error: OSError | None = None
         self.on_error: Callable[[], None] = lambda: None
         self._secrets = tuple(secret for secret in secrets if len(secret) >= 4)
-        self._keep_text = keep_text
         self._queue: deque[Exchange] = deque()
         self._work: Generator[None, None, RequestRecord] | None = None
         self._scheduled = False
@@ -62,12 +70,16 @@ class Recorder:
 
     def add(self, exchange: Exchange) -> None:
         """Take an ended exchange; its record is built when the loop is free."""
-        if self.emulated is None and EMULATED_HEADER in exchange.headers:
-            self.emulated = exchange.headers[EMULATED_HEADER].decode("latin-1")
+        self.note_emulated(exchange)
         self._queue.append(exchange)
         if not self._scheduled:
             self._scheduled = True
             self._loop.call_soon(self._step)
+
+    def note_emulated(self, exchange: Exchange) -> None:
+        """See whether the endpoint says that it is an emulator."""
+        if self.emulated is None and EMULATED_HEADER in exchange.headers:
+            self.emulated = exchange.headers[EMULATED_HEADER].decode("latin-1")
 
     def drain(self) -> None:
         """Build and hand over everything that waits, now."""
@@ -85,7 +97,7 @@ class Recorder:
             if not self._queue:
                 return False
             self._at_work = self._queue.popleft()
-            self._work = assemble(self._at_work, self._dialect, self._clock, keep_text=self._keep_text)
+            self._work = self.assemble(self._at_work)
         try:
             next(self._work)
         except StopIteration as finished:

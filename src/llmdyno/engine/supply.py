@@ -1,6 +1,6 @@
 """Requests ready to be sent, made before the clock starts.
 
-In: a plan's phase and a function that turns a planned request into bytes. Out: prepared requests, one at
+In: a plan's phase and a function that prepares a planned request. Out: prepared requests, one at
 a time, in the plan's order. A phase of up to :data:`AHEAD` requests is made whole before the clock; of a
 longer one, a very large one, or one without a count, the rest is made one by one while others are in
 flight, and how many were is counted, so that the run can say so.
@@ -21,12 +21,19 @@ AHEAD_BYTES = 256_000_000
 """As many requests, and as many bytes of them, are kept ready at most."""
 
 
-def prepare(request: PlannedRequest, wire: bytes | HttpRequest) -> Prepared:
+def prepare(request: PlannedRequest, wire: bytes | HttpRequest, *, keep_prompt: bool = False) -> Prepared:
     """A planned request with its bytes, or, where it must be signed just before the send, its unsigned form."""
     unsigned = wire if isinstance(wire, HttpRequest) else None
     sent = b"" if isinstance(wire, HttpRequest) else wire
     return Prepared(
-        request.request, request.phase, request.offset_ns, request.input_tokens, request.max_tokens, sent, unsigned
+        request.request,
+        request.phase,
+        request.offset_ns,
+        request.input_tokens,
+        request.max_tokens,
+        sent,
+        unsigned,
+        prompt=request.prompt if keep_prompt else "",
     )
 
 
@@ -37,7 +44,7 @@ class Supply:
     def __init__(
         self,
         planned: Iterator[PlannedRequest],
-        wire: Callable[[PlannedRequest], bytes | HttpRequest],
+        make: Callable[[PlannedRequest], Prepared],
         *,
         total: int | None,
         ahead: int = AHEAD,
@@ -45,7 +52,7 @@ class Supply:
         self.made_late = 0
         self.total = total
         self._planned = planned
-        self._wire = wire
+        self._prepare = make
         self._ahead = min(ahead, AHEAD)
         self._ready: deque[Prepared] = deque()
         self._exhausted = False
@@ -83,7 +90,7 @@ class Supply:
         if request is None:
             self._exhausted = True
             return False
-        prepared = prepare(request, self._wire(request))
+        prepared = self._prepare(request)
         self._bytes += prepared.size
         self._ready.append(prepared)
         return True

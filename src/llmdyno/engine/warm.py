@@ -14,6 +14,7 @@ from llmdyno.engine.client import Client
 from llmdyno.engine.clock import monotonic_ns
 from llmdyno.engine.exchange import Exchange, Prepared
 from llmdyno.engine.recorder import Recorder
+from llmdyno.engine.sdk import SdkClient
 from llmdyno.errors import InputError
 from llmdyno.protocols.dialect import Dialect, error_text
 
@@ -32,10 +33,17 @@ _REMEDIES = {
 }
 
 
+def refusal_of(exchange: Exchange, dialect: Dialect) -> str | None:
+    """The server's name for its refusal, as a client library said it or as the answer's bytes say it."""
+    if exchange.failure is not None and exchange.failure.type is not None:
+        return exchange.failure.type
+    return dialect.error_type(exchange.headers, b"".join(exchange.pieces))
+
+
 class Warmer:
     """Sends attempts, round after round, until `stop`. `answered` and `refused` count those of the present round."""
 
-    def __init__(self, client: Client, recorder: Recorder, dialect: Dialect, timeout_s: float) -> None:
+    def __init__(self, client: Client | SdkClient, recorder: Recorder, dialect: Dialect, timeout_s: float) -> None:
         self.answered = self.refused = 0
         self._client = client
         self._recorder = recorder
@@ -96,9 +104,9 @@ class Warmer:
             if exchange.failure.kind in ("connect", "tls"):
                 raise InputError("endpoint", exchange.failure.message, "check the URL, the region and the network")
             return
-        name = self._dialect.error_type(exchange.headers, b"".join(exchange.pieces)) or ""
+        name = refusal_of(exchange, self._dialect) or ""
         status = exchange.status or 0
         if name in _REMEDIES or (400 <= status < 500 and status not in (408, 424, 429)):
-            message = error_text(b"".join(exchange.pieces))
+            message = exchange.failure.message if exchange.failure else error_text(b"".join(exchange.pieces))
             remedy = _REMEDIES.get(name, "check the model and the credentials")
             raise InputError("endpoint", f"{name or status}: {message or 'no message'}", remedy)

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from llmdyno.metrics.request import RequestMetrics, request_metrics
 from llmdyno.metrics.windows import peak_in_flight
 from llmdyno.timeline.columns import MISSING, Timeline
-from llmdyno.timeline.record import FAILED, KERNEL, OK
+from llmdyno.timeline.record import FAILED, KERNEL, OK, SDK
 
 REASONS = (
     "read_lag",
@@ -26,6 +26,7 @@ REASONS = (
     "token_counts_disagree",
     "too_few_samples",
     "errors_present",
+    "sdk_clock",
 )
 
 READ_LAG_P99_S = 0.005
@@ -71,6 +72,7 @@ def verdict(
         _tokens(measured, figures, exact_tokens),
         _samples(figures),
         _errors(measured),
+        _sdk_clock(measured, cpu),
     ]
     reasons = [asdict(reason) for reason in found if reason is not None]
     return {"trustworthy": not reasons, "reasons": reasons}
@@ -91,6 +93,13 @@ def busiest_second(cpu: Sequence[tuple[float, float]]) -> float | None:
     later = np.interp(moments + length, moments, used)
     shares = (later - used)[moments + length <= moments[-1] + 1e-9] / length
     return float(shares.max(initial=0.0))
+
+
+def mean_share(cpu: Sequence[tuple[float, float]]) -> float | None:
+    """The share of one core used over the whole span; None: no span."""
+    if len(cpu) < 2 or cpu[-1][0] <= cpu[0][0]:
+        return None
+    return (cpu[-1][1] - cpu[0][1]) / (cpu[-1][0] - cpu[0][0])
 
 
 def _read_lag(timeline: Timeline) -> Reason | None:
@@ -153,6 +162,19 @@ def _tokens(timeline: Timeline, figures: RequestMetrics, exact: bool) -> Reason 
 
 def _prompt_counts(server: NDArray[np.int64], counted: NDArray[np.int64]) -> str:
     return f" (median {np.median(server):.0f} by the server, {np.median(counted):.0f} by our count)"
+
+
+def _sdk_clock(timeline: Timeline, cpu: Sequence[tuple[float, float]]) -> Reason | None:
+    share = float(np.mean(timeline.requests["clock"] == SDK)) if len(timeline) else 0.0
+    if not share:
+        return None
+    used = mean_share(cpu)
+    core = f"; this process used {100 * used:.0f}% of a core" if used is not None else ""
+    text = (
+        f"sdk clock: chunks of {100 * share:.0f}% of requests were stamped at the library's iterator, not at the "
+        f"socket: its own overhead and its waits for this process's turn are in the figures{core}"
+    )
+    return Reason("sdk_clock", share, 0, text)
 
 
 def _samples(figures: RequestMetrics) -> Reason | None:

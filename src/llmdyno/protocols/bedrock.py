@@ -186,7 +186,8 @@ def encoder(body_format: str) -> Callable[[Target, str, int], HttpRequest]:
 
     def encode(target: Target, prompt: str, max_tokens: int) -> HttpRequest:
         """``POST /model/{modelId}/invoke-with-response-stream``, the model's ARN percent-encoded whole."""
-        body = {**fields(prompt, max_tokens), **target.extra_body}
+        sampling = {} if target.temperature is None else {"temperature": target.temperature}
+        body = {**fields(prompt, max_tokens), **sampling, **target.extra_body}
         path = f"{target.path}/model/{quote(target.model, safe='')}/invoke-with-response-stream"
         return HttpRequest("POST", path, request_headers(target, "X-Amzn-Bedrock-Accept"), encode_body(body))
 

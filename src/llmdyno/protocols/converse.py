@@ -70,9 +70,10 @@ class ConverseDecoder(FrameReader):
 
 def encode_converse(target: Target, prompt: str, max_tokens: int) -> HttpRequest:
     """``POST /model/{modelId}/converse-stream`` with one user message."""
+    sampling = {} if target.temperature is None else {"temperature": target.temperature}
     body: dict[str, Any] = {
         "messages": [{"role": "user", "content": [{"text": prompt}]}],
-        "inferenceConfig": {"maxTokens": max_tokens},
+        "inferenceConfig": {"maxTokens": max_tokens, **sampling},
         **target.extra_body,
     }
     path = f"{target.path}/model/{quote(target.model, safe='')}/converse-stream"

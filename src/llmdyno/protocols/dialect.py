@@ -21,6 +21,7 @@ class Target:
     headers: Mapping[str, str] = field(default_factory=dict, repr=False)
     extra_body: Mapping[str, Any] = field(default_factory=dict)
     ignore_eos: bool = False
+    temperature: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,13 +39,14 @@ class Dialect:
     """One row of the table.
 
     `encode` makes a request from a target, a prompt and max_tokens. `decoder` makes a decoder for one
-    response. `media_type` is the type of a stream's body. `error_type` reads the server's name for an error from the
-    headers and body of an answer that has an error's status.
+    response; None where answers are kept and read after the run. `media_type` is the type of a stream's body (empty:
+    any). `error_type` reads the server's name for an error from the headers and body of an answer that has an error's
+    status.
     """
 
     name: str
     encode: Callable[[Target, str, int], HttpRequest]
-    decoder: Callable[[], Decoder]
+    decoder: Callable[[], Decoder] | None
     media_type: str
     error_type: Callable[[Mapping[bytes, bytes], bytes], str | None] = lambda headers, body: None
 

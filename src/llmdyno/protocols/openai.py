@@ -178,6 +178,8 @@ def _request(target: Target, suffix: str, fields: dict[str, Any], max_tokens: in
     }
     if target.ignore_eos:
         body["ignore_eos"] = True
+    if target.temperature is not None:
+        body["temperature"] = target.temperature
     body.update(target.extra_body)
     body = {name: value for name, value in body.items() if value is not None}
     headers = {"Content-Type": "application/json", "Accept": "text/event-stream"}

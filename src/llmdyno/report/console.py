@@ -89,7 +89,9 @@ def _load_line(run: Run) -> str:
     parts += run.environment.get("endpoint", {}).get("notes") or []
     parts.append(f"prompt tokens by {run.environment.get('tokenizer', {}).get('name', 'unknown')}")
     share = run.summary["clock"]["kernel_stamped_share"]
-    if share is not None:
+    if run.summary["clock"].get("sdk_share"):
+        parts.append("stamps at the library's iterator")
+    elif share is not None:
         parts.append(
             "kernel stamps" if share == 1 else "read stamps" if share == 0 else f"{100 * share:.0f}% kernel stamps"
         )

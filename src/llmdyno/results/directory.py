@@ -84,10 +84,9 @@ class RunDirectory:
         assert self._journal is not None
         self._journal.append(record)
 
-    def timeline(self, origin_ns: int) -> tuple[Timeline, list[str | None]]:
-        """The journal so far as columns, and each request's text, where it was kept, in the same order."""
-        records = sorted(read_journal(self.path / JOURNAL), key=lambda record: record.request)
-        return from_records(records, origin_ns), [record.text for record in records]
+    def records(self) -> list[RequestRecord]:
+        """The journal so far, by request number."""
+        return sorted(read_journal(self.path / JOURNAL), key=lambda record: record.request)
 
     def finish(self, timeline: Timeline, summary: dict[str, Any]) -> None:
         """Write the timeline and the summary, then let the journal go."""

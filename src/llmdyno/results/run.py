@@ -19,7 +19,7 @@ from llmdyno.metrics.windows import whole_window
 from llmdyno.spec import Spec
 from llmdyno.timeline import SCHEMA_VERSION
 from llmdyno.timeline.columns import Timeline
-from llmdyno.timeline.record import KERNEL, OK
+from llmdyno.timeline.record import KERNEL, OK, SDK
 from llmdyno.workload.plan import MEASURED, WARM, WARMUP
 
 COMPLETE, INTERRUPTED, RECOVERED = "complete", "interrupted", "recovered"
@@ -75,7 +75,7 @@ def conclude(timeline: Timeline, spec: Spec, environment: dict[str, Any], status
         for moment_s, used_s in environment.get("process", {}).get("cpu_s", [])
         if whole is None or whole.start_s - 0.5 <= moment_s <= whole.end_s + 0.5
     ]
-    stamped = measured.requests["clock"][measured.requests["state"] == OK] == KERNEL
+    clocks = measured.requests["clock"][measured.requests["state"] == OK]
     return {
         "schema_version": SCHEMA_VERSION,
         "llmdyno_version": __version__,
@@ -88,7 +88,8 @@ def conclude(timeline: Timeline, spec: Spec, environment: dict[str, Any], status
         "cold_starts": cold_starts(timeline.only(timeline.requests["phase"] == WARM)),
         **summarise(measured, spec.slo),
         "clock": {
-            "kernel_stamped_share": float(stamped.mean()) if len(stamped) else None,
+            "kernel_stamped_share": float((clocks == KERNEL).mean()) if len(clocks) else None,
+            "sdk_share": float((clocks == SDK).mean()) if len(clocks) else None,
             "read_lag_s": _lag(measured),
         },
         "verdict": verdict(

@@ -6,7 +6,11 @@ packed little-endian bytes, so that a record costs the same to write however man
 
 from __future__ import annotations
 
+from array import array
+
 import msgspec
+
+from llmdyno.protocols.events import TEXT
 
 OK, FAILED, CANCELLED = "ok", "failed", "cancelled"
 """States: answered whole; failed (see `error_kind`); stopped by the user before its end."""
@@ -14,8 +18,8 @@ OK, FAILED, CANCELLED = "ok", "failed", "cancelled"
 CONNECT, TLS, TIMEOUT = "connect", "tls", "timeout"
 """Kinds of failure that are the engine's to see; the protocols room names the others."""
 
-KERNEL, USER = "kernel", "user"
-"""Clocks: arrival as the kernel stamped it, or as the socket was read."""
+KERNEL, USER, SDK = "kernel", "user", "sdk"
+"""Clocks: arrival as the kernel stamped it, as the socket was read, or as a client library's iterator gave it out."""
 
 
 class RequestRecord(msgspec.Struct, kw_only=True):
@@ -29,6 +33,8 @@ class RequestRecord(msgspec.Struct, kw_only=True):
     what signing the request cost, before `sent_ns`. `error_type` is the server's name for an error.
     `attempt` is 0 but for a throttled request that was sent again, whose number then is 10¹² higher each time.
     `reconnects` counts idle connections that the server had closed before this request could use one.
+    `text` is the answer, where it is needed later; `body` its bytes, where they are to be read after the run: until
+    then each of its reads stands as a chunk without text, `sizes` in bytes.
 
     For each chunk (event of the stream), in order: `arrivals` and `reads` (int64, ns; when it reached
     this host, and when the engine read it), `kinds` (int8, see the protocols room) and `sizes` (int32,
@@ -66,8 +72,19 @@ class RequestRecord(msgspec.Struct, kw_only=True):
     server_first_byte_ms: int | None = None
     sign_ns: int | None = None
     text: str | None = None
+    body: bytes | None = None
     arrivals: bytes = b""
     reads: bytes = b""
     kinds: bytes = b""
     sizes: bytes = b""
     cumulative_tokens: bytes = b""
+
+
+def answer_of(record: RequestRecord) -> str:
+    """The answer's own text, without reasoning; empty where the text was not kept."""
+    sizes, kinds, place, parts = array("i", record.sizes), record.kinds, 0, []
+    for size, kind in zip(sizes, kinds, strict=True):
+        if kind == TEXT:
+            parts.append((record.text or "")[place : place + size])
+        place += size
+    return "".join(parts)

@@ -1,0 +1,304 @@
+"""LiteLLM: as a maker of requests for our own sockets, as a reader of answers, and as a client of its own.
+
+In: a LiteLLM model string and parameters. Out: the HTTP request that it would send, caught by a transport that it
+is handed through its public client parameters; events from recorded bytes, by its own parser; or its own stream.
+Importing this module imports LiteLLM, which takes seconds: that stays before the clock.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import re
+import warnings
+from collections.abc import AsyncIterator, Iterator, Mapping
+from dataclasses import dataclass
+from importlib import metadata
+from typing import Any
+from urllib.parse import quote, unquote
+
+# Without it LiteLLM fetches a price list from the network at import.
+os.environ.setdefault("LITELLM_LOCAL_MODEL_COST_MAP", "True")
+with warnings.catch_warnings():
+    warnings.simplefilter("ignore")
+    import httpx
+    import litellm
+    import openai
+    from litellm.llms.bedrock.base_aws_llm import BaseAWSLLM
+    from litellm.llms.custom_httpx.http_handler import HTTPHandler
+
+from llmdyno.errors import InputError
+from llmdyno.protocols.dialect import HttpRequest, error_text
+from llmdyno.protocols.events import HTTP_STATUS, OTHER, REASONING, STREAM_ERROR, TEXT, Event, Failure
+from llmdyno.timeline.record import CONNECT, TIMEOUT
+
+EXTRA = "pip install 'llmdyno[litellm]'"
+_ROUTES = "llama, deepseek_r1, qwen2, qwen3, openai, moonshot, mistral, converse"
+_IMPORTED = re.compile(r"arn:aws[a-z-]*:bedrock:(?P<region>[a-z0-9-]+):\d*:imported-model/.+")
+_RUNTIME_PATH = re.compile(r"(?P<base>.*)/model/(?P<model>.+)/(?P<operation>[a-z-]+)")
+_ESTIMATED = ("llama", "qwen", "mistral")
+"""Bedrock routes whose usage is LiteLLM's own estimate, not the service's count."""
+_AWS_PARAMETERS = tuple(
+    "aws_" + name
+    for name in (
+        *("access_key_id", "secret_access_key", "session_token", "region_name", "profile_name"),
+        *("session_name", "role_name", "web_identity_token", "sts_endpoint", "external_id"),
+    )
+)
+_CREDENTIAL = re.compile(r"Credential=[^/]+/\d+/(?P<region>[^/]+)/(?P<service>[^/]+)/")
+_NOT_CARRIED = ("host", "content-length", "connection", "accept-encoding", "transfer-encoding")
+_SIGNATURE = ("authorization", "x-amz-date", "x-amz-security-token", "x-amz-content-sha256")
+
+litellm.suppress_debug_info = True
+litellm.telemetry = False
+logging.getLogger("LiteLLM").setLevel(logging.CRITICAL)
+warnings.filterwarnings("ignore", module=r"(litellm|pydantic|aiohttp|openai|httpx)(\.|$)")
+
+
+@dataclass(frozen=True, slots=True)
+class Caught:
+    """The request that LiteLLM would send: where, what, and for AWS in which region and service it is signed.
+
+    `secrets` are the values of headers that authorise it.
+    """
+
+    base_url: str
+    request: HttpRequest
+    signed_for: tuple[str, str] | None
+    secrets: tuple[str, ...]
+
+
+class _CaughtRequest(BaseException):  # no handler of LiteLLM's takes it for an error of the network
+    def __init__(self, request: httpx.Request) -> None:
+        self.request = request
+
+
+class _Recorded(httpx.SyncByteStream):
+    """A recorded body, in the pieces in which it arrived; `given` counts those taken out."""
+
+    def __init__(self, pieces: list[bytes]) -> None:
+        self._pieces = pieces
+        self.given = 0
+
+    def __iter__(self) -> Iterator[bytes]:
+        for piece in self._pieces:
+            self.given += 1
+            yield piece
+
+
+class _Transport(httpx.BaseTransport):
+    """Catches requests, or answers them with what was recorded."""
+
+    recorded: _Recorded | None = None
+    media_type = "text/event-stream"
+
+    def handle_request(self, request: httpx.Request) -> httpx.Response:
+        if self.recorded is None:
+            raise _CaughtRequest(request)
+        return httpx.Response(200, headers={"content-type": self.media_type}, stream=self.recorded, request=request)
+
+
+class LiteLLM:
+    """One model, as LiteLLM reaches it. `parameters` go into each call as they are.
+
+    Raises:
+        InputError: the model string names no provider that LiteLLM knows.
+    """
+
+    def __init__(self, model: str, parameters: Mapping[str, Any]) -> None:
+        self._asked = model
+        self.model = model
+        self._parameters = dict(parameters)
+        try:
+            rest, self.provider, *_ = litellm.get_llm_provider(model, api_base=parameters.get("api_base"))
+        except Exception as error:
+            fits = "give it as LiteLLM names it: openai/gpt-4o-mini, bedrock/llama/arn:…, hosted_vllm/my-model"
+            raise InputError("--model", f"{model!r}: {_text_of(error)}", fits) from None
+        self._transport = _Transport()
+        self._handler = HTTPHandler(client=httpx.Client(transport=self._transport))
+        self._session = httpx.Client(transport=self._transport)
+        self._by_handler: bool | None = None
+        route, _, name = rest.partition("/")
+        found = _IMPORTED.fullmatch(name) if self.provider == "bedrock" else None
+        self.imported_model = found is not None
+        self.estimates_usage = found is not None and route.startswith(_ESTIMATED)
+        self.notes: list[str] = []
+        if self.provider == "bedrock" and _IMPORTED.fullmatch(rest):
+            fits = f"put a route before the ARN, bedrock/llama/arn:…; routes: {_ROUTES}"
+            raise InputError("--model", "LiteLLM does not know how this imported model is asked", fits)
+        if found is not None and route == "mistral":
+            # LiteLLM puts the route's name and a bare ARN into the path, which the service refuses.
+            self.model = "bedrock/mistral.imported-model"
+            self._parameters = {"model_id": name, "aws_region_name": found["region"], **self._parameters}
+            self.notes.append(f"LiteLLM breaks the path of bedrock/mistral/<arn>; asked as {self.model} with model_id")
+
+    @property
+    def version(self) -> str:
+        """The library's name and version."""
+        return f"litellm {metadata.version('litellm')}"
+
+    def catch(self, prompt: str, max_tokens: int) -> Caught:
+        """The request that LiteLLM would send.
+
+        Raises:
+            InputError: LiteLLM refuses to make it (a parameter, a missing key), or sends it by itself.
+        """
+        self._transport.recorded = None
+        first: Exception | None = None
+        for by_handler in (True, False) if self._by_handler is None else (self._by_handler,):
+            try:
+                self._call(prompt, max_tokens, by_handler=by_handler)
+                first = None
+                break  # it was sent, by some other client
+            except _CaughtRequest as caught:
+                self._by_handler = by_handler
+                return self._caught(caught.request)
+            except Exception as error:
+                first = error if first is None or "'HTTPHandler' object" in str(first) else first
+                if isinstance(error, litellm.UnsupportedParamsError):
+                    break
+        raise self._not_caught(first)
+
+    def read(self, pieces: list[bytes], media_type: str) -> list[Event]:
+        """The events of a recorded answer, by LiteLLM's own parser; `end` counts pieces."""
+        recorded = self._transport.recorded = _Recorded(pieces)
+        self._transport.media_type = media_type
+        events: list[Event] = []
+        try:
+            chunks = self._call("Hello", 1, by_handler=bool(self._by_handler))
+            events.extend(self.event(chunk, max(1, recorded.given)) for chunk in chunks)
+        except Exception as error:
+            _, _, failure = self.refusal(error, True)
+            events.append(Event(max(1, recorded.given), failure=failure))
+        finally:
+            self._transport.recorded = None
+        return events
+
+    async def open(self, prompt: str, max_tokens: int) -> tuple[dict[bytes, bytes], AsyncIterator[Any]]:
+        """Call LiteLLM's own streaming completion."""
+        # Retries that the library makes by itself would hide in a request's time.
+        stream: Any = await litellm.acompletion(**self._arguments(prompt, max_tokens), max_retries=0)
+        return _headers(getattr(stream, "_response_headers", None)), stream
+
+    def event(self, chunk: Any, number: int) -> Event:
+        """A chunk of LiteLLM's as an event; its usage only where it is the provider's own."""
+        kind, text, finish_reason = OTHER, "", None
+        if chunk.choices:
+            choice = chunk.choices[0]
+            finish_reason = choice.finish_reason
+            text = choice.delta.content or ""
+            kind = TEXT if text else OTHER
+            if not text and (reasoning := getattr(choice.delta, "reasoning_content", None)):
+                kind, text = REASONING, reasoning
+        usage = None if self.estimates_usage else getattr(chunk, "usage", None)
+        name = chunk.id if number == 1 and self.provider not in ("bedrock", "sagemaker_chat") else None
+        if usage is None:
+            return Event(number, kind, text, finish_reason, response_id=name)
+        return Event(number, kind, text, finish_reason, usage.prompt_tokens, usage.completion_tokens, None, name)
+
+    def refusal(self, error: Exception, streaming: bool) -> tuple[int | None, dict[bytes, bytes], Failure]:
+        """What an error of LiteLLM's says: the status, the answer's headers, the failure.
+
+        Not-ready and throttled are both its RateLimitError: the service's own name for it is in the headers.
+        """
+        headers = _headers(getattr(getattr(error, "response", None), "headers", None))
+        status = getattr(error, "status_code", None)
+        name = headers.get(b"x-amzn-errortype", b"").decode("latin-1").partition(":")[0] or type(error).__name__
+        text = _text_of(error)
+        if isinstance(error, litellm.Timeout):
+            return None, headers, Failure(TIMEOUT, None, text, name)
+        if streaming:
+            return 200, headers, Failure(STREAM_ERROR, status if isinstance(status, int) else None, text, name)
+        if not headers and _no_connection(error):
+            return None, headers, Failure(CONNECT, None, text, name)
+        if isinstance(status, int):
+            return status, headers, Failure(HTTP_STATUS, status, text, name)
+        return None, headers, Failure(STREAM_ERROR, None, text, name)
+
+    def credentials(self) -> Any:
+        """botocore's credentials as LiteLLM finds them: its parameters, its variables, AWS's own chain."""
+        return BaseAWSLLM().get_credentials(**{name: self._parameters.get(name) for name in _AWS_PARAMETERS})
+
+    def _arguments(self, prompt: str, max_tokens: int) -> dict[str, Any]:
+        return {
+            "model": self.model,
+            "messages": [{"role": "user", "content": prompt}],
+            "max_tokens": max_tokens,
+            "stream_options": {"include_usage": True},
+            **self._parameters,
+            "stream": True,
+        }
+
+    def _call(self, prompt: str, max_tokens: int, *, by_handler: bool) -> Any:
+        """A call whose request goes to our transport: by a handler of LiteLLM's own, or, on the routes that go through
+        the openai package, by the session that LiteLLM gives it."""
+        arguments = self._arguments(prompt, max_tokens)
+        litellm.client_session = None if by_handler else self._session
+        try:
+            return litellm.completion(**arguments, **({"client": self._handler} if by_handler else {}))
+        finally:
+            litellm.client_session = None
+
+    def _caught(self, request: httpx.Request) -> Caught:
+        headers = {name: value for name, value in request.headers.items() if name not in _NOT_CARRIED}
+        url, path = request.url, _mended(request.url.raw_path.decode("ascii"))
+        port = f":{url.port}" if url.port else ""
+        host = f"[{url.host}]" if ":" in url.host else url.host
+        secrets = tuple(
+            value.rpartition(" ")[2]
+            for name, value in headers.items()
+            if name in ("authorization", "api-key", "x-api-key", "x-goog-api-key") and "Signature=" not in value
+        )
+        found = _CREDENTIAL.search(headers.get("authorization", ""))
+        if found is not None:
+            headers = {name: value for name, value in headers.items() if name not in _SIGNATURE}
+        signed_for = (found["region"], found["service"]) if found is not None else None
+        made = HttpRequest(request.method, path, headers, request.read())
+        return Caught(f"{url.scheme}://{host}{port}", made, signed_for, secrets)
+
+    def _not_caught(self, error: Exception | None) -> InputError:
+        model = self._asked
+        if error is None:
+            return InputError(
+                "--litellm-mode", f"LiteLLM sends {model} by a client of its own", "use --litellm-mode sdk"
+            )
+        if isinstance(error, litellm.UnsupportedParamsError):
+            text = _text_of(error).partition(". To drop these")[0]
+            return InputError("--litellm-param", text, "leave it out, or add --litellm-param drop_params=true")
+        missing = litellm.validate_environment(self.model).get("missing_keys") or []
+        if missing and "api_key" not in self._parameters:
+            return InputError(f"{' and '.join(missing)}", f"not set, and {model} needs it", "set it, or give --api-key")
+        return InputError("--model", f"LiteLLM makes no request of {model!r}: {_text_of(error)}", "see docs/litellm.md")
+
+
+def _mended(path: str) -> str:
+    """A runtime path whose imported model's ARN is one encoded segment, as the service routes it."""
+    found = _RUNTIME_PATH.fullmatch(path)
+    arn = _IMPORTED.fullmatch(unquote(found["model"])) if found is not None else None
+    if found is None or arn is None:
+        return path
+    return f"{found['base']}/model/{quote(arn[0], safe='')}/{found['operation']}"
+
+
+def _headers(given: Any) -> dict[bytes, bytes]:
+    items = dict(given).items() if given else ()
+    return {str(name).lower().encode("latin-1", "replace"): str(v).encode("latin-1", "replace") for name, v in items}
+
+
+def _no_connection(error: BaseException | None) -> bool:
+    seen = 0
+    while error is not None and seen < 10:
+        if isinstance(error, httpx.ConnectError | openai.APIConnectionError | ConnectionError):
+            return True
+        error, seen = error.__cause__ or error.__context__, seen + 1
+    return False
+
+
+def _text_of(error: Exception) -> str:
+    """An error's message in one line, without the class names that LiteLLM puts before it."""
+    text = str(getattr(error, "message", None) or error).partition("\nTraceback")[0]
+    text = re.sub(r"^(litellm\.)?(\w+(Error|Exception|Timeout)\s*[:-]\s*)+", "", text.replace("litellm.", ""))
+    _, brace, rest = text.partition("{")
+    if brace and rest.rstrip().endswith("}"):
+        text = error_text((brace + rest).encode())
+    return " ".join(text.split())[:300] or type(error).__name__

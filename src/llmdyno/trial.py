@@ -1,0 +1,85 @@
+"""Wire or SDK: one request each way, before the load, decides how a client library's endpoint is driven.
+
+In: what came of a request that we sent ourselves, what came of one that the library sent, and what the library's
+parser makes of our answer's bytes. Out: whether our sockets send the load, and why. PURE: it sends nothing.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+
+from llmdyno.errors import InputError
+from llmdyno.timeline.record import OK, RequestRecord
+
+PROMPT, TOKENS = "Say hello in a few words.", 16
+"""What the two requests ask."""
+
+_PASSING = (408, 424, 429)
+"""Refusals that say nothing of the request itself."""
+
+
+@dataclass(frozen=True, slots=True)
+class Choice:
+    """Whether the wire carries the load, and what was found, in words."""
+
+    wire: bool
+    notes: tuple[str, ...]
+
+
+def choose(wire: RequestRecord | None, sdk: RequestRecord | None, parsed: str | None) -> Choice:
+    """Choose between the two.
+
+    Args:
+        wire: our own request's record, with its text; None where it was not to be tried.
+        sdk: the library's, with its text; None where it was not to be tried.
+        parsed: the text that the library's parser finds in our answer's bytes; None where that parser is the decoder.
+
+    Raises:
+        InputError: the endpoint refuses, for a reason that waiting does not cure.
+    """
+    tried = [record for record in (wire, sdk) if record is not None]
+    if all(_refused(record) for record in tried):
+        record = tried[0]
+        name = record.error_type or record.http_status or record.error_kind
+        fits = "check the model, the keys and the parameters (--no-preflight skips this look)"
+        raise InputError("endpoint", f"{name}: {record.error_message}", fits)
+    if wire is None:
+        assert sdk is not None
+        return Choice(False, ("mode: sdk", *_without_text(sdk)))
+    if sdk is None:
+        return Choice(True, ("mode: wire",))
+    if wire.state != OK:
+        if sdk.state != OK:
+            return Choice(True, (f"mode: wire (neither way could be tried: {wire.error_message})",))
+        return Choice(False, (f"mode: sdk (on the wire the first request failed: {wire.error_message})",))
+    if sdk.state != OK:
+        return Choice(True, (f"mode: wire (LiteLLM's own call failed: {sdk.error_message})",))
+    ours, theirs = _plain(wire.text), _plain(sdk.text)
+    if theirs and not ours:
+        return Choice(False, ("mode: sdk (on the wire no text could be read)",))
+    if parsed is not None and _plain(parsed) and _plain(parsed) != ours:
+        return Choice(False, ("mode: sdk (our decoder and LiteLLM's read different texts from the same bytes)",))
+    return Choice(True, ("mode: wire", *_without_text(sdk if ours else None), *_counts(wire, sdk)))
+
+
+def _refused(record: RequestRecord) -> bool:
+    status = record.http_status or 0
+    return record.state != OK and 400 <= status < 500 and status not in _PASSING
+
+
+def _without_text(sdk: RequestRecord | None) -> tuple[str, ...]:
+    lost = sdk is not None and sdk.state == OK and not _plain(sdk.text)
+    return ("LiteLLM's own client loses this route's text",) if lost else ()
+
+
+def _counts(wire: RequestRecord, sdk: RequestRecord) -> tuple[str, ...]:
+    ours, theirs = wire.server_input_tokens, sdk.server_input_tokens
+    if ours is None or theirs is None or ours == theirs:
+        return ()
+    return (f"LiteLLM counts {theirs} input tokens where the service counts {ours}",)
+
+
+def _plain(text: str | None) -> str:
+    """Text without the marks that set reasoning apart, which LiteLLM takes out."""
+    return "".join(re.sub(r"</?think>", "", text or "").split())
