@@ -54,7 +54,8 @@ _VAIN_ROUNDS = 2
 class Program:
     """What a run does: drive the load, or only measure so many cold starts, `idle_s` (at real speed) apart.
 
-    `plan` makes its requests; `warmup_users` send the warm-up (None: as many as the load's); `keep_text` keeps answers.
+    `plan` makes its requests; `warmup_users` send the warm-up (None: as many as the load's); `keep_text` keeps answers;
+    `workload` says in words what is asked, where it is not lengths.
     """
 
     load: bool = True
@@ -63,6 +64,7 @@ class Program:
     plan: Callable[[Spec, TokenCounter], Plan] = Plan
     warmup_users: int | None = None
     keep_text: bool = False
+    workload: str | None = None
 
 
 @dataclasses.dataclass(frozen=True)
@@ -244,7 +246,9 @@ class Flow:
             elapsed_s = (monotonic_ns() - self._round_ns) / 1e9
             phase = "idle" if self._waiting_s else WARM
             in_flight = len(self.client.in_flight)
-            self.watch(Snapshot(phase, elapsed_s, self._round, warmer.refused, in_flight, None, None, 0, None))
+            emulated = self.recorder.emulated is not None
+            counts = (self._round, warmer.refused, in_flight)
+            self.watch(Snapshot(phase, elapsed_s, *counts, None, None, 0, None, emulated))
             await asyncio.sleep(TICK_S)
 
     def finish(self, started_s: float) -> Run:
@@ -267,7 +271,7 @@ class Flow:
         directory.write_json("environment.json", environment)
         status = INTERRUPTED if self.observed.interrupted else COMPLETE
         summary = conclude(timeline, self.spec, environment, status)
-        result = Run(directory.path, self.spec, environment, timeline, summary)
+        result = Run(directory.path, self.spec, environment, timeline, summary, self.answers)
         for name, content in llmperf_files(result) if self.program.load else ():
             directory.write(f"llmperf/{name}", content)
         directory.finish(timeline, summary)
@@ -392,6 +396,7 @@ class Flow:
                 "models": self.found.models[:50] if self.found and self.found.models else None,
                 "emulated": self._emulated(),
             },
+            "workload": self.program.workload,
             "tokenizer": {"name": self.counter.name, "exact": self.counter.exact},
             "prompts_made_during_the_run": sum(phase.supply.made_late for phase in self.phases),
             "phases": [

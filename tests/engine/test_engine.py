@@ -527,7 +527,8 @@ def test_an_answer_that_defeats_the_decoder_is_still_a_record(monkeypatch: pytes
 
     handed: list[RequestRecord] = []
     recorder = recorder_of(handed.append)
-    recorder._dialect = dataclasses.replace(CHAT, decoder=Defeated)  # type: ignore[arg-type]
+    defeated = dataclasses.replace(CHAT, decoder=Defeated)  # type: ignore[arg-type]
+    recorder.assemble = partial(assemble, dialect=defeated, clock=Frozen(), keep_text=False)
     exchange = Exchange(Prepared(0, "measured", None, 1, 2, b""), 0)
     exchange.status, exchange.sent_ns, exchange.pieces = 200, 1, [b"data: x\n\n"]
     exchange.reads, exchange.stamps, exchange.marks = [7], [NO_STAMP], [1]

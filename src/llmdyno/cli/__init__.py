@@ -24,6 +24,9 @@ COMMANDS = {
     "coldstart": "measure a series of cold starts: wait until the model has gone idle, wake it, repeat",
     "import": "import a model folder into Amazon Bedrock",
     "models": "list, show or delete imported models",
+    "check": "ask questions with known answers, alone and under load",
+    "compare": "set finished runs side by side",
+    "llmperf": "LLMPerf's two programs, with its flags, files and console output",
     "show": "print a finished run again, from its files alone",
     "serve": "serve an emulated deployment on this machine",
 }

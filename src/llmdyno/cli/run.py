@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -86,14 +87,12 @@ def spec_of(arguments: argparse.Namespace, defaults: dict[str, Any]) -> Spec:
     return build(layers)
 
 
-def carry_out(spec: Spec, program: Program, *, quiet: bool) -> Run:
-    """Carry a program out with progress shown, and print its summary.
+def carry_out(spec: Spec, program: Program, *, quiet: bool, show: Callable[[Run], None] | None = None) -> Run:
+    """Carry a program out with progress shown, and print its summary, or `show` it otherwise.
 
     Raises:
         InputError: the endpoint cannot be measured.
     """
-    from rich.console import Console
-
     from llmdyno.report.live import LiveView
     from llmdyno.runner import run_command
 
@@ -109,6 +108,11 @@ def carry_out(spec: Spec, program: Program, *, quiet: bool) -> Run:
         run = run_command(spec, (lambda snapshot: None) if quiet else live, announce, program)
     finally:
         live.end()
+    if show is not None:
+        show(run)
+        return run
+    from rich.console import Console
+
     from llmdyno.report.console import print_summary
 
     print_summary(run, Console(highlight=False))

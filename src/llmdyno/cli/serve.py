@@ -79,6 +79,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
                 flag, dest=name, metavar="N", default=str(default), help=f"{text} (default: {default:g})"
             )
     group.add_argument("--fault", action="append", default=[], metavar="KIND=RATE", help="; ".join(KINDS))
+    group.add_argument(
+        "--garble-above",
+        default=None,
+        metavar="N",
+        help="answer wrongly while more than N requests are answered at once",
+    )
     parser.add_argument("--embedded", action="store_true", help=argparse.SUPPRESS)
 
 
@@ -99,6 +105,8 @@ def call(arguments: argparse.Namespace) -> int:
     if arguments.api_key is not None:
         arguments.api_key = read_value("api_key", arguments.api_key, "--api-key")
     arguments.scaling = Scaling(**{name: _scaling_value(arguments, name) for name in _SCALING})
+    if arguments.garble_above is not None:
+        arguments.garble_above = read_value("requests", arguments.garble_above, "--garble-above")
     arguments.import_s = read_value("timeout_s", arguments.import_time, "--import-time")
     if arguments.aws_services and not available():
         raise InputError("--aws-services", "needs moto and boto3, which are missing", "pip install 'llmdyno[emulator]'")
@@ -146,6 +154,7 @@ async def _serve(arguments: argparse.Namespace) -> None:
         services=AwsServices() if arguments.aws_services else None,
         import_s=arguments.import_s,
         legacy=arguments.legacy_formats,
+        garble_above=arguments.garble_above,
     )
     try:
         await emulator.start(arguments.host, int(arguments.port))

@@ -71,6 +71,8 @@ class Call:
     input_tokens: int
     max_tokens: int
     ignore_eos: bool
+    text: str = ""
+    temperature: float | None = None
 
     @property
     def stream(self) -> bool:
@@ -109,7 +111,9 @@ def read_call(operation: str, body: bytes, model: ImportedModel) -> Call:
         if not model.instruct:
             raise _invalid("This action doesn't support the model that you provided. Try again with a supported model.")
         config = value.get("inferenceConfig") or {}
-        return _call(operation, "converse", _message_text(value.get("messages")), config.get("maxTokens"), value)
+        text = _message_text(value.get("messages"))
+        sampling = {**value, "temperature": config.get("temperature")}
+        return _call(operation, "converse", text, config.get("maxTokens"), sampling)
     if "messages" in value:
         return _call(operation, "openai-chat", _message_text(value["messages"]), value.get("max_tokens"), value)
     prompt = value.get("prompt")
@@ -128,7 +132,8 @@ def _call(operation: str, body_format: str, text: str, max_tokens: Any, value: d
     input_tokens = _tokens.count(text)
     if input_tokens + max_tokens > _CONTEXT:
         raise _invalid(f"This model's maximum context length is {_CONTEXT} tokens.")
-    return Call(operation, body_format, input_tokens, max_tokens, value.get("ignore_eos") is True)
+    ignore_eos, temperature = value.get("ignore_eos") is True, value.get("temperature")
+    return Call(operation, body_format, input_tokens, max_tokens, ignore_eos, text, temperature)
 
 
 def _message_text(messages: Any) -> str:

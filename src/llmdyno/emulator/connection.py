@@ -11,6 +11,7 @@ import asyncio
 import json
 import socket
 import time
+import zlib
 from collections import deque
 from collections.abc import Callable
 from datetime import UTC, datetime
@@ -20,11 +21,11 @@ from typing import TYPE_CHECKING
 import httptools
 
 from llmdyno._version import __version__
-from llmdyno.emulator import bedrock, signatures
+from llmdyno.emulator import answers, bedrock, signatures
 from llmdyno.emulator.bedrock import BedrockAnswer, ServiceError
 from llmdyno.emulator.control import operate
 from llmdyno.emulator.copies import HOLD, SERVE, THROTTLE, Copies
-from llmdyno.emulator.faults import BEFORE, EXCEPTIONS, SLOW, SLOW_S
+from llmdyno.emulator.faults import BEFORE, EXCEPTIONS, GARBLE, SLOW, SLOW_S
 from llmdyno.emulator.openai import (
     CHAT_PATH,
     COMPLETIONS_PATH,
@@ -62,6 +63,7 @@ class Connection:
         self._input_tokens = 0
         self._pending: asyncio.Task[None] | None = None
         self._fault: str | None = None
+        self._words: list[str] | None = None
         self._fault_at = 0
         self._offset = 0
         self._requests: deque[tuple[str, str, dict[str, str], bytes]] = deque()
@@ -164,7 +166,7 @@ class Connection:
             truth.status, truth.end_ns = refusal.status, time.monotonic_ns()
             self._respond(refusal.status, refusal.body)
             return
-        self._prepare(Answer(asked, truth.number, server.created, server.profile.name), truth, asked.max_tokens)
+        self._prepare(Answer(asked, truth.number, server.created, server.profile.name), truth, asked)
         self._begin(asked, truth.arrive_ns)
 
     def _invoke(self, path: str, headers: dict[str, str], body: bytes) -> None:
@@ -198,8 +200,8 @@ class Connection:
             return
         assert decision.copy is not None
         self._input_tokens = call.input_tokens
-        self._prepare(BedrockAnswer(call, truth.number, server.created), truth, call.max_tokens)
-        self._fault = fault
+        self._prepare(BedrockAnswer(call, truth.number, server.created), truth, call)
+        self._fault = None if fault == GARBLE else fault
         self._copy = (copies, decision.copy)
         self._model_arn = model.arn
         extra_s = server.scaling.first_inference_s if decision.first else 0.0
@@ -211,11 +213,18 @@ class Connection:
         else:
             self._begin(call, truth.arrive_ns, extra_s)
 
-    def _prepare(self, answer: Answer | BedrockAnswer, truth: Truth, max_tokens: int) -> None:
+    def _prepare(self, answer: Answer | BedrockAnswer, truth: Truth, asked: Asked | bedrock.Call) -> None:
+        server = self._server
         self._truth, self._answer = truth, answer
-        self._offset = 97 * truth.number
+        garbled = server.garbles(truth.number)
+        # At temperature 0 the same prompt gets the same text, as long as nothing is wrong.
+        settled = asked.temperature == 0 and not garbled
+        self._offset = zlib.crc32(asked.text.encode()) if settled else 97 * truth.number
+        self._words = answers.answer(asked.text)
+        if self._words is not None and garbled:
+            self._words = answers.garbled(self._words)
         self._fault = None
-        self._fault_at = max_tokens // 2
+        self._fault_at = asked.max_tokens // 2
 
     def _begin(self, asked: Asked | bedrock.Call, from_ns: int, extra_s: float = 0.0) -> None:
         answer = self._answer
@@ -223,7 +232,8 @@ class Connection:
             return  # the client left while it waited
         if answer.stream:
             self._send(self._head(200, answer.media_type, [*answer.headers, "Transfer-Encoding: chunked"]))
-        self._stream = self._server.begin(self, asked, from_ns, extra_s)
+        length = len(self._words) if self._words is not None and not asked.ignore_eos else None
+        self._stream = self._server.begin(self, asked, from_ns, extra_s, length)
 
     def token(self, index: int, finish_reason: str | None) -> None:
         """Write one token, and what ends the answer after its last."""
@@ -232,8 +242,13 @@ class Connection:
         assert truth is not None
         if self._fault is not None and index >= self._fault_at and self._break(self._fault):
             return
-        vocabulary = server.vocabulary
-        content = answer.token(index, vocabulary[(self._offset + index) % len(vocabulary)])
+        vocabulary, words = server.vocabulary, self._words
+        if words is not None and index < len(words):
+            content = answer.token(index, words[index])
+            if finish_reason is not None and index + 1 == len(words):
+                finish_reason = "stop"
+        else:
+            content = answer.token(index, vocabulary[(self._offset + index) % len(vocabulary)])
         if finish_reason is None:
             truth.written_ns.append(time.monotonic_ns())
             if content:

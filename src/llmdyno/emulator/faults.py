@@ -3,7 +3,7 @@
 In: a rate for each kind of fault and a seed. Out: for a call's number, its fault or none. Before the stream:
 every exception of the runtime under a short name. In mid-stream, at half the tokens: an exception frame
 (`stream_…`), `cut` (the connection ends), `stall` (no more tokens), `crc` (a wrong checksum). And `slow`: the
-first token comes 5 s later, at real speed.
+first token comes 5 s later, at real speed. And `garble`: the answer is a wrong one.
 """
 
 from __future__ import annotations
@@ -31,9 +31,9 @@ EXCEPTIONS = {
     "stream_timeout": "ModelTimeoutException",
 }
 WITHIN = (*EXCEPTIONS, "cut", "stall", "crc")
-SLOW = "slow"
+SLOW, GARBLE = "slow", "garble"
 SLOW_S = 5.0
-KINDS = (*BEFORE, *WITHIN, SLOW)
+KINDS = (*BEFORE, *WITHIN, SLOW, GARBLE)
 
 
 class Faults:

@@ -39,6 +39,8 @@ class Asked:
     input_tokens: int
     max_tokens: int
     ignore_eos: bool
+    text: str = ""
+    temperature: float | None = None
 
 
 def read_request(path: str, body: bytes, model: str) -> Asked:
@@ -73,6 +75,8 @@ def read_request(path: str, body: bytes, model: str) -> Asked:
         input_tokens=input_tokens,
         max_tokens=max_tokens,
         ignore_eos=value.get("ignore_eos") is True,
+        text=text,
+        temperature=value.get("temperature"),
     )
 
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import json
+import math
 import socket
 import time
 from collections import deque
@@ -22,7 +23,7 @@ from llmdyno.emulator.connection import Connection
 from llmdyno.emulator.control import Control, Job, Model
 from llmdyno.emulator.copies import Copies, Scaling
 from llmdyno.emulator.counts import Counts
-from llmdyno.emulator.faults import Faults
+from llmdyno.emulator.faults import GARBLE, Faults
 from llmdyno.emulator.model import Deployment, Profile
 from llmdyno.emulator.openai import Asked
 from llmdyno.emulator.services import AwsServices
@@ -51,7 +52,9 @@ class Emulator:
         services: AwsServices | None = None,
         import_s: float = 600.0,
         legacy: bool = False,
+        garble_above: int | None = None,
     ) -> None:
+        self._garble_above = math.inf if garble_above is None else garble_above
         self.verify_signatures = verify_signatures
         model = Model("emulated0001", profile.name, time.time(), "llama", True, 2)
         self.model_arn = model.arn
@@ -187,11 +190,22 @@ class Emulator:
         """Whether a request carries the key, if there is one."""
         return self._api_key is None or headers.get("authorization") == f"Bearer {self._api_key}"
 
-    def begin(self, connection: Connection, asked: Asked | bedrock.Call, from_ns: int, extra_s: float = 0.0) -> int:
-        """Hand a request to the model; returns its stream's number."""
-        number = self.deployment.arrive(
-            from_ns, asked.input_tokens, asked.max_tokens, ignore_eos=asked.ignore_eos, extra_s=extra_s
-        )
+    def garbles(self, number: int) -> bool:
+        """Whether call `number` is answered wrongly."""
+        return self.faults.of(number) == GARBLE or self.deployment.running >= self._garble_above
+
+    def begin(
+        self,
+        connection: Connection,
+        asked: Asked | bedrock.Call,
+        from_ns: int,
+        extra_s: float = 0.0,
+        length: int | None = None,
+    ) -> int:
+        """Hand a request to the model, with its answer's length where that is settled; returns its stream's number."""
+        most = asked.max_tokens if length is None else min(length, asked.max_tokens)
+        settled = asked.ignore_eos or length is not None
+        number = self.deployment.arrive(from_ns, asked.input_tokens, most, ignore_eos=settled, extra_s=extra_s)
         self.streams[number] = connection
         self.wake()
         return number

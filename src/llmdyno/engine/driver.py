@@ -48,7 +48,7 @@ class Load:
 @dataclass(frozen=True, slots=True)
 class Snapshot:
     """Counters of the phase under way, for a live view. `chunks` counts text chunks of ended requests, and pieces
-    of the body of those in flight; `ttft_p50_s` is over the last thousand."""
+    of the body of those in flight; `ttft_p50_s` is over the last thousand; `emulated`: the endpoint says that it is."""
 
     phase: str
     elapsed_s: float
@@ -59,6 +59,7 @@ class Snapshot:
     duration_s: float | None
     chunks: int
     ttft_p50_s: float | None
+    emulated: bool = False
 
 
 @dataclass(slots=True)
@@ -197,6 +198,7 @@ class Driver:
             duration_s=duration_s,
             chunks=recorder.chunks + sum(map(_pieces, in_flight)),
             ttft_p50_s=statistics.median(recorder.ttfts_s) if recorder.ttfts_s else None,
+            emulated=recorder.emulated is not None,
         )
 
 

@@ -83,7 +83,8 @@ def _title(run: Run) -> str:
 def _load_line(run: Run) -> str:
     spec: Spec = run.spec
     parts = [f"{spec.concurrency} user{'s' * (spec.concurrency != 1)}, closed loop"]
-    parts.append(f"{lengths_text(spec.input_tokens)} tokens in, {lengths_text(spec.output_tokens)} out")
+    lengths = f"{lengths_text(spec.input_tokens)} tokens in, {lengths_text(spec.output_tokens)} out"
+    parts.append(run.environment.get("workload") or lengths)
     if run.summary["warmup_requests"]:
         parts.append(f"{run.summary['warmup_requests']} warm-up requests apart")
     parts += run.environment.get("endpoint", {}).get("notes") or []

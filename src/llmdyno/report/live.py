@@ -37,6 +37,8 @@ class LiveView:
                 (0.0, 0),
                 0.0,
             )
+        if snapshot.emulated and not self.label:
+            self.label = "EMULATED · "
         then_s, then_chunks = self._last
         if snapshot.elapsed_s - then_s >= 1.0:
             self._rate = (snapshot.chunks - then_chunks) / (snapshot.elapsed_s - then_s)

@@ -10,13 +10,16 @@ import json
 import math
 import re
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
 
+from llmdyno.metrics.correctness import number_matches
 from llmdyno.metrics.llmperf import individual_responses
 from llmdyno.results.run import Run
+from llmdyno.timeline.record import CANCELLED
+from llmdyno.workload.questions import Question
 
 VERSION = "2023-08-31"
 """The version that LLMPerf writes into its summaries."""
@@ -56,6 +59,72 @@ def llmperf_files(run: Run, metadata: Mapping[str, Any] | None = None) -> list[t
         (f"{base}_summary.json", _json(summary)),
         (f"{base}_individual_responses.json", _json(entries)),
     ]
+
+
+def console_block(run: Run) -> str:
+    """What LLMPerf prints at the end of a run, from the same figures as its summary file."""
+    flat = results(run, individual_responses(run.measured))
+    lines = [f"EMULATED: {_emulated(run)['emulated']}"] if _emulated(run) else []
+    for name in SERIES:
+        lines.append(name)
+        lines += [f"    p{quantile} = {flat[f'{name}_quantiles_p{quantile}']}" for quantile in _QUANTILES]
+        lines += [f"    {part} = {flat[f'{name}_{part}']}" for part in ("mean", "min", "max", "stddev")]
+    lines.append(f"Number Of Errored Requests: {flat['number_errors']}")
+    if flat["number_errors"]:
+        lines.append(f"Error Code Frequency: {flat['error_code_frequency']}")
+    lines.append(f"Overall Output Throughput: {flat['mean_output_throughput_token_per_s']}")
+    lines.append(f"Number Of Completed Requests: {flat['num_completed_requests']}")
+    lines.append(f"Completed Requests Per Minute: {flat['num_completed_requests_per_min']}")
+    return "\n".join(lines)
+
+
+def correctness_files(
+    run: Run, questions: Sequence[Question], settings: Mapping[str, Any], metadata: Mapping[str, Any]
+) -> tuple[list[tuple[str, bytes]], str]:
+    """LLMPerf's two files of its correctness test, and what it prints.
+
+    Args:
+        run: of these questions, in their order; its answers are kept.
+        questions: numbers in words.
+        settings: the flags, as they go into the summary.
+        metadata: the user's own entries.
+    """
+    requests = run.measured.requests
+    numbers = [int(number) for number in requests["request"][requests["state"] != CANCELLED]]
+    entries = individual_responses(run.measured)
+    lines = [f"EMULATED: {_emulated(run)['emulated']}"] if _emulated(run) else []
+    for number, entry in zip(numbers, entries, strict=True):
+        question, text = questions[number], run.answers.get(number, "")
+        ok = entry["error_code"] is None
+        entry["expected"], entry["generated_text"] = question.expected, text
+        entry["mismatch"] = ok and not number_matches(question.expected, text)
+        if entry["mismatch"]:
+            lines.append(f"Mismatched: {question.prompt!r}, expected {question.expected}, answered {text!r}")
+        if not ok:
+            lines.append(f"Errored: {question.prompt!r}: {entry['error_code']} {entry['error_msg']}")
+    errors = sum(entry["error_code"] is not None for entry in entries)
+    mismatched, good = sum(entry["mismatch"] for entry in entries), len(entries) - errors
+    results = {
+        "number_errors": errors,
+        "num_mismatched_requests": mismatched,
+        "error_rate": errors / len(entries) if entries else 0.0,
+        "mismatch_rate": mismatched / good if good else 0.0,
+        "num_completed_requests": len(entries),
+        "num_non_errored_requests": good,
+    }
+    base = _slug(f"{run.model}_correctness")
+    summary = {
+        "version": VERSION,
+        "name": f"{base}_summary",
+        **settings,
+        **{f"results_{name}": value for name, value in results.items()},
+        **_emulated(run),
+        **metadata,
+        "timestamp": int(run.environment["clock"]["origin_unix_ns"] / 1e9),
+    }
+    lines += [f"{name} = {value}" for name, value in results.items()]
+    files = [(f"{base}_summary.json", _json(summary)), (f"{base}_individual_responses.json", _json(entries))]
+    return files, "\n".join(lines)
 
 
 def results(run: Run, entries: list[dict[str, Any]]) -> dict[str, Any]:

@@ -124,6 +124,11 @@ class RunDirectory:
         os.replace(part, path)
 
 
+def add_json(path: Path, name: str, value: Any) -> None:
+    """Add a JSON file to a finished run's directory."""
+    RunDirectory(path).write_json(name, value)
+
+
 def load(path: str | Path) -> Run:
     """Read a run directory; one whose run was killed is read from its journal.
 

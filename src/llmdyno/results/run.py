@@ -6,7 +6,8 @@ that every report is made from.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -31,7 +32,7 @@ class Run:
     """A finished run.
 
     `summary` holds the figures as they stand in summary.json (times in seconds); `timeline` the facts,
-    warm-up included; `path` the run directory.
+    warm-up included; `path` the run directory. `answers` are texts by request number, where the run kept them.
     """
 
     path: Path
@@ -39,6 +40,7 @@ class Run:
     environment: dict[str, Any]
     timeline: Timeline
     summary: dict[str, Any]
+    answers: Mapping[int, str] = field(default_factory=dict, repr=False)
 
     @cached_property
     def measured(self) -> Timeline:

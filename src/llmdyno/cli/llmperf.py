@@ -1,0 +1,194 @@
+"""``llmdyno llmperf token-benchmark`` and ``llmdyno llmperf correctness``: LLMPerf's two programs.
+
+Its flags and defaults in, its console output and its files out, under its names; a full run directory beside. Its
+definitions are kept in those, its faults are not: a failed request is in the files with its code.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import sys
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from llmdyno.cli import run
+from llmdyno.errors import InputError
+from llmdyno.spec import Spec, build, read_value
+
+if TYPE_CHECKING:
+    from llmdyno.results.run import Run
+
+DESCRIPTION = "LLMPerf's programs: the same flags, files and console output, measured by llmdyno."
+TOKEN_BENCHMARK, CORRECTNESS = "token-benchmark", "correctness"
+_APIS = ("openai", "anthropic", "litellm", "sagemaker", "vertexai", "bedrock")
+_THROUGH_LITELLM = {"litellm": "", "anthropic": "anthropic/", "sagemaker": "sagemaker_chat/", "vertexai": "vertex_ai/"}
+_ANSWER_TOKENS = 64
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Both programs' flags."""
+    programs = parser.add_subparsers(dest="program", metavar="PROGRAM", required=True)
+    benchmark = programs.add_parser(
+        TOKEN_BENCHMARK, help="token_benchmark_ray.py", description="LLMPerf's token_benchmark_ray.py."
+    )
+    correctness = programs.add_parser(
+        CORRECTNESS, help="llm_correctness.py", description="LLMPerf's llm_correctness.py: numbers in words to digits."
+    )
+    for name, default in (
+        ("mean-input-tokens", "550"),
+        ("stddev-input-tokens", "150"),
+        ("mean-output-tokens", "150"),
+        ("stddev-output-tokens", "80"),
+    ):
+        benchmark.add_argument(f"--{name}", default=default, metavar="N", help=f"default: {default}")
+    for own, completed in ((benchmark, "10"), (correctness, "50")):
+        own.add_argument("--model", required=True, help="the model; with litellm as LiteLLM names it")
+        own.add_argument("--num-concurrent-requests", default="10", metavar="N", help="users (default: 10)")
+        own.add_argument("--timeout", default="90", metavar="S", help="send nothing more after so long (default: 90)")
+        own.add_argument(
+            "--max-num-completed-requests", default=completed, metavar="N", help=f"requests (default: {completed})"
+        )
+        own.add_argument(
+            "--additional-sampling-params", default="{}", metavar="JSON", help="more of each request's body"
+        )
+        own.add_argument("--results-dir", default="", metavar="DIR", help="where the two files go (default: nowhere)")
+        own.add_argument(
+            "--llm-api", default="openai", metavar="API", help=f"{', '.join(_APIS)} (default: openai; bedrock is ours)"
+        )
+        own.add_argument("--metadata", default="", metavar="K=V,…", help="more entries for the summary")
+        own.add_argument("--quiet", action="store_true", help="no progress")
+
+
+def call(arguments: argparse.Namespace) -> int:
+    """Run one of the two.
+
+    Raises:
+        InputError: the input cannot be used.
+    """
+    return _token_benchmark(arguments) if arguments.program == TOKEN_BENCHMARK else _correctness(arguments)
+
+
+def _token_benchmark(arguments: argparse.Namespace) -> int:
+    from llmdyno.flow import Program
+    from llmdyno.report.llmperf import console_block, llmperf_files
+
+    metadata = _metadata(arguments.metadata)
+    spec = _spec(
+        arguments,
+        {
+            "input_tokens": (_normal(arguments, "input"), "--mean-input-tokens, --stddev-input-tokens"),
+            "output_tokens": (_normal(arguments, "output"), "--mean-output-tokens, --stddev-output-tokens"),
+        },
+    )
+    result = run.carry_out(spec, Program(), quiet=arguments.quiet, show=lambda run: print(console_block(run)))
+    written = _write(arguments.results_dir, llmperf_files(result, metadata))
+    return _finish(result, written)
+
+
+def _correctness(arguments: argparse.Namespace) -> int:
+    from llmdyno.cli.check import ask
+    from llmdyno.report.llmperf import correctness_files
+    from llmdyno.results.directory import add_json
+    from llmdyno.workload.questions import NUMBER
+
+    metadata = _metadata(arguments.metadata)
+    spec = _spec(arguments, {"temperature": (0.0, "temperature")})
+    assert spec.requests is not None
+    result, questions, found = ask(
+        spec, spec.requests, (NUMBER,), _ANSWER_TOKENS, alone=False, quiet=arguments.quiet, show=lambda run: None
+    )
+    add_json(result.path, "check.json", found)
+    settings = {
+        "model": spec.model,
+        "num_concurrent_requests": spec.concurrency,
+        "additional_sampling_params": json.loads(arguments.additional_sampling_params),
+        "llm_api": arguments.llm_api,
+    }
+    files, lines = correctness_files(result, questions, settings, metadata)
+    print(lines)
+    return _finish(result, _write(arguments.results_dir, files))
+
+
+def _spec(arguments: argparse.Namespace, more: dict[str, tuple[Any, str]]) -> Spec:
+    """LLMPerf's flags as a spec."""
+    if arguments.llm_api not in _APIS:
+        raise InputError("--llm-api", f"{arguments.llm_api!r} is none", "what fits: " + ", ".join(_APIS))
+    label = "--additional-sampling-params"
+    sampling = read_value("extra_body", arguments.additional_sampling_params, label)
+    layer: dict[str, tuple[Any, str]] = {
+        "model": (arguments.model, "--model"),
+        "concurrency": (arguments.num_concurrent_requests, "--num-concurrent-requests"),
+        "requests": (arguments.max_num_completed_requests, "--max-num-completed-requests"),
+        "duration_s": (arguments.timeout, "--timeout"),
+        **more,
+    }
+    if arguments.llm_api in _THROUGH_LITELLM:
+        prefix = _THROUGH_LITELLM[arguments.llm_api]
+        layer["api"] = ("litellm", "--llm-api")
+        layer["model"] = (prefix + arguments.model.removeprefix(prefix), "--model")
+        if sampling:
+            layer["litellm_param"] = (sampling, label)
+    else:
+        layer["api"] = (arguments.llm_api, "--llm-api")
+        layer["extra_body"] = (sampling, label)
+        base_url = os.environ.get("OPENAI_API_BASE")
+        if arguments.llm_api == "openai" and base_url:
+            layer["base_url"] = (base_url, "OPENAI_API_BASE")
+    if arguments.results_dir:
+        slug = "".join(c if c.isalnum() or c in "_-" else "-" for c in arguments.model.rpartition("/")[2])
+        name = f"{time.strftime('%Y%m%d-%H%M%S')}-{slug}"
+        layer["out"] = (_free(Path(arguments.results_dir) / "runs" / name), "--results-dir")
+    return build([layer])
+
+
+def _free(path: Path) -> str:
+    again, free = 1, path
+    while free.exists():
+        again += 1
+        free = path.with_name(f"{path.name}-{again}")
+    return str(free)
+
+
+def _normal(arguments: argparse.Namespace, side: str) -> str:
+    mean, stddev = (getattr(arguments, f"{which}_{side}_tokens") for which in ("mean", "stddev"))
+    return f"normal({mean},{stddev})"
+
+
+def _metadata(text: str) -> dict[str, str]:
+    """LLMPerf's ``a=b,c=d``."""
+    pairs = [item.partition("=") for item in text.split(",") if item]
+    for name, sign, _ in pairs:
+        if not sign or not name:
+            raise InputError("--metadata", f"{text!r} does not fit", "what fits: a=b,c=d")
+    return {name: value for name, _, value in pairs}
+
+
+def _write(results_dir: str, files: list[tuple[str, bytes]]) -> list[Path]:
+    written = []
+    for name, content in files if results_dir else ():
+        path = Path(results_dir) / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(content)
+        written.append(path)
+    return written
+
+
+def _finish(result: Run, written: list[Path]) -> int:
+    """What LLMPerf does not say: the verdict, and where everything is."""
+    verdict = result.summary["verdict"]
+    if verdict["trustworthy"]:
+        print("\nVerdict: trustworthy")
+    for reason in verdict["reasons"]:
+        print(f"\nVerdict: {reason['text']}")
+    for path in written:
+        print(f"Written: {path}")
+    print(f"Run directory: {result.path}")
+    if result.interrupted:
+        return 130
+    if result.succeeded == 0:
+        print("llmdyno: every request failed", file=sys.stderr)
+        return 1
+    return 0

@@ -1,0 +1,62 @@
+"""Answers to a few plain instructions, so that a check of correctness has something to check. PURE.
+
+In: a prompt. Out: the tokens of the answer that it asks for, or None where it asks for nothing that this knows: then
+the emulator's text is random words. Known: a number in words to be written in digits, a text between marks
+to be repeated, a JSON object whose keys are told, a count upwards. No language model is behind it, and a garbled
+answer is as made up as a right one.
+"""
+
+from __future__ import annotations
+
+import itertools
+import json
+import re
+
+_UNITS = (
+    "zero one two three four five six seven eight nine ten eleven twelve thirteen fourteen fifteen sixteen seventeen "
+    "eighteen nineteen"
+).split()
+_TENS = "twenty thirty forty fifty sixty seventy eighty ninety".split()
+_VALUES = {word: value for value, word in enumerate(_UNITS)} | {word: 10 * n for n, word in enumerate(_TENS, 2)}
+_SCALES = {"thousand": 1000, "million": 1_000_000}
+_NUMBER = re.compile(r"(?:\b(?:" + "|".join([*_VALUES, *_SCALES, "hundred", "and"]) + r")\b[\s,-]*)+", re.IGNORECASE)
+_MARKED = re.compile(r"<<<\n(.*?)\n>>>", re.DOTALL)
+_KEY = re.compile(r'key "(\w+)" holds the (?:text|number) ("[^"]*"|\d+)')
+_COUNT = re.compile(r"\bcount\b.*\bupwards\b", re.IGNORECASE | re.DOTALL)
+_TOKEN = re.compile(r"\s?\S{1,5}|\s")
+
+
+def answer(prompt: str) -> list[str] | None:
+    """The answer in tokens; as many as anybody wants, where it is a count."""
+    marked = _MARKED.search(prompt)
+    if marked is not None:
+        return _TOKEN.findall(marked[1])
+    keys = _KEY.findall(prompt)
+    if keys and "JSON" in prompt:
+        return _TOKEN.findall(json.dumps({name: json.loads(value) for name, value in keys}))
+    if _COUNT.search(prompt):
+        return [f"{number} " for number in range(1, 4096)]
+    if "digits" in prompt or "number" in prompt:
+        found = [match[0] for match in _NUMBER.finditer(prompt) if _value(match[0]) is not None]
+        if found:
+            return _TOKEN.findall(str(_value(max(found, key=len))))
+    return None
+
+
+def garbled(tokens: list[str]) -> list[str]:
+    """A wrong answer of the same shape: digits one higher, letters in the other case."""
+    return ["".join(str((int(c) + 1) % 10) if c.isdecimal() else c.swapcase() for c in token) for token in tokens]
+
+
+def _value(words: str) -> int | None:
+    total = part = 0
+    found = False
+    for word in itertools.filterfalse(lambda w: w == "and", re.findall(r"[a-z]+", words.lower())):
+        found = True
+        if word in _VALUES:
+            part += _VALUES[word]
+        elif word == "hundred":
+            part = max(part, 1) * 100
+        else:
+            total, part = total + max(part, 1) * _SCALES[word], 0
+    return total + part if found else None
