@@ -16,6 +16,7 @@ import resource
 import subprocess
 import sys
 import tempfile
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -47,18 +48,23 @@ def run_floor(floor: str | None, server: TruthServer, streams: int, requests: in
     return float(found[1])
 
 
-def measure(server: TruthServer, api: str, streams: int, requests: int, folder: Path) -> dict[str, Any]:
-    """One run of the command, against the truth."""
+def measure(
+    server: TruthServer, api: str, streams: int, requests: int, folder: Path, more: Mapping[str, str] | None = None
+) -> dict[str, Any]:
+    """One run of the command, with `more` environment variables, against the truth."""
     server.reset()
     before = children_cpu_s()
     command = [sys.executable, "-m", "llmdyno", "run", "--quiet"]
     if api == "bedrock":
         command += ["--api", "bedrock", "--endpoint-url", server.root, "--model", ARN, "--no-warm"]
+    elif api.startswith("litellm-"):
+        command += ["--api", "litellm", "--litellm-mode", api.removeprefix("litellm-"), "--endpoint-url", server.root]
+        command += ["--model", f"bedrock/llama/{ARN}", "--no-warm", "--no-preflight"]
     else:
         command += ["--base-url", server.url, "--model", server.model, "--ignore-eos"]
     command += ["--concurrency", str(streams), "--requests", str(requests), "--output-tokens", str(TOKENS)]
     command += ["--out", str(folder / f"{api}-{streams}")]
-    subprocess.run(command, check=True, stdout=subprocess.DEVNULL, env={**os.environ, **NO_ACCOUNT})
+    subprocess.run(command, check=True, stdout=subprocess.DEVNULL, env={**os.environ, **NO_ACCOUNT, **(more or {})})
     cpu_s = children_cpu_s() - before
     run, truth = llmdyno.load(folder / f"{api}-{streams}"), server.truth()
     assert run.succeeded == requests == len(truth)

@@ -90,7 +90,7 @@ def _through_litellm(spec: Spec, template: Callable[[str], str]) -> Endpoint:
         what = f"needs {(error.name or 'litellm').partition('.')[0]}, which is missing"
         raise InputError("--api litellm", what, "pip install 'llmdyno[litellm]'") from None
     assert spec.model is not None
-    library = LiteLLM(spec.model, _parameters(spec))
+    library = LiteLLM(spec.model, _parameters(spec), settle=spec.litellm_mode != "sdk")
     notes = list(library.notes)
     secrets = tuple(
         str(value) for name, value in spec.litellm_param.items() if values.SECRET_PARAMETER.search(name) and value
@@ -208,6 +208,6 @@ def _ask_model(spec: Spec, region: str, chosen: str) -> tuple[str, str, str]:
         if not facts.get("instructSupported", True):
             fits = "use --route invoke"
             raise InputError("--route", "this model has no chat template that Converse could use", fits)
-        return chosen, facts["modelArn"], "Converse works on it"
+        return chosen, facts.get("modelArn", spec.model), "Converse works on it"
     chosen, why = body_format(facts)
-    return chosen, facts["modelArn"], why
+    return chosen, facts.get("modelArn", spec.model), why

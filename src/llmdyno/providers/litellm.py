@@ -38,6 +38,7 @@ _IMPORTED = re.compile(r"arn:aws[a-z-]*:bedrock:(?P<region>[a-z0-9-]+):\d*:impor
 _RUNTIME_PATH = re.compile(r"(?P<base>.*)/model/(?P<model>.+)/(?P<operation>[a-z-]+)")
 _ESTIMATED = ("llama", "qwen", "mistral")
 """Bedrock routes whose usage is LiteLLM's own estimate, not the service's count."""
+_JOINED = "{% for message in messages %}{{ message['content'] }}{% if not loop.last %} {% endif %}{% endfor %}"
 _AWS_PARAMETERS = tuple(
     "aws_" + name
     for name in (
@@ -99,13 +100,14 @@ class _Transport(httpx.BaseTransport):
 
 
 class LiteLLM:
-    """One model, as LiteLLM reaches it. `parameters` go into each call as they are.
+    """One model, as LiteLLM reaches it. `parameters` go into each call as they are. With `settle`, what LiteLLM would
+    look up on the network for each request is settled beforehand, without another prompt coming of it.
 
     Raises:
         InputError: the model string names no provider that LiteLLM knows.
     """
 
-    def __init__(self, model: str, parameters: Mapping[str, Any]) -> None:
+    def __init__(self, model: str, parameters: Mapping[str, Any], *, settle: bool) -> None:
         self._asked = model
         self.model = model
         self._parameters = dict(parameters)
@@ -131,6 +133,11 @@ class LiteLLM:
             self.model = "bedrock/mistral.imported-model"
             self._parameters = {"model_id": name, "aws_region_name": found["region"], **self._parameters}
             self.notes.append(f"LiteLLM breaks the path of bedrock/mistral/<arn>; asked as {self.model} with model_id")
+
+        if found is not None and route == "llama" and settle:
+            # For each request it asks huggingface.co for a template under the ARN's name, finds none, and joins the
+            # messages with spaces: a template that says just that keeps the ARN at home.
+            litellm.register_prompt_template(model=name, tokenizer_config={"chat_template": _JOINED})
 
     @property
     def version(self) -> str:

@@ -1,0 +1,45 @@
+"""How LLMPerf measures: a process a user, each in LiteLLM's blocking call, stamps at its iterator.
+
+    python benchmarks/llmperf_way.py ENDPOINT_URL MODEL USERS REQUESTS TOKENS
+
+A short client of our own that goes about it as LLMPerf does (its Ray actors are processes here), for the figures that
+its users have. Prints a JSON list of [TTFT, end-to-end latency] in seconds. Needs LiteLLM.
+"""
+
+from __future__ import annotations
+
+import json
+import multiprocessing
+import os
+import sys
+import time
+
+
+def user(endpoint_url: str, model: str, requests: int, tokens: int) -> list[tuple[float, float]]:
+    """One user's requests, one after the other."""
+    os.environ["LITELLM_LOCAL_MODEL_COST_MAP"] = "True"
+    import litellm
+
+    found = []
+    for _ in range(requests):
+        messages = [{"role": "system", "content": ""}, {"role": "user", "content": "a " * 500}]
+        start_s, ttft_s = time.monotonic(), None
+        stream = litellm.completion(
+            model=model, messages=messages, max_tokens=tokens, stream=True, aws_bedrock_runtime_endpoint=endpoint_url
+        )
+        for chunk in stream:
+            if chunk.choices[0].delta.content and ttft_s is None:
+                ttft_s = time.monotonic() - start_s
+        found.append((ttft_s or 0.0, time.monotonic() - start_s))
+    return found
+
+
+def main(endpoint_url: str, model: str, users: int, requests: int, tokens: int) -> None:
+    """Run the users and print what they measured."""
+    jobs = [(endpoint_url, model, requests // users, tokens)] * users
+    with multiprocessing.get_context("spawn").Pool(users) as pool:
+        print(json.dumps([pair for pairs in pool.starmap(user, jobs) for pair in pairs]))
+
+
+if __name__ == "__main__":
+    main(sys.argv[1], sys.argv[2], *map(int, sys.argv[3:6]))
