@@ -61,9 +61,8 @@ def main() -> None:
             floor_us, ours = float(np.median(floors)), float(np.median(hot["bedrock"]))
             for way in WAYS:
                 used = float(np.median(hot[way]))
-                print(
-                    f"  {way:<{_WIDTH}} CPU a chunk {used:6.1f} µs: {used / ours:5.2f} × --api bedrock, {used / floor_us:5.1f} × floor"
-                )
+                ratios = f"{used / ours:5.2f} × --api bedrock, {used / floor_us:5.1f} × floor"
+                print(f"  {way:<{_WIDTH}} CPU a chunk {used:6.1f} µs: {ratios}")
             share = float(np.median(hot["litellm-wire"])) / ours
             kept = "kept" if share <= BUDGET_WIRE else "BROKEN"
             print(f"  budget: wire within {BUDGET_WIRE:g} × --api bedrock: {kept}")

@@ -36,7 +36,7 @@ def answer(prompt: str) -> list[str] | None:
         return _TOKEN.findall(json.dumps({name: json.loads(value) for name, value in keys}))
     if _COUNT.search(prompt):
         return [f"{number} " for number in range(1, 4096)]
-    if "digits" in prompt or "number" in prompt:
+    if "this number in digits" in prompt:
         found = [match[0] for match in _NUMBER.finditer(prompt) if _value(match[0]) is not None]
         if found:
             return _TOKEN.findall(str(_value(max(found, key=len))))

@@ -15,7 +15,7 @@ import msgspec
 
 from llmdyno.engine.client import Client
 from llmdyno.engine.exchange import Exchange, Prepared
-from llmdyno.engine.recorder import EMULATED_HEADER
+from llmdyno.engine.recorder import emulated_in
 from llmdyno.engine.wire import Origin, serialise
 from llmdyno.errors import InputError
 from llmdyno.protocols.dialect import Dialect, HttpRequest, Target, error_text
@@ -58,8 +58,7 @@ async def look(client: Client, origin: Origin, target: Target, dialect: Dialect,
     elif models is None or target.model not in models:
         await _ask_model(client, origin, target, dialect, models, patience_s)
     server = answer.headers.get(b"server")
-    emulated = answer.headers.get(EMULATED_HEADER)
-    return Found(models, server.decode("latin-1") if server else None, emulated.decode("latin-1") if emulated else None)
+    return Found(models, server.decode("latin-1") if server else None, emulated_in(answer.headers))
 
 
 async def _check_base(client: Client, origin: Origin, target: Target, answer: _Answer, patience_s: float) -> None:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
-from collections.abc import Callable, Generator
+from collections.abc import Callable, Generator, Mapping
 
 from llmdyno.engine.assemble import undecodable
 from llmdyno.engine.exchange import Exchange
@@ -17,6 +17,13 @@ from llmdyno.timeline.record import OK, RequestRecord
 
 EMULATED_HEADER = b"x-llmdyno-emulated"
 """Our own emulator says with it that it is one: ``profile=…; speed=…``."""
+
+
+def emulated_in(headers: Mapping[bytes, bytes]) -> str | None:
+    """What an answer's headers say of an emulator behind it, also where LiteLLM's proxy handed them on."""
+    found = headers.get(EMULATED_HEADER) or headers.get(b"llm_provider-" + EMULATED_HEADER)
+    return found.decode("latin-1") if found else None
+
 
 Assemble = Callable[[Exchange], Generator[None, None, RequestRecord]]
 """Builds the record of an ended exchange, in slices."""
@@ -78,8 +85,8 @@ class Recorder:
 
     def note_emulated(self, exchange: Exchange) -> None:
         """See whether the endpoint says that it is an emulator."""
-        if self.emulated is None and EMULATED_HEADER in exchange.headers:
-            self.emulated = exchange.headers[EMULATED_HEADER].decode("latin-1")
+        if self.emulated is None:
+            self.emulated = emulated_in(exchange.headers)
 
     def drain(self) -> None:
         """Build and hand over everything that waits, now."""

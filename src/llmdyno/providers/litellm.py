@@ -158,8 +158,11 @@ class LiteLLM:
                 first = None
                 break  # it was sent, by some other client
             except _CaughtRequest as caught:
+                found = self._caught(caught.request)
+                if self._by_handler is None:
+                    self._check_key(found)
                 self._by_handler = by_handler
-                return self._caught(caught.request)
+                return found
             except Exception as error:
                 first = error if first is None or "'HTTPHandler' object" in str(first) else first
                 if isinstance(error, litellm.UnsupportedParamsError):
@@ -263,6 +266,18 @@ class LiteLLM:
         made = HttpRequest(request.method, path, headers, request.read())
         return Caught(f"{url.scheme}://{host}{port}", made, signed_for, secrets)
 
+    def _check_key(self, caught: Caught) -> None:
+        """A request that carries no key, where its provider wants one, would only be refused."""
+        missing = self._missing()
+        if missing.endswith("_KEY") and not caught.secrets and caught.signed_for is None:
+            raise InputError(missing, f"not set, and {self._asked} needs that", "set it, or give --api-key")
+
+    def _missing(self) -> str:
+        """The variables that this model's provider wants and that are not set."""
+        if "api_key" in self._parameters:
+            return ""
+        return " and ".join(litellm.validate_environment(self.model).get("missing_keys") or [])
+
     def _not_caught(self, error: Exception | None) -> InputError:
         model = self._asked
         if error is None:
@@ -272,9 +287,12 @@ class LiteLLM:
         if isinstance(error, litellm.UnsupportedParamsError):
             text = _text_of(error).partition(". To drop these")[0]
             return InputError("--litellm-param", text, "leave it out, or add --litellm-param drop_params=true")
-        missing = litellm.validate_environment(self.model).get("missing_keys") or []
-        if missing and "api_key" not in self._parameters:
-            return InputError(f"{' and '.join(missing)}", f"not set, and {model} needs it", "set it, or give --api-key")
+        missing = self._missing()
+        if missing and self.provider == "bedrock":
+            fits = "set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, name a --profile, or log in"
+            return InputError("AWS credentials", f"LiteLLM found none: {_text_of(error)}", fits)
+        if missing:
+            return InputError(missing, f"not set, and {model} needs that", "set it, or give --api-key")
         return InputError("--model", f"LiteLLM makes no request of {model!r}: {_text_of(error)}", "see docs/litellm.md")
 
 

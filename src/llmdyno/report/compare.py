@@ -98,7 +98,8 @@ def print_comparison(found: dict[str, Any]) -> None:
             cells += _cells(change, factor)
         table.add_row(row["label"], row["unit"], *cells)
     # A table that is cut says nothing: a pipe is 80 columns wide for Rich, whoever reads it.
-    Console(highlight=False, width=max(console.width, console.measure(table).maximum)).print(table)
+    wanted = console.measure(table, options=console.options.update(max_width=1000)).maximum
+    Console(highlight=False, width=max(console.width, wanted)).print(table)
     if found["unlike"]:
         console.print("\n[yellow]These runs are not the same load:[/yellow]")
     for entry in found["unlike"]:
