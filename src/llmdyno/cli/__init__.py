@@ -11,7 +11,7 @@ import argparse
 import difflib
 import keyword
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from importlib import import_module
 from typing import NoReturn
 
@@ -40,12 +40,21 @@ class Parser(argparse.ArgumentParser):
         _, marker, words = message.partition("unrecognized arguments: ")
         if marker:
             unknown = words.split()[0]
-            flags = [flag for action in self._actions for flag in action.option_strings]
+            flags = list(_flags(self))
             close = difflib.get_close_matches(unknown.partition("=")[0], flags, n=1)
             hint = f"did you mean {close[0]}?" if close else f"see {self.prog} --help"
             message = f"{unknown}: there is no such {'flag' if unknown.startswith('-') else 'argument'}; {hint}"
         print(f"llmdyno: {message}", file=sys.stderr)
         raise SystemExit(2)
+
+
+def _flags(parser: argparse.ArgumentParser) -> Iterator[str]:
+    """A parser's flags, and those of its subcommands."""
+    for action in parser._actions:
+        yield from action.option_strings
+        if isinstance(action, argparse._SubParsersAction):
+            for below in action.choices.values():
+                yield from _flags(below)
 
 
 def main(argv: Sequence[str] | None = None) -> int:
