@@ -100,6 +100,27 @@ def test_secrets_are_never_written(tmp_path: Path) -> None:
     assert REDACTED in text
 
 
+def test_parameters_of_a_library(tmp_path: Path) -> None:
+    given = ["top_p=0.9", "drop_params=true", "api_version=2024-02-01", 'stop=["a"]', "aws_secret_access_key=hide-me"]
+    spec = settled(api="litellm", model="openai/m", requests=1, litellm_param=given)
+    assert dict(spec.litellm_param) == {
+        "top_p": 0.9,
+        "drop_params": True,
+        "api_version": "2024-02-01",
+        "stop": ["a"],
+        "aws_secret_access_key": "hide-me",
+    }
+    text = spec.to_toml()
+    assert "hide-me" not in text
+    file = tmp_path / "spec.toml"
+    file.write_text(text, encoding="utf-8")
+    with pytest.raises(InputError, match="aws_secret_access_key itself, which was left out"):
+        build([read_toml(file)])
+    kept = settled(api="litellm", model="openai/m", requests=1, litellm_param={"max_tokens": 5, "top_k": None})
+    file.write_text(kept.to_toml(), encoding="utf-8")
+    assert dict(build([read_toml(file)]).litellm_param) == {"max_tokens": 5, "top_k": None}
+
+
 def test_layers_a_later_one_wins() -> None:
     spec = build([{"concurrency": (3, "file"), "requests": (5, "file")}, {"concurrency": ("7", "--concurrency")}])
     assert (spec.concurrency, spec.requests) == (7, 5)
@@ -117,6 +138,8 @@ def test_layers_a_later_one_wins() -> None:
         ("headers", ["no colon"]), ("headers", {"Host": "x"}), ("headers", {"A": "b\r\nC: d"}),
         ("headers", {"a b": "c"}),
         ("extra_body", "[1]"), ("extra_body", "{"), ("slo", ["ttft=1"]), ("slo", {"ttft_s": -1}), ("slo", 5),
+        ("litellm_param", "top_p"), ("litellm_param", ["a b=1"]), ("litellm_param", {"stream": True}),
+        ("litellm_param", 5), ("litellm_mode", "fast"), ("temperature", -1), ("temperature", "hot"),
         ("ignore_eos", "yes"), ("name", ""), ("speed", 0), ("tokenizer", " "), ("model", 5),
     ],
 )  # fmt: skip
@@ -148,6 +171,13 @@ def test_none_where_a_value_is_needed() -> None:
         ({"api": "openai"}, "--base-url: not given"),
         ({"model": "m"}, "--model: is for a server of yours"),
         ({"api": "emulator", "base_url": "http://h/v1"}, "--base-url: is for a server of yours"),
+        (
+            {"api": "litellm", "requests": 1},
+            "--model: not given, give it as LiteLLM|--model: not given; give it as LiteLLM",
+        ),
+        ({"api": "litellm", "model": "a/b", "requests": 1, "extra_body": {"a": 1}}, "--litellm-param K=V"),
+        ({"base_url": "http://h/v1", "requests": 1, "litellm_param": ["a=1"]}, "--litellm-param: is for --api litellm"),
+        ({"base_url": "http://h/v1", "requests": 1, "litellm_mode": "sdk"}, "--litellm-mode: is for --api litellm"),
         ({"base_url": "http://h/v1", "requests": 1, "speed": 3}, "--speed: is for the embedded emulator"),
     ],
 )

@@ -170,7 +170,8 @@ class Flow:
             load = "how it wakes"
         emulated = self._emulated()
         if emulated is None:
-            return Intention(f"{spec.model} at {self.endpoint.base_url}", load, None)
+            where = f"at {self.endpoint.base_url}" if self.endpoint.base_url else "through LiteLLM"
+            return Intention(f"{spec.model} {where}", load, None)
         where = "" if spec.api == "emulator" else f", {self.endpoint.base_url}"
         endpoint = f"an EMULATED {emulated['profile']} at {emulated['speed']:g}× real speed{where}"
         return Intention(endpoint, load, emulated["speed"])

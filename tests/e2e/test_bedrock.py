@@ -324,3 +324,11 @@ def test_interrupted_while_warming(tmp_path: Path) -> None:
     assert process.returncode == 130, errors
     assert "never answered" in output
     assert llmdyno.load(tmp_path / "r").summary["status"] == "interrupted"
+
+
+@pytest.mark.parametrize("name", ["warm", "coldstart"])
+def test_what_has_no_cold_start_is_refused(tmp_path: Path, name: str) -> None:
+    result = command(name, "--base-url", "http://127.0.0.1:9/v1", "--model", "m", cwd=tmp_path)
+    assert result.returncode == 2
+    assert "has no cold start to measure; use --api bedrock" in result.stderr
+    assert list(tmp_path.iterdir()) == []

@@ -200,6 +200,18 @@ def test_a_wire_that_does_not_work_falls_back_and_says_why(
     assert set(llmdyno.load(tmp_path / "r").measured.requests["clock"]) == {"sdk"}
 
 
+def test_a_route_that_takes_no_transport_goes_through_litellm(tmp_path: Path) -> None:
+    line = ["run", "--api", "litellm", "--model", "cohere_chat/command-r", "--api-key", "k", *SMALL, "--requests", "2"]
+    result = command(*line, cwd=tmp_path, **KEYS)  # nobody is reached from here: the failures are what is measured
+    assert result.returncode == 1
+    assert "sdk: LiteLLM sends cohere_chat/command-r by a client of its own" in result.stdout
+    (error,) = llmdyno.load(tmp_path / "r").summary["errors"]
+    assert (error["kind"], error["count"]) == ("connect", 2)
+    wire = command(*line, "--litellm-mode", "wire", "--out", "w", cwd=tmp_path, **KEYS)
+    assert wire.returncode == 2
+    assert "use --litellm-mode sdk" in wire.stderr
+
+
 def test_both_refused_is_one_line(scripted: Callable[..., ScriptedServer], tmp_path: Path) -> None:
     server = scripted([response(b'{"error":{"message":"Incorrect API key"}}', "401 Unauthorized")])
     line = ["run", "--api", "litellm", "--model", "openai/m", "--base-url", server.url, "--api-key", "sk-wrong", *SMALL]

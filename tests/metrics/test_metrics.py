@@ -168,6 +168,7 @@ def test_each_reason() -> None:
     assert reasons(make_timeline(*many(29))) == ["too_few_samples"]
     assert reasons(make_timeline(*many(), failed(99, 1000.0))) == ["errors_present"]
     assert reasons(make_timeline(*many()), concurrency=2) == ["concurrency_never_reached"]
+    assert reasons(make_timeline(*many(clock="sdk"))) == ["sdk_clock"]
     assert reasons(make_timeline(*many()), cpu=[(0.0, 0.0), (0.5, 0.2), (1.0, 0.95), (2.0, 1.0)]) == ["cpu_near_limit"]
     late = np.array([1, 2], np.int64) * SECOND
     slow = make_record(99, 0.5, [(1.0, TEXT, 1), (2.0, TEXT, 1)], reads=(late + SECOND // 100).tobytes())
@@ -214,3 +215,11 @@ def test_llmperfs_definitions() -> None:
     assert (good["error_code"], good["error_msg"], good["number_total_tokens"]) == (None, "", 16)
     assert (throttled["error_code"], throttled["error_msg"], throttled["ttft_s"]) == (429, "slow down", None)
     assert (late["error_code"], late["error_msg"]) == (-1, "late")
+
+
+def test_an_sdk_clock_says_how_much_of_a_core_was_used() -> None:
+    timeline = make_timeline(*many(15, clock="sdk"), *(make_record(n, 100.0 + n, ANSWER) for n in range(100, 115)))
+    found = verdict(timeline, concurrency=1, exact_tokens=False, cpu=[(0.0, 1.0), (10.0, 5.5)])
+    (reason,) = (reason for reason in found["reasons"] if reason["reason"] == "sdk_clock")
+    assert reason["value"] == pytest.approx(0.5)
+    assert "45% of a core" in reason["text"]

@@ -199,3 +199,21 @@ def test_noise_after_a_frame_is_a_failure_and_never_an_exception(noise: bytes, c
 
 def test_the_table_has_every_format() -> None:
     assert {route for api, route in DIALECTS if api == "bedrock"} == {*BODY_FORMATS, "converse"}
+
+
+@pytest.mark.parametrize(
+    ("key", "where"),
+    [
+        (("openai", "chat"), ("temperature",)),
+        (("openai", "completions"), ("temperature",)),
+        (("bedrock", "bedrock-completion"), ("temperature",)),
+        (("bedrock", "openai-chat"), ("temperature",)),
+        (("bedrock", "converse"), ("inferenceConfig", "temperature")),
+    ],
+)
+def test_the_temperature_goes_where_the_api_has_it(key: tuple[str, str], where: tuple[str, ...]) -> None:
+    value = json.loads(DIALECTS[key].encode(Target("", "m", temperature=0.0), "p", 5).body)
+    for name in where:
+        value = value[name]
+    assert value == 0.0
+    assert b"temperature" not in DIALECTS[key].encode(Target("", "m"), "p", 5).body

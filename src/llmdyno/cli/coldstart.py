@@ -42,12 +42,23 @@ def call(arguments: argparse.Namespace) -> int:
     from llmdyno.runner import settle
 
     spec = settle(spec)
-    if spec.route not in ("invoke", "converse"):
-        raise InputError("--route", f"{spec.route!r} has no cold start to measure", "use --api bedrock")
+    check_wakes(spec)
     if not arguments.quiet:
         print(intention(repeat, idle_s, spec.speed or 1.0, _price(spec)), file=sys.stderr)
     result = run.carry_out(spec, Program(load=False, cold_starts=repeat, idle_s=idle_s), quiet=arguments.quiet)
     return 130 if result.interrupted else 0
+
+
+def check_wakes(spec: Spec) -> None:
+    """See that a settled spec means a model that scales to zero.
+
+    Raises:
+        InputError: it does not.
+    """
+    imported = spec.api == "litellm" and ":imported-model/" in str(spec.model)
+    if spec.route not in ("invoke", "converse") and not imported:
+        route = f" --route {spec.route}" if spec.route else ""
+        raise InputError("--api", f"--api {spec.api}{route} has no cold start to measure", "use --api bedrock")
 
 
 def intention(repeat: int, idle_s: float, speed: float, price: str) -> str:
@@ -67,9 +78,10 @@ def _price(spec: Spec) -> str:
     from llmdyno.aws.session import region_of
 
     assert spec.model is not None
-    aws = Aws(spec.region or region_of(spec.model), spec.profile, spec.endpoint_url)
+    model = spec.model[max(0, spec.model.find("arn:")) :]  # LiteLLM's route stands before it
+    aws = Aws(spec.region or region_of(model), spec.profile, spec.endpoint_url)
     try:
-        units = describe(aws, spec.model).get("customModelUnits") or {}
+        units = describe(aws, model).get("customModelUnits") or {}
     except InputError as error:
         return f"its units are unknown ({error.problem.partition(':')[0]}), so the price is too"
     finally:

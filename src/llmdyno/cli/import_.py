@@ -86,6 +86,8 @@ def _upload(aws: Aws, folder: Folder, bucket: str, prefix: str) -> int:
 
     columns = (BarColumn(), DownloadColumn(), TransferSpeedColumn(), TimeRemainingColumn())
     console = Console(stderr=True)
-    with Progress(*columns, console=console, disable=not console.is_terminal) as progress:
+    if not console.is_terminal:  # even a disabled bar leaves an empty line behind
+        return imports.upload(aws, folder, bucket, prefix, lambda moved: None)
+    with Progress(*columns, console=console) as progress:
         task = progress.add_task("upload", total=folder.total_bytes)
         return imports.upload(aws, folder, bucket, prefix, lambda moved: progress.advance(task, moved))

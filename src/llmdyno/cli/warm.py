@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 
 from llmdyno.cli import run
+from llmdyno.cli.coldstart import check_wakes
 
 DESCRIPTION = (
     "Send one request at a time until an imported model answers, and measure its cold start. Takes the flags of "
@@ -24,6 +25,9 @@ def call(arguments: argparse.Namespace) -> int:
         InputError: the input cannot be used, or the model did not come.
     """
     from llmdyno.flow import Program
+    from llmdyno.runner import settle
 
-    result = run.carry_out(run.spec_of(arguments, {"requests": 1}), Program(load=False), quiet=arguments.quiet)
+    spec = settle(run.spec_of(arguments, {"requests": 1}))
+    check_wakes(spec)
+    result = run.carry_out(spec, Program(load=False), quiet=arguments.quiet)
     return 130 if result.interrupted else 0

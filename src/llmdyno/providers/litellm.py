@@ -280,7 +280,7 @@ class LiteLLM:
 
     def _not_caught(self, error: Exception | None) -> InputError:
         model = self._asked
-        if error is None:
+        if error is None or _no_connection(error):  # our transport connects to nothing: it was another client's
             return InputError(
                 "--litellm-mode", f"LiteLLM sends {model} by a client of its own", "use --litellm-mode sdk"
             )
