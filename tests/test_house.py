@@ -17,6 +17,7 @@ ROOT = Path(__file__).parent.parent / "src" / "llmdyno"
 ORDER = [
     "_version",
     "errors",
+    "timer",
     "distribution",
     "values",
     "spec",

@@ -152,8 +152,15 @@ class Flow:
             supply = Supply(planned, self._prepare, total=plan.warmup)
             self.phases.append(Phase(WARMUP, supply, users=self.program.warmup_users))
         measured, ahead = plan.measured, plan.measured
-        if self.spec.duration_s is not None:
-            guess = int(self.spec.concurrency * (2 + self.spec.duration_s * _GUESSED_REQUESTS_A_USER_S))
+        length_s = self.spec.duration_s or sum(stage.duration_s for stage in self.spec.stages)
+        if self.spec.open_loop:
+            # The plan itself knows how many there are.
+            measured = ahead = sum(1 for _ in plan.offsets_ns())
+            if not measured:
+                fits = "a higher rate, or longer"
+                raise InputError("--rate, --duration", "not one request is planned in that time", fits)
+        elif length_s:
+            guess = int(self.spec.users * (2 + length_s * _GUESSED_REQUESTS_A_USER_S))
             ahead = guess if measured is None else min(guess, measured)
         assert ahead is not None
         stop = measured if measured is not None else 2**53
@@ -163,9 +170,7 @@ class Flow:
     def intention(self) -> Intention:
         """What is about to be measured."""
         spec = self.spec
-        until = [f"{spec.requests} request{'s' * (spec.requests != 1)}"] if spec.requests is not None else []
-        until += [f"{spec.duration_s:g} s"] if spec.duration_s is not None else []
-        load = f"{spec.concurrency} user{'s' * (spec.concurrency != 1)}, {' or '.join(until)}"
+        load = spec.load_words()
         if not self.program.load:
             load = "how it wakes"
         emulated = self._emulated()
@@ -183,7 +188,16 @@ class Flow:
             InputError: the endpoint refuses for a reason that waiting does not cure. OSError: the disk does.
         """
         spec, loop = self.spec, self.loop
-        load = Load(spec.concurrency, spec.duration_s, spec.timeout_s, spec.retry_throttled, self._throttled)
+        load = Load(
+            spec.concurrency,
+            spec.duration_s,
+            spec.timeout_s,
+            spec.retry_throttled,
+            spec.open_loop,
+            spec.max_concurrency,
+            self._stages(),
+            self._throttled,
+        )
         driver = Driver(self.client, self.recorder, self.clock, load, self.watch)
         self.observed = driver.observed
 
@@ -285,6 +299,17 @@ class Flow:
             if record.body is not None:
                 assert library is not None
                 reread(record, self._reader(library), keep_text=self.keep_text)
+
+    def _stages(self) -> tuple[tuple[float, float, int], ...]:
+        """Stages of users: start, length, how many."""
+        found, now_s = [], 0.0
+        for stage in self.spec.stages:
+            if stage.concurrency is None:
+                return ()
+            start_s = now_s if stage.start_s is None else stage.start_s
+            found.append((start_s, stage.duration_s, stage.concurrency))
+            now_s = start_s + stage.duration_s
+        return tuple(found)
 
     def _target(self, model: str) -> Target:
         spec = self.spec
@@ -408,9 +433,16 @@ class Flow:
                 "cpu_s": [
                     [round((moment_ns - origin_ns) / 1e9, 4), round(used_s, 4)]
                     for moment_ns, used_s in self.observed.cpu
-                ]
+                ],
+                "loop_lag_s": _largest(self.observed.loop_lags_s),
+                "gc_pauses": len(self.observed.gc_pauses_s),
+                "gc_pause_s": _largest(self.observed.gc_pauses_s),
             },
         }
+
+
+def _largest(values: list[float]) -> float | None:
+    return round(max(values), 6) if values else None
 
 
 @contextlib.contextmanager

@@ -31,6 +31,8 @@ if TYPE_CHECKING:
 
 OnStart = Callable[[Intention], None]
 _LOAD = Program()
+_OPEN_FILES = 4096
+"""How many connections an open loop without a bound may come to need, as far as the limits allow."""
 
 
 def run(spec: Spec, *, watch: Watch | None = None, on_start: OnStart | None = None) -> Run:
@@ -106,7 +108,10 @@ async def _measure(
             assert spec.speed is not None
             emulator = stack.enter_context(EmbeddedEmulator(spec.deployment, speed=spec.speed, seed=spec.seed or 0))
         counter = load_counter(spec.tokenizer)
-        allow_open_files(spec.concurrency)
+        if spec.open_loop and spec.max_concurrency is None:
+            allow_open_files(_OPEN_FILES, needed=False)
+        else:
+            allow_open_files(spec.max_concurrency or spec.users)
         from llmdyno.results.directory import RunDirectory
 
         directory = RunDirectory.create(spec.out, spec.name or _default_name(spec), started_s)

@@ -227,6 +227,46 @@ class Spec:
         metavar="N",
     )
     concurrency: int = _key(2, "load", values.whole(1), "how many users send at once (default: 2)", metavar="N")
+    rate: float | None = _key(
+        None,
+        "load",
+        values.positive("requests a second"),
+        "open loop: send so many requests a second, whatever the endpoint does",
+        metavar="N",
+    )
+    arrivals: str = _key(
+        "constant",
+        "load",
+        values.arrivals,
+        "open loop: constant, poisson, gamma(CV), or replay FILE (a trace) (default: constant)",
+        metavar="KIND",
+    )
+    ramp: values.Ramp | None = _key(
+        None, "load", values.ramp, "open loop: a rate that rises or falls, such as 1:50:60s", metavar="FROM:TO:S"
+    )
+    stages: tuple[values.Stage, ...] = _key(
+        (),
+        "load",
+        values.stages,
+        "parts of the load, one after the other, such as rate=10,duration=30s or concurrency=8,duration=1m",
+        flag="--stage",
+        metavar="K=V,…",
+        repeat=True,
+    )
+    time_scale: float = _key(
+        1.0,
+        "load",
+        values.positive("times"),
+        "replay: multiply the trace's times; 0.1 replays it ten times faster (default: 1)",
+        metavar="N",
+    )
+    max_concurrency: int | None = _key(
+        None,
+        "load",
+        values.whole(1),
+        "open loop: no more requests in flight than that; what waits is counted from its planned instant",
+        metavar="N",
+    )
     requests: int | None = _key(None, "load", values.whole(1), "stop after so many measured requests", metavar="N")
     duration_s: float | None = _key(
         None,
@@ -302,6 +342,8 @@ class Spec:
     def __post_init__(self) -> None:
         for field in dataclasses.fields(self):
             value = getattr(self, field.name)
+            if value == () and field.default == ():
+                continue
             if value is not None:
                 object.__setattr__(self, field.name, read_value(field.name, value, key_label(field.name)))
             elif field.default is not None:
@@ -318,6 +360,7 @@ class Spec:
             InputError: keys contradict each other, or one that is needed is missing.
         """
         changes: dict[str, Any] = {}
+        self._check_load()
         api = self.api or ("openai" if self.base_url else "emulator")
         changes["api"] = api
         if api == "openai":
@@ -351,9 +394,9 @@ class Spec:
                         "give --base-url URL or --api bedrock, or leave it out",
                     )
             changes["speed"] = self.speed or EMULATED_SPEED
-            if self.requests is None and self.duration_s is None:
+            if not self._ends:
                 changes["requests"] = EMULATED_REQUESTS
-        if api != "emulator" and self.requests is None and self.duration_s is None:
+        if api != "emulator" and not self._ends:
             raise InputError(
                 "--requests", "neither --requests nor --duration is given", "give one or both, so that the run ends"
             )
@@ -366,6 +409,71 @@ class Spec:
         if self.seed is None:
             changes["seed"] = new_seed()
         return dataclasses.replace(self, **changes)
+
+    @property
+    def open_loop(self) -> bool:
+        """Whether requests leave at planned instants."""
+        return (
+            self.rate is not None
+            or self.ramp is not None
+            or self.arrivals.startswith("replay ")
+            or any(stage.rate is not None for stage in self.stages)
+        )
+
+    @property
+    def users(self) -> int:
+        """The most users of a closed loop."""
+        return max((stage.concurrency or 0 for stage in self.stages), default=0) or self.concurrency
+
+    def load_words(self) -> str:
+        """The load in words: open or closed, how much of it, until when."""
+        until = [f"{self.requests} request{'s' * (self.requests != 1)}"] if self.requests is not None else []
+        until += [f"{self.duration_s:g} s"] if self.duration_s is not None else []
+        ends = f", {' or '.join(until)}" if until else ""
+        if self.open_loop:
+            kind = "" if self.arrivals == "constant" else f" ({self.arrivals})"
+            if self.arrivals.startswith("replay "):
+                what = f"replay of {self.arrivals[7:]}" + (f" × {self.time_scale:g}" if self.time_scale != 1 else "")
+                kind = ""
+            elif self.ramp is not None:
+                what = f"{self.ramp.rate_from:g} to {self.ramp.rate_to:g} requests/s over {self.ramp.length_s:g} s"
+            elif self.stages:
+                what = ", ".join(f"{stage.rate:g} requests/s for {stage.duration_s:g} s" for stage in self.stages)
+            else:
+                what = f"{self.rate:g} requests/s"
+            bound = f", at most {self.max_concurrency} in flight" if self.max_concurrency else ""
+            return f"open loop, {what}{kind}{bound}{ends}"
+        if self.stages:
+            users = ", ".join(f"{stage.concurrency} users for {stage.duration_s:g} s" for stage in self.stages)
+            return users + ends
+        return f"{self.concurrency} user{'s' * (self.concurrency != 1)}, closed loop{ends}"
+
+    @property
+    def _ends(self) -> bool:
+        bounded = self.ramp is not None or bool(self.stages) or self.arrivals.startswith("replay ")
+        return bounded or self.requests is not None or self.duration_s is not None
+
+    def _check_load(self) -> None:
+        """See that the load's keys go together.
+
+        Raises:
+            InputError: two of them ask for different loads.
+        """
+        shapes = {"rate": self.rate, "ramp": self.ramp, "stages": self.stages or None}
+        given = [name for name, value in shapes.items() if value is not None]
+        replay = self.arrivals.startswith("replay ")
+        if len(given) > 1 or (replay and given):
+            names = [flag_name(name) for name in given] + ["--arrivals replay"] * replay
+            raise InputError(" and ".join(names), "each of them is the whole load", "give one")
+        if not self.open_loop:
+            for name, unset in (("arrivals", "constant"), ("max_concurrency", None)):
+                if getattr(self, name) != unset:
+                    fits = "add --rate, --ramp or stages with a rate"
+                    raise InputError(flag_name(name), "is for an open loop, and nothing says how fast", fits)
+        if self.time_scale != 1.0 and not replay:
+            raise InputError("--time-scale", "is for --arrivals replay", "leave it out")
+        if self.stages and self.duration_s is not None:
+            raise InputError("--duration", "each stage has its own", "leave it out")
 
     def _refuse(self, keys: tuple[str, ...], whose: str, instead: str) -> None:
         for key in keys:
@@ -390,10 +498,14 @@ class Spec:
         tables: dict[str, Any] = {}
         for field in dataclasses.fields(self):
             value = getattr(self, field.name)
-            if not field.metadata["kept"] or value is None or value == {}:
+            if not field.metadata["kept"] or value is None or value == {} or value == ():
                 continue
             if isinstance(value, Distribution):
                 value = int(value.a) if value.kind == "fixed" else str(value)
+            elif field.name == "stages":
+                value = [stage.values() for stage in value]
+            elif isinstance(value, values.Ramp):
+                value = str(value)
             elif field.name == "headers":
                 value = {k: REDACTED if SECRET_HEADER.search(k) else v for k, v in value.items()}
             elif field.name == "litellm_param":

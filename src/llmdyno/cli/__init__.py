@@ -1,6 +1,7 @@
 """The command line: argv to a call, its result to print and an exit code.
 
-Exit codes: 0 done; 1 every request failed; 2 the input cannot be used; 130 stopped by Ctrl-C or SIGTERM,
+Exit codes: 0 done; 1 every request failed; 2 the input cannot be used; 3 --strict, and the verdict has reasons;
+130 stopped by Ctrl-C or SIGTERM,
 with everything measured until then written. A command's module is imported when that command is called,
 and its work's modules later still.
 """
@@ -78,13 +79,21 @@ def main(argv: Sequence[str] | None = None) -> int:
         return 130
 
 
+def _joined(arguments: list[str]) -> list[str]:
+    """``--arrivals replay FILE`` is one value of two words."""
+    for place in range(len(arguments) - 2):
+        if arguments[place : place + 2] == ["--arrivals", "replay"]:
+            return [*arguments[: place + 1], f"replay {arguments[place + 2]}", *arguments[place + 3 :]]
+    return arguments
+
+
 def _dispatch(arguments: list[str]) -> int:
     if arguments and arguments[0] in COMMANDS:
         name = arguments[0]
         module = import_module(f"llmdyno.cli.{name}{'_' * keyword.iskeyword(name)}")
         parser = Parser(prog=f"llmdyno {name}", description=module.DESCRIPTION, allow_abbrev=False)
         module.add_arguments(parser)
-        return int(module.call(parser.parse_args(arguments[1:])))
+        return int(module.call(parser.parse_args(_joined(arguments[1:]))))
     commands = "\n".join(f"  {name:<10} {text}" for name, text in COMMANDS.items())
     parser = Parser(
         prog="llmdyno",

@@ -21,7 +21,7 @@ DESCRIPTION = (
 _GROUPS = {
     "": "run",
     "endpoint": "endpoint",
-    "load": "load (closed loop: each user sends its next request when its last one ended)",
+    "load": "load (closed loop: users, each of whom sends when its last request ended; open loop: planned instants)",
     "workload": "workload",
     "aws": "Amazon Bedrock (credentials come from AWS's own chain)",
     "emulator": "embedded emulator",
@@ -34,6 +34,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("file", nargs="?", metavar="SPEC.toml", help="a spec file, such as a run's spec.toml")
     parser.add_argument(
         "--dry-run", action="store_true", help="print the resolved spec and the plan's totals, send nothing"
+    )
+    parser.add_argument(
+        "--strict", action="store_true", help="exit code 3 where the verdict has anything against the measurement"
     )
     parser.add_argument("--quiet", action="store_true", help="no progress, only the summary")
     groups = {table: parser.add_argument_group(title) for table, title in _GROUPS.items()}
@@ -70,7 +73,7 @@ def call(arguments: argparse.Namespace) -> int:
     if run.succeeded == 0:
         print("llmdyno: every request failed", file=sys.stderr)
         return 1
-    return 0
+    return 3 if arguments.strict and not run.summary["verdict"]["trustworthy"] else 0
 
 
 def spec_of(arguments: argparse.Namespace, defaults: dict[str, Any]) -> Spec:

@@ -27,8 +27,8 @@ from llmdyno.emulator.faults import GARBLE, Faults
 from llmdyno.emulator.model import Deployment, Profile
 from llmdyno.emulator.openai import Asked
 from llmdyno.emulator.services import AwsServices
-from llmdyno.emulator.timer import Timer
 from llmdyno.emulator.truth import Truth
+from llmdyno.timer import Timer
 from llmdyno.workload.prompts import words
 
 _REMEMBERED = 200_000

@@ -70,7 +70,7 @@ def facts(exchange: Exchange) -> RequestRecord:
         request=prepared.request,
         phase=prepared.phase,
         user=exchange.user,
-        planned_ns=prepared.offset_ns,
+        planned_ns=exchange.planned_ns,
         connect_start_ns=exchange.connect_start_ns,
         connected_ns=exchange.connected_ns,
         tls_ns=exchange.tls_ns,

@@ -1,4 +1,4 @@
-"""Drives the load: a closed loop of independent users, phase after phase.
+"""Drives the load, phase after phase: a closed loop of independent users, or an open loop of planned instants.
 
 In: a client, a supply for each phase, a load. Out: exchanges, handed to the recorder as they end;
 snapshots of counters for whoever watches; samples of the process's own CPU time.
@@ -11,18 +11,20 @@ import gc
 import resource
 import statistics
 import time
+from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from llmdyno.engine.client import Client
 from llmdyno.engine.clock import Clock, monotonic_ns
-from llmdyno.engine.exchange import Exchange
+from llmdyno.engine.exchange import Exchange, Prepared
 from llmdyno.engine.recorder import Recorder
 from llmdyno.engine.sdk import SdkClient
 from llmdyno.engine.supply import Supply
 from llmdyno.errors import InputError
 from llmdyno.protocols.events import Failure
 from llmdyno.timeline.record import CONNECT
+from llmdyno.timer import Timer
 
 TICK_S = 0.25
 _PAUSE_AFTER_NO_CONNECTION_S = 0.1
@@ -33,7 +35,9 @@ _SPARE_FILES = 64
 
 @dataclass(frozen=True, slots=True)
 class Load:
-    """A closed loop: `concurrency` users, until the supply ends or `duration_s` has passed; a timeout a request.
+    """A closed loop: `concurrency` users, until the supply ends or `duration_s` has passed; a timeout a request. With
+    `stages` (start s, length s, users) their number changes. Or, `open_loop`: each request at its own offset, with no
+    more than `max_concurrency` in flight.
 
     A request that was `throttled` is sent again up to `retries` times, after 1 s, 2 s, 4 s and so on up to 20 s.
     """
@@ -42,13 +46,17 @@ class Load:
     duration_s: float | None
     timeout_s: float
     retries: int = 0
+    open_loop: bool = False
+    max_concurrency: int | None = None
+    stages: tuple[tuple[float, float, int], ...] = ()
     throttled: Callable[[Exchange], bool] = lambda exchange: False
 
 
 @dataclass(frozen=True, slots=True)
 class Snapshot:
     """Counters of the phase under way, for a live view. `chunks` counts text chunks of ended requests, and pieces
-    of the body of those in flight; `ttft_p50_s` is over the last thousand; `emulated`: the endpoint says that it is."""
+    of the body of those in flight; `ttft_p50_s` is over the last thousand; `emulated`: the endpoint says that it is.
+    `waiting`: requests past their planned instant that a bound on what is in flight holds back."""
 
     phase: str
     elapsed_s: float
@@ -60,15 +68,18 @@ class Snapshot:
     chunks: int
     ttft_p50_s: float | None
     emulated: bool = False
+    waiting: int = 0
 
 
 @dataclass(slots=True)
 class Observed:
-    """What the driver saw of itself: phases as (name, start ns, end ns), and (moment ns, CPU s used) about every
-    quarter of a second."""
+    """What the driver saw of itself: phases as (name, start ns, end ns); (moment ns, CPU s used) about every
+    quarter of a second; how late the loop came to each of those looks; how long each collection of garbage took."""
 
     phases: list[tuple[str, int, int]] = field(default_factory=list)
     cpu: list[tuple[int, float]] = field(default_factory=list)
+    loop_lags_s: list[float] = field(default_factory=list)
+    gc_pauses_s: list[float] = field(default_factory=list)
     interrupted: bool = False
 
 
@@ -101,12 +112,19 @@ class Driver:
         self._clock = clock
         self._load = load
         self._watch = watch
+        self._loop = asyncio.get_running_loop()
+        self._waiting: deque[tuple[Prepared, int]] = deque()
+        self._wanted = 2**31
+        self._wake: Callable[[], None] | None = None
         self.stopping = False
 
     def stop(self) -> None:
         """End the run now: nothing more is sent, what is in flight is cancelled and recorded as such."""
         self.stopping = self.observed.interrupted = True
+        self._waiting.clear()
         self.client.cancel_all()
+        if self._wake is not None:
+            self._wake()
 
     async def run(self, phases: list[Phase]) -> None:
         """Drive phases, one after the other."""
@@ -124,10 +142,9 @@ class Driver:
 
     async def _phase(self, phase: Phase) -> None:
         name, supply = phase.name, phase.supply
-        users = phase.users or self._load.concurrency
-        users = min(users, supply.total or users)
         duration_s = self._load.duration_s if phase.timed else None
         self._recorder.reset()
+        self._waiting.clear()
         start_ns = monotonic_ns()
         deadline_ns = start_ns + int(duration_s * 1e9) if duration_s is not None else None
         background = [
@@ -135,7 +152,14 @@ class Driver:
             asyncio.ensure_future(self._tick(name, start_ns, supply, duration_s)),
         ]
         try:
-            await asyncio.gather(*(self._user(number, supply, deadline_ns) for number in range(users)))
+            if phase.timed and self._load.open_loop:
+                await self._paced(supply, start_ns)
+            elif phase.timed and self._load.stages:
+                await self._staged(supply, start_ns)
+            else:
+                users = phase.users or self._load.concurrency
+                users = min(users, supply.total or users)
+                await asyncio.gather(*(self._user(number, supply, deadline_ns) for number in range(users)))
         finally:
             for task in background:
                 task.cancel()
@@ -145,8 +169,89 @@ class Driver:
         self._recorder.drain()
         self._watch(self._snapshot(name, start_ns, supply, duration_s))
 
+    async def _paced(self, supply: Supply, start_ns: int) -> None:
+        """An open loop: each request at its planned instant, an absolute moment that no lateness moves.
+
+        With a bound on what is in flight, those beyond it wait in the order of their plan.
+        """
+        most = self._load.max_concurrency or 2**31
+        tasks: set[asyncio.Task[None]] = set()
+        ended = self._loop.create_future()
+        following = supply.take()
+        waiting = self._waiting
+
+        def begin(prepared: Prepared, planned_ns: int) -> None:
+            exchange = Exchange(prepared, 0)
+            exchange.planned_ns = planned_ns
+            task = asyncio.ensure_future(self._single(exchange))
+            tasks.add(task)
+            task.add_done_callback(done)
+
+        def done(task: asyncio.Task[None]) -> None:
+            tasks.discard(task)
+            error = None if task.cancelled() else task.exception()
+            if error is not None and not ended.done():
+                ended.set_exception(error)
+            if waiting and not self.stopping:
+                begin(*waiting.popleft())
+            elif not tasks and (following is None or self.stopping) and not ended.done():
+                ended.set_result(None)
+
+        def due() -> None:
+            nonlocal following
+            now_ns = monotonic_ns()
+            while following is not None and not self.stopping:
+                planned_ns = start_ns + (following.offset_ns or 0)
+                if planned_ns > now_ns:
+                    timer.set(planned_ns)
+                    return
+                if len(tasks) < most:
+                    begin(following, planned_ns)
+                else:
+                    waiting.append((following, planned_ns))
+                following = supply.take()
+            following = None
+            if not tasks and not ended.done():
+                ended.set_result(None)
+
+        timer = Timer(self._loop, due)
+        self._wake = due
+        try:
+            due()
+            await ended
+        finally:
+            timer.close()
+            self._wake = None
+
+    async def _staged(self, supply: Supply, start_ns: int) -> None:
+        """A closed loop whose number of users changes from stage to stage."""
+        users: dict[int, asyncio.Task[None]] = {}
+        end_ns = start_ns
+        for start_s, duration_s, wanted in self._load.stages:
+            begin_ns = start_ns + int(start_s * 1e9)
+            if begin_ns > end_ns:
+                self._wanted = 0
+            while monotonic_ns() < begin_ns and not self.stopping:
+                await asyncio.sleep(min(TICK_S, max(0.0, (begin_ns - monotonic_ns()) / 1e9)))
+            if self.stopping:
+                break
+            self._wanted = wanted
+            end_ns = begin_ns + int(duration_s * 1e9)
+            for number in range(wanted):
+                if number not in users or users[number].done():
+                    users[number] = asyncio.ensure_future(self._user(number, supply, None))
+            while monotonic_ns() < end_ns and not self.stopping:
+                await asyncio.sleep(min(TICK_S, max(0.0, (end_ns - monotonic_ns()) / 1e9)))
+        self._wanted = 0
+        await asyncio.gather(*users.values())
+
+    async def _single(self, exchange: Exchange) -> None:
+        await self.client.perform(exchange, self._load.timeout_s)
+        self._recorder.add(exchange)
+        await self._retried(exchange)
+
     async def _user(self, number: int, supply: Supply, deadline_ns: int | None) -> None:
-        while not self.stopping and (deadline_ns is None or monotonic_ns() < deadline_ns):
+        while number < self._wanted and not self.stopping and (deadline_ns is None or monotonic_ns() < deadline_ns):
             prepared = supply.take()
             if prepared is None:
                 return
@@ -172,14 +277,19 @@ class Driver:
         return exchange
 
     async def _tick(self, name: str, start_ns: int, supply: Supply, duration_s: float | None) -> None:
-        ticks = 0
+        ticks, due_ns = 0, monotonic_ns()
         while True:
+            # How long the loop kept this waiting: nothing else was served meanwhile either.
+            self.observed.loop_lags_s.append(max(0, monotonic_ns() - due_ns) / 1e9)
             self._note_cpu()
             self._clock.sample()
             self._watch(self._snapshot(name, start_ns, supply, duration_s))
             ticks += 1
             if ticks % _COLLECT_EVERY == 0:
+                before_ns = monotonic_ns()
                 gc.collect(0)
+                self.observed.gc_pauses_s.append((monotonic_ns() - before_ns) / 1e9)
+            due_ns = monotonic_ns() + int(TICK_S * 1e9)
             await asyncio.sleep(TICK_S)
 
     def _note_cpu(self) -> None:
@@ -199,6 +309,7 @@ class Driver:
             chunks=recorder.chunks + sum(map(_pieces, in_flight)),
             ttft_p50_s=statistics.median(recorder.ttfts_s) if recorder.ttfts_s else None,
             emulated=recorder.emulated is not None,
+            waiting=len(self._waiting),
         )
 
 
@@ -210,20 +321,38 @@ def _is_connect(failure: Failure | None) -> bool:
     return failure is not None and failure.kind == CONNECT
 
 
-def allow_open_files(concurrency: int) -> None:
-    """Raise the process's soft limit on open files as far as the load needs.
+def allow_open_files(connections: int, *, needed: bool = True) -> None:
+    """Raise the process's soft limit on open files as far as the load needs, or, not `needed`, as far as it goes.
 
     Raises:
-        InputError: the hard limit is below that.
+        InputError: the hard limit is below what is needed, or there are not so many ephemeral ports.
     """
-    needed = concurrency + _SPARE_FILES
+    files = connections + _SPARE_FILES
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    if soft == resource.RLIM_INFINITY or soft >= needed:
-        return
-    if hard != resource.RLIM_INFINITY and hard < needed:
+    if needed and (ports := _ephemeral_ports()) is not None and connections > ports:
         raise InputError(
             "--concurrency",
-            f"{concurrency} connections do not fit under this process's limit of {hard} open files",
-            f"use at most {hard - _SPARE_FILES}, or raise the hard limit (ulimit -Hn)",
+            f"{connections} connections to one address do not fit into this host's {ports} ephemeral ports",
+            f"use at most {ports}, or widen net.ipv4.ip_local_port_range",
         )
-    resource.setrlimit(resource.RLIMIT_NOFILE, (needed, hard))
+    if soft == resource.RLIM_INFINITY or soft >= files:
+        return
+    if hard != resource.RLIM_INFINITY and hard < files:
+        if needed:
+            raise InputError(
+                "--concurrency",
+                f"{connections} connections do not fit under this process's limit of {hard} open files",
+                f"use at most {hard - _SPARE_FILES}, or raise the hard limit (ulimit -Hn)",
+            )
+        files = hard
+    resource.setrlimit(resource.RLIMIT_NOFILE, (files, hard))
+
+
+def _ephemeral_ports() -> int | None:
+    """How many local ports a connection may come from; None where the system does not say."""
+    try:
+        with open("/proc/sys/net/ipv4/ip_local_port_range", encoding="ascii") as file:
+            low, high = map(int, file.read().split())
+    except (OSError, ValueError):
+        return None
+    return high - low + 1

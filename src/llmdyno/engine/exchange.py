@@ -43,7 +43,7 @@ class Prepared:
 
 
 class Exchange:
-    """The raw facts of one request.
+    """The raw facts of one request. `planned_ns` is the moment that it was to be sent at, in an open loop.
 
     `reads` and `stamps`: a moment and a kernel stamp a socket read. `pieces`: the body, in the parser's
     pieces. `marks`: how many pieces there were after each read. `chunks`: a client library's own chunk objects, one a
@@ -60,6 +60,7 @@ class Exchange:
         "headers",
         "marks",
         "pieces",
+        "planned_ns",
         "prepared",
         "reads",
         "reconnects",
@@ -75,6 +76,7 @@ class Exchange:
     def __init__(self, prepared: Prepared, user: int) -> None:
         self.prepared = prepared
         self.user = user
+        self.planned_ns: int | None = None
         self.connect_start_ns: int | None = None
         self.connected_ns: int | None = None
         self.tls_ns: int | None = None

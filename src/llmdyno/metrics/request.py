@@ -28,8 +28,9 @@ class RequestMetrics:
     ttft_s: first chunk with text, content or reasoning, after the send. time_per_output_token_s: (last
     text chunk − first) ÷ (output tokens − 1), where there are two tokens or more. end_to_end_latency_s:
     last byte − send. request_output_throughput_token_per_s: output tokens ÷ end-to-end. The two
-    `with_connection` figures count from the start of connecting where a connection was opened. Latencies
-    are given for requests that succeeded; counts for all.
+    `with_connection` figures count from the start of connecting where a connection was opened; the `scheduled` ones
+    from the planned instant, in an open loop; send_lateness_s is the send (or the start of connecting) after that.
+    Latencies are given for requests that succeeded; counts and lateness for all.
     """
 
     succeeded: NDArray[np.bool_]
@@ -39,6 +40,9 @@ class RequestMetrics:
     end_to_end_latency_s: Floats
     end_to_end_latency_with_connection_s: Floats
     request_output_throughput_token_per_s: Floats
+    ttft_scheduled_s: Floats
+    end_to_end_scheduled_s: Floats
+    send_lateness_s: Floats
     connect_s: Floats
     tls_s: Floats
     time_to_headers_s: Floats
@@ -67,6 +71,7 @@ def request_metrics(timeline: Timeline) -> RequestMetrics:
         )
         throughput = np.where(e2e > 0, output_tokens / e2e, np.nan)
     connected = seconds(requests["connected_ns"])
+    planned = seconds(requests["planned_ns"])
     return RequestMetrics(
         succeeded=succeeded,
         ttft_s=ttft,
@@ -75,6 +80,9 @@ def request_metrics(timeline: Timeline) -> RequestMetrics:
         end_to_end_latency_s=e2e,
         end_to_end_latency_with_connection_s=np.where(succeeded, end - start, np.nan),
         request_output_throughput_token_per_s=throughput,
+        ttft_scheduled_s=np.where(succeeded, first_text - planned, np.nan),
+        end_to_end_scheduled_s=np.where(succeeded, end - planned, np.nan),
+        send_lateness_s=np.fmin(start, sent) - planned,
         connect_s=connected - seconds(requests["connect_start_ns"]),
         tls_s=seconds(requests["tls_ns"]) - connected,
         time_to_headers_s=np.where(succeeded, seconds(requests["headers_ns"]) - sent, np.nan),

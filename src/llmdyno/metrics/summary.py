@@ -15,6 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from llmdyno.metrics.request import RequestMetrics, chunk_tokens, inter_token_gaps, request_metrics
+from llmdyno.metrics.slices import slices
 from llmdyno.metrics.windows import Window, peak_in_flight, steady_window, whole_window
 from llmdyno.timeline.columns import MISSING, Timeline
 from llmdyno.timeline.record import CANCELLED, FAILED, OK
@@ -31,6 +32,9 @@ LATENCIES = (
     "request_output_throughput_token_per_s",
 )
 """The distributions a person asks for first, in the field's order."""
+
+SCHEDULED = ("ttft_scheduled_s", "end_to_end_scheduled_s")
+"""From the planned instant, for an open loop: the wait that a late send hides is in them, and so are failures."""
 
 _MORE = (
     "ttft_with_connection_s",
@@ -75,6 +79,37 @@ def distribution(values: NDArray[Any], counts: NDArray[np.int64] | None = None) 
     }
 
 
+def with_failures(values: NDArray[np.float64], failed: int) -> dict[str, Any]:
+    """The distribution of latencies in which failures stand last, as longer than any: who asked never got an answer.
+
+    A percentile that falls among failures is None, and named under `in_failures`; mean and stddev are of the answers.
+
+    Args:
+        values: shape (n,), of requests that succeeded; NaN: no figure.
+        failed: how many failed.
+    """
+    values = values[~np.isnan(values)]
+    found = distribution(values)
+    if not failed:
+        return found
+    total = len(values) + failed
+    ordered = np.append(np.sort(values), np.full(failed, np.inf))
+    with np.errstate(invalid="ignore"):
+        quantiles = {f"p{p}": float(np.percentile(ordered, p)) for p in PERCENTILES}
+    known = {name: value if math.isfinite(value) else None for name, value in quantiles.items()}
+    return {
+        "mean": None,
+        "stddev": None,
+        "min": None,
+        **found,
+        "count": total,
+        **known,
+        "max": None,
+        "unsupported": [f"p{p}" for p in PERCENTILES if unsupported(p, total)],
+        "in_failures": [name for name, value in known.items() if value is None] + ["max"],
+    }
+
+
 def summarise(measured: Timeline, slo: Mapping[str, float]) -> dict[str, Any]:
     """The figures of the measured requests (warm-up not among them).
 
@@ -93,6 +128,10 @@ def summarise(measured: Timeline, slo: Mapping[str, float]) -> dict[str, Any]:
         else distribution(getattr(figures, name))
         for name in LATENCIES + _MORE
     }
+    if (measured.requests["planned_ns"] != MISSING).any():
+        for name in SCHEDULED:
+            latencies[name] = with_failures(getattr(figures, name), states[FAILED])
+        latencies["send_lateness_s"] = distribution(figures.send_lateness_s)
     return {
         "requests": {
             "total": total,
@@ -112,6 +151,7 @@ def summarise(measured: Timeline, slo: Mapping[str, float]) -> dict[str, Any]:
             "goodput_request_per_s": _goodput(figures, slo, whole),
             "peak_concurrency": peak_in_flight(measured),
         },
+        "slices": slices(measured, figures, tokens),
         "connections": {
             "opened": int(np.sum(measured.requests["connected_ns"] != MISSING)),
             "reused": int(np.sum(measured.requests["reused"])),

@@ -15,7 +15,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from llmdyno.metrics.request import RequestMetrics, request_metrics
-from llmdyno.metrics.windows import peak_in_flight
+from llmdyno.metrics.windows import in_flight, peak_in_flight
+from llmdyno.protocols.events import OTHER
 from llmdyno.timeline.columns import MISSING, Timeline
 from llmdyno.timeline.record import FAILED, KERNEL, OK, SDK
 
@@ -26,12 +27,24 @@ REASONS = (
     "token_counts_disagree",
     "too_few_samples",
     "errors_present",
+    "sends_late",
+    "plan_under_delivered",
+    "connections_churned",
+    "chunks_coalesced",
+    "cold_start_in_window",
+    "loop_lag",
     "sdk_clock",
 )
 
 READ_LAG_P99_S = 0.005
 CPU_SHARE = 0.9
 SAMPLES = 30
+SEND_LATENESS_P99_S = 0.005
+DELIVERED_SHARE = 0.98
+CHURNED_SHARE = 0.1
+COALESCED_SHARE = 0.1
+LOOP_LAG_S = 0.1
+NOT_READY = "ModelNotReadyException"
 DISAGREEING_SHARE = 0.01
 EXACT_DIFFERENCE = 0.02
 ROUGH_DIFFERENCE = 0.25
@@ -51,15 +64,23 @@ class Reason:
 
 
 def verdict(
-    measured: Timeline, *, concurrency: int, exact_tokens: bool, cpu: Sequence[tuple[float, float]]
+    measured: Timeline,
+    *,
+    concurrency: int | None,
+    exact_tokens: bool,
+    cpu: Sequence[tuple[float, float]],
+    max_concurrency: int | None = None,
+    loop_lag_s: float | None = None,
 ) -> dict[str, Any]:
     """The verdict on the measured requests.
 
     Args:
         measured: the measured requests.
-        concurrency: how many users were asked for.
+        concurrency: how many users were asked for; None in an open loop.
         exact_tokens: whether prompts were counted with the model's tokenizer, not approximated.
         cpu: (moment s, CPU seconds used by this process until then), ascending, over the measured phase.
+        max_concurrency: the bound on what is in flight in an open loop; a request that it holds back is not late.
+        loop_lag_s: the longest that the event loop kept a timer waiting.
 
     Returns:
         ``{"trustworthy": bool, "reasons": [...]}`` as it stands in summary.json.
@@ -68,10 +89,16 @@ def verdict(
     found = [
         _read_lag(measured),
         _cpu(cpu),
-        _concurrency(measured, concurrency),
+        _concurrency(measured, concurrency) if concurrency is not None else None,
         _tokens(measured, figures, exact_tokens),
         _samples(figures),
         _errors(measured),
+        _late(measured, figures, max_concurrency),
+        _under_delivered(measured),
+        _churned(measured),
+        _coalesced(measured),
+        _cold(measured),
+        _loop_lag(loop_lag_s),
         _sdk_clock(measured, cpu),
     ]
     reasons = [asdict(reason) for reason in found if reason is not None]
@@ -162,6 +189,85 @@ def _tokens(timeline: Timeline, figures: RequestMetrics, exact: bool) -> Reason 
 
 def _prompt_counts(server: NDArray[np.int64], counted: NDArray[np.int64]) -> str:
     return f" (median {np.median(server):.0f} by the server, {np.median(counted):.0f} by our count)"
+
+
+def _late(timeline: Timeline, figures: RequestMetrics, most: int | None) -> Reason | None:
+    lateness = figures.send_lateness_s
+    known = ~np.isnan(lateness)
+    if most is not None and known.any():
+        moments, curve = in_flight(timeline)
+        before = np.searchsorted(moments, timeline.requests["planned_ns"] / 1e9, side="right") - 1
+        known &= np.where(before >= 0, curve[np.maximum(before, 0)], 0) < most
+    if not known.any():
+        return None
+    p99 = float(np.percentile(lateness[known], 99))
+    if p99 <= SEND_LATENESS_P99_S:
+        return None
+    text = (
+        f"sends late: 1 in 100 requests was sent {1e3 * p99:.1f} ms or more after its planned instant "
+        f"(bound {1e3 * SEND_LATENESS_P99_S:g} ms); figures from the planned instant have that in them"
+    )
+    return Reason("sends_late", p99, SEND_LATENESS_P99_S, text)
+
+
+def _under_delivered(timeline: Timeline) -> Reason | None:
+    requests = timeline.requests
+    known = (requests["planned_ns"] != MISSING) & (requests["sent_ns"] != MISSING)
+    if known.sum() < 2:
+        return None
+    planned, sent = np.sort(requests["planned_ns"][known]), np.sort(requests["sent_ns"][known])
+    if sent[-1] <= sent[0] or planned[-1] <= planned[0]:
+        return None
+    share = float((planned[-1] - planned[0]) / (sent[-1] - sent[0]))
+    if share >= DELIVERED_SHARE:
+        return None
+    bound = f"bound {100 * DELIVERED_SHARE:.0f}%"
+    text = f"plan under-delivered: requests left at {100 * share:.1f}% of the planned rate ({bound})"
+    return Reason("plan_under_delivered", share, DELIVERED_SHARE, text)
+
+
+def _churned(timeline: Timeline) -> Reason | None:
+    requests = timeline.requests
+    opened, total = int(np.sum(requests["connected_ns"] != MISSING)), len(timeline)
+    # As many connections as were needed at once are no churn.
+    share = max(0, opened - peak_in_flight(timeline)) / total if total else 0.0
+    if share <= CHURNED_SHARE:
+        return None
+    text = (
+        f"connections churned: {opened} were opened for {total} requests, {100 * share:.0f}% of them beyond what was "
+        f"needed at once (bound {100 * CHURNED_SHARE:.0f}%); the server or something before it closes them"
+    )
+    return Reason("connections_churned", share, CHURNED_SHARE, text)
+
+
+def _coalesced(timeline: Timeline) -> Reason | None:
+    text_chunks = np.flatnonzero(timeline.chunks["kind"] != OTHER)
+    if len(text_chunks) < 2:
+        return None
+    arrival, owner = timeline.chunks["arrival_ns"][text_chunks], timeline.chunks["request"][text_chunks]
+    share = float(np.mean((np.diff(arrival) == 0) & (np.diff(owner) == 0)))
+    if share <= COALESCED_SHARE:
+        return None
+    text = (
+        f"chunks coalesced: {100 * share:.0f}% of chunks arrived together with the one before (bound "
+        f"{100 * COALESCED_SHARE:.0f}%): the gaps are a buffer's on the way, not the model's"
+    )
+    return Reason("chunks_coalesced", share, COALESCED_SHARE, text)
+
+
+def _cold(timeline: Timeline) -> Reason | None:
+    count = int(np.sum(timeline.requests["error_type"] == NOT_READY))
+    if not count:
+        return None
+    text = f"cold start inside the window: {count} requests found the model not ready"
+    return Reason("cold_start_in_window", count, 0, text)
+
+
+def _loop_lag(lag_s: float | None) -> Reason | None:
+    if lag_s is None or lag_s <= LOOP_LAG_S:
+        return None
+    text = f"loop lag: this process served nothing for {1e3 * lag_s:.0f} ms (bound {1e3 * LOOP_LAG_S:.0f} ms)"
+    return Reason("loop_lag", lag_s, LOOP_LAG_S, text)
 
 
 def _sdk_clock(timeline: Timeline, cpu: Sequence[tuple[float, float]]) -> Reason | None:

@@ -49,8 +49,20 @@ LEAST_STEADY_SHARE = 0.1
 
 
 def steady_window(timeline: Timeline) -> Window | None:
-    """From first reaching the highest concurrency to last leaving it; None where that is no tenth of the run."""
+    """The window in which the load stood; None where that is no tenth of the run.
+
+    Closed loop: from first reaching the highest concurrency to last leaving it. Open loop: from first having as many
+    requests in flight as at the median instant, to the last send: what follows is drain.
+    """
     moments, curve = in_flight(timeline)
+    if len(moments) > 1 and (timeline.requests["planned_ns"] != MISSING).any():
+        spans = np.diff(moments)
+        order = np.argsort(curve[:-1], kind="stable")
+        middle = np.searchsorted(np.cumsum(spans[order]), spans.sum() / 2)
+        usual = curve[:-1][order][min(int(middle), len(order) - 1)]
+        sent = timeline.requests["sent_ns"]
+        start, end = float(moments[np.flatnonzero(curve >= usual)[0]]), float(sent[sent != MISSING].max() / 1e9)
+        return Window(start, end) if end - start > LEAST_STEADY_SHARE * (moments[-1] - moments[0]) else None
     at_peak = np.flatnonzero(curve == curve.max(initial=0))
     if not len(at_peak) or at_peak[-1] + 1 >= len(moments):
         return None

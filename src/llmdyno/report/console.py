@@ -7,6 +7,7 @@ cannot support is marked, and whatever was emulated is called emulated.
 from __future__ import annotations
 
 import statistics
+from collections.abc import Sequence
 from typing import Any
 
 from rich.console import Console
@@ -26,6 +27,17 @@ _ROWS = (
     ("End-to-end latency", "end_to_end_latency_s"),
     ("Throughput per request", "request_output_throughput_token_per_s"),
 )
+_OPEN_ROWS = (
+    ("Time to first token", "ttft_scheduled_s"),
+    ("  from its send", "ttft_s"),
+    *_ROWS[1:3],
+    ("End-to-end latency", "end_to_end_scheduled_s"),
+    ("  from its send", "end_to_end_latency_s"),
+    _ROWS[4],
+    ("Send after planned", "send_lateness_s"),
+)
+"""In an open loop the headline counts from the planned instant, with failures in the tail; beside it from the send."""
+
 _COLUMNS = ("p50", "p90", "p95", "p99", "mean", "max")
 
 
@@ -44,7 +56,8 @@ def print_summary(run: Run, console: Console) -> None:
     elif summary["status"] == RECOVERED:
         console.print(Text("This run never ended; read back from its journal.", style="yellow"))
     console.print()
-    table, marked = _latency_table(summary["latency"])
+    rows = _OPEN_ROWS if summary.get("load") == "open" else _ROWS
+    table, marked = _latency_table(summary["latency"], rows)
     if table.row_count:
         console.print(table)
         if marked:
@@ -82,7 +95,7 @@ def _title(run: Run) -> str:
 
 def _load_line(run: Run) -> str:
     spec: Spec = run.spec
-    parts = [f"{spec.concurrency} user{'s' * (spec.concurrency != 1)}, closed loop"]
+    parts = [spec.load_words()]
     lengths = f"{lengths_text(spec.input_tokens)} tokens in, {lengths_text(spec.output_tokens)} out"
     parts.append(run.environment.get("workload") or lengths)
     if run.summary["warmup_requests"]:
@@ -100,20 +113,23 @@ def _load_line(run: Run) -> str:
     return " · ".join(parts)
 
 
-def _latency_table(latency: dict[str, dict[str, Any]]) -> tuple[Table, bool]:
+def _latency_table(latency: dict[str, dict[str, Any]], rows: tuple[tuple[str, str], ...]) -> tuple[Table, bool]:
     table = Table(box=None, padding=(0, 1, 0, 0), pad_edge=False, header_style="bold")
     table.add_column("", no_wrap=True)
     table.add_column("unit", style="dim", no_wrap=True)
     for column in _COLUMNS:
         table.add_column(column + " ", justify="right", no_wrap=True)
     marked = False
-    for label, name in _ROWS:
-        figures = latency[name]
+    for label, name in rows:
+        figures = latency.get(name, {"count": 0})
         if not figures["count"]:
             continue
-        unit, factor = _unit(name, figures["p50"])
+        unit, factor = _unit(name, figures["p50"] or figures["min"] or 1.0)
         cells = []
         for column in _COLUMNS:
+            if figures[column] is None:  # it falls among the requests that failed
+                cells.append("failed ")
+                continue
             mark = column in figures["unsupported"]
             marked = marked or mark
             cells.append(_number(figures[column] * factor) + ("*" if mark else " "))
@@ -183,6 +199,7 @@ def _facts(run: Run) -> list[tuple[str, str]]:
     if whole is not None:
         line += f" · {60 * whole['request_per_s']:,.1f} a minute · at most {throughput['peak_concurrency']} in flight"
     facts.append(("Requests", line))
+    facts += _over_time(summary.get("slices") or [])
     if throughput["goodput_request_per_s"] is not None:
         bounds = ", ".join(f"{name} ≤ {bound:g} s" for name, bound in run.spec.slo.items())
         facts.append(("Goodput", f"{throughput['goodput_request_per_s']:.3f} requests/s with {bounds}"))
@@ -197,6 +214,32 @@ def _facts(run: Run) -> list[tuple[str, str]]:
             )
         )
     return facts
+
+
+_BARS = "▁▂▃▄▅▆▇█"
+
+
+def _over_time(slices: list[dict[str, Any]]) -> list[tuple[str, str]]:
+    """Throughput, TTFT and failures slice by slice, as bars, where there are enough to see a course."""
+    if len(slices) < 4:
+        return []
+    last = "" if slices[-1]["length_s"] == slices[0]["length_s"] else ", the last one shorter"
+    rates = [one["output_token_per_s"] for one in slices]
+    lines = [f"{_bars(rates)} tokens/s, up to {max(rates):,.0f} ({slices[0]['length_s']:g} s a bar{last})"]
+    ttfts = [one["ttft_p50_s"] for one in slices]
+    if any(ttfts):
+        largest = max(value for value in ttfts if value is not None)
+        lines.append(f"{_bars(ttfts)} TTFT p50, up to {1e3 * largest:,.0f} ms")
+    failed = [one["failed"] for one in slices]
+    if any(failed):
+        lines.append(f"{_bars(failed)} failures, up to {max(failed)}")
+    return [("Over time" if place == 0 else "", line) for place, line in enumerate(lines)]
+
+
+def _bars(values: Sequence[float | None]) -> str:
+    """A bar a value, the largest one full; none for a value that is not there or 0."""
+    largest = max((value for value in values if value is not None), default=0) or 1
+    return "".join(" " if not value else _BARS[min(7, int(8 * value / largest))] for value in values)
 
 
 _SOURCES = {"server": "the server", "tokenizer": "the tokenizer", "chunks": "chunks, no better count given"}

@@ -79,6 +79,8 @@ def progress_line(snapshot: Snapshot, rate: float, width: int | None = None) -> 
         parts["bar"] = "━" * filled + "╌" * (_BAR - filled)
     parts["requests"] = f"{ended}/{snapshot.total} requests" if snapshot.total is not None else f"{ended} requests"
     parts["in flight"] = f"{snapshot.in_flight} in flight"
+    if snapshot.waiting:
+        parts["waiting"] = f"{snapshot.waiting} waiting"
     parts["rate"] = f"~{rate:,.0f} tokens/s"
     if snapshot.ttft_p50_s is not None:
         parts["ttft"] = f"TTFT p50 {1e3 * snapshot.ttft_p50_s:,.0f} ms"

@@ -82,7 +82,7 @@ def _stop(rng: Random, answer_tokens: int) -> Question:
     return Question(STOP, prompt, STOP_TOKENS, "")
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class QuestionPlan(Plan):
     """A plan of questions: as warm-up, where they are asked alone, and measured, under load."""
 
@@ -99,11 +99,11 @@ class QuestionPlan(Plan):
         """How many are asked under load."""
         return len(self.questions)
 
-    def request(self, phase: str, number: int) -> PlannedRequest:
+    def request(self, phase: str, number: int, offset_ns: int | None = None) -> PlannedRequest:
         """The phase's question `number`, counted from 0."""
         if phase == WARM:
             return Plan(self.spec, self.counter).request(phase, number)
         question = self.questions[number]
         name = number + (self.warmup if phase == MEASURED else 0)
         counted = self.counter.count(question.prompt)
-        return PlannedRequest(name, phase, None, question.prompt, counted, question.max_tokens)
+        return PlannedRequest(name, phase, offset_ns, question.prompt, counted, question.max_tokens)
