@@ -24,11 +24,13 @@ from llmdyno.engine.clock import Clock, monotonic_ns
 from llmdyno.engine.driver import TICK_S, Driver, Load, Observed, Phase, Snapshot
 from llmdyno.engine.exchange import Exchange, Prepared
 from llmdyno.engine.probe import Found, look
+from llmdyno.engine.proxy import find_proxy
 from llmdyno.engine.recorder import Assemble, Recorder, outcome
 from llmdyno.engine.sdk import SdkClient, assemble_sdk
 from llmdyno.engine.supply import Supply, prepare
+from llmdyno.engine.tls import make_context
 from llmdyno.engine.warm import NOT_READY, Warmer, refusal_of
-from llmdyno.engine.wire import Origin, serialise
+from llmdyno.engine.wire import Origin
 from llmdyno.errors import InputError
 from llmdyno.protocols.dialect import Target
 from llmdyno.protocols.events import Event
@@ -101,7 +103,10 @@ class Flow:
         self.endpoint = endpoint
         self.origin = Origin.of(endpoint.base_url)
         self.dialect = endpoint.dialect
-        self.sockets = Client(self.origin, self.loop, endpoint.sign)
+        self.proxy = find_proxy(self.origin)
+        files = {"ca_file": spec.ca_file, "client_cert": spec.client_cert, "client_key": spec.client_key}
+        tls = make_context(**files, insecure=spec.insecure) if self.origin.scheme == "https" else None
+        self.sockets = Client(self.origin, self.loop, endpoint.sign, tls=tls, proxy=self.proxy)
         self.client: Client | SdkClient = self.sockets
         self.keep_text = counter.exact or program.keep_text
         self.watch = watch or (lambda snapshot: None)
@@ -110,6 +115,10 @@ class Flow:
         self.observed = Observed()
         self.answers: dict[int, str] = {}
         self.notes = list(endpoint.notes)
+        if spec.insecure:
+            self.notes.append("the server's certificate is NOT VERIFIED (--insecure)")
+        if self.proxy is not None:
+            self.notes.append(f"through the proxy {self.proxy.authority}")
         self.target = self._target(endpoint.model)
         self.recorder = Recorder(
             self.loop, self._assemble_wire(self.keep_text), directory.append, secrets=tuple(self._secrets())
@@ -324,7 +333,7 @@ class Flow:
         if self.client is not self.sockets:
             return prepare(request, b"", keep_prompt=True)
         encoded = self.dialect.encode(self.target, prompt, request.max_tokens)
-        wire = serialise(self.origin, encoded) if self.endpoint.sign is None else encoded
+        wire = self.sockets.serialise(encoded) if self.endpoint.sign is None else encoded
         return prepare(request, wire, keep_prompt=self.endpoint.library is not None)
 
     async def _try_library(self) -> None:
@@ -414,6 +423,7 @@ class Flow:
                 "origin_unix_ns": origin_ns + clock.unix_offset_ns,
             },
             "endpoint": {
+                "proxy": self.proxy.authority if self.proxy is not None else None,
                 "address": self.origin.authority if self.origin.host else f"{self.spec.model} through LiteLLM",
                 "dialect": self.dialect.name,
                 "library": library.version if library is not None else None,

@@ -181,6 +181,25 @@ class Spec:
         flag="--timeout",
         metavar="S",
     )
+    ca_file: str | None = _key(
+        None,
+        "endpoint",
+        values.text,
+        "trust the authorities in this PEM file instead of the system's",
+        metavar="FILE",
+    )
+    client_cert: str | None = _key(
+        None, "endpoint", values.text, "show the server this certificate (PEM, with its chain)", metavar="FILE"
+    )
+    client_key: str | None = _key(
+        None, "endpoint", values.text, "the certificate's private key, where it is a file of its own", metavar="FILE"
+    )
+    insecure: bool = _key(
+        False, "endpoint", values.switch, "do not verify the server's certificate; said in every report", switch=True
+    )
+    http_version: str = _key(
+        "1.1", "endpoint", values.http_version, "1.1 is the only one that is spoken (default: 1.1)", metavar="VERSION"
+    )
     preflight: bool = _key(
         True,
         "endpoint",
@@ -444,8 +463,11 @@ class Spec:
             bound = f", at most {self.max_concurrency} in flight" if self.max_concurrency else ""
             return f"open loop, {what}{kind}{bound}{ends}"
         if self.stages:
-            users = ", ".join(f"{stage.concurrency} users for {stage.duration_s:g} s" for stage in self.stages)
-            return users + ends
+            parts = (
+                f"{stage.concurrency} user{'s' * (stage.concurrency != 1)} for {stage.duration_s:g} s"
+                for stage in self.stages
+            )
+            return ", ".join(parts) + ends
         return f"{self.concurrency} user{'s' * (self.concurrency != 1)}, closed loop{ends}"
 
     @property
@@ -472,6 +494,10 @@ class Spec:
                     raise InputError(flag_name(name), "is for an open loop, and nothing says how fast", fits)
         if self.time_scale != 1.0 and not replay:
             raise InputError("--time-scale", "is for --arrivals replay", "leave it out")
+        if self.insecure and self.ca_file is not None:
+            raise InputError("--insecure and --ca-file", "one verifies the certificate, the other does not", "give one")
+        if self.client_key is not None and self.client_cert is None:
+            raise InputError("--client-key", "stands alone", "add --client-cert")
         if self.stages and self.duration_s is not None:
             raise InputError("--duration", "each stage has its own", "leave it out")
 

@@ -333,3 +333,12 @@ def stages(value: Any) -> tuple[Stage, ...]:
             raise ValueError(f"stages that do not overlap: stage {number} starts at {start_s:g} s, before {end_s:g} s")
         end_s = start_s + stage.duration_s
     return tuple(found)
+
+
+def http_version(value: Any) -> str:
+    if value in ("1.1", 1.1):
+        return "1.1"
+    raise ValueError(
+        "1.1: HTTP/2 puts many streams on one connection, where no answer has receive stamps of its own; "
+        "what speaks HTTP/2 speaks 1.1 too"
+    )

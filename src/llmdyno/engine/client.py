@@ -17,6 +17,8 @@ from typing import Any
 from llmdyno.engine.clock import monotonic_ns
 from llmdyno.engine.connection import Connection, TlsLayer
 from llmdyno.engine.exchange import Exchange
+from llmdyno.engine.proxy import Proxy
+from llmdyno.engine.tls import make_context
 from llmdyno.engine.wire import Origin, serialise
 from llmdyno.protocols.dialect import HttpRequest
 from llmdyno.protocols.events import Failure
@@ -31,14 +33,18 @@ class Client:
         origin: Origin,
         loop: asyncio.AbstractEventLoop,
         sign: Callable[[HttpRequest], HttpRequest] | None = None,
+        *,
+        tls: ssl.SSLContext | None = None,
+        proxy: Proxy | None = None,
     ) -> None:
         self._sign = sign
+        self._proxy = proxy
         self._origin = origin
         self._loop = loop
         self._idle: list[Connection] = []
         self._busy: dict[Exchange, Connection | asyncio.Task[Connection | None] | None] = {}
         self._addresses: list[tuple[socket.AddressFamily, Any]] = []
-        self._tls = ssl.create_default_context() if origin.scheme == "https" else None
+        self._tls = (tls or make_context()) if origin.scheme == "https" else None
 
     @property
     def in_flight(self) -> list[Exchange]:
@@ -46,12 +52,13 @@ class Client:
         return list(self._busy)
 
     async def resolve(self) -> None:
-        """Look the host's addresses up, once.
+        """Look the host's addresses up, once; its proxy's, where there is one.
 
         Raises:
             OSError: there are none.
         """
-        found = await self._loop.getaddrinfo(self._origin.host, self._origin.port, type=socket.SOCK_STREAM)
+        peer = self._proxy or self._origin
+        found = await self._loop.getaddrinfo(peer.host, peer.port, type=socket.SOCK_STREAM)
         self._addresses = [(family, address) for family, _, _, _, address in found]
 
     async def perform(self, exchange: Exchange, timeout_s: float) -> None:
@@ -102,9 +109,14 @@ class Client:
         if unsigned is None:
             return exchange.prepared.wire
         began_ns = monotonic_ns()
-        wire = serialise(self._origin, self._sign(unsigned) if self._sign is not None else unsigned)
+        wire = self.serialise(self._sign(unsigned) if self._sign is not None else unsigned)
         exchange.sign_ns = monotonic_ns() - began_ns
         return wire
+
+    def serialise(self, request: HttpRequest) -> bytes:
+        """A request's bytes, as this client's way to the origin wants them."""
+        plain_proxy = self._proxy is not None and self._origin.scheme == "http"
+        return serialise(self._origin, request, self._proxy.headers() if plain_proxy and self._proxy else None)
 
     def _take(self) -> Connection | None:
         while self._idle:
@@ -138,6 +150,25 @@ class Client:
         exchange.end_ns = monotonic_ns()
         return None
 
+    async def _tunnel(self, sock: socket.socket, proxy: Proxy) -> None:
+        """Ask a proxy for a way through to the origin (RFC 9110, CONNECT).
+
+        Raises:
+            OSError: it refuses.
+        """
+        there = f"{self._origin.host}:{self._origin.port}"
+        lines = [f"CONNECT {there} HTTP/1.1", f"Host: {there}", *(f"{k}: {v}" for k, v in proxy.headers().items())]
+        await self._loop.sock_sendall(sock, "\r\n".join(lines).encode() + b"\r\n\r\n")
+        answer = b""
+        while b"\r\n\r\n" not in answer:
+            data = await self._loop.sock_recv(sock, 4096)
+            if not data or len(answer) > 65536:
+                raise ConnectionRefusedError(f"the proxy {proxy.authority} ended the connection")
+            answer += data
+        status = answer.split(b"\r\n", 1)[0].decode("latin-1")
+        if status.split(" ")[1:2] != ["200"]:
+            raise ConnectionRefusedError(f"the proxy {proxy.authority} answered {status!r}")
+
     async def _connect(self, exchange: Exchange) -> Connection:
         error: OSError | None = None
         for place, (family, address) in enumerate(self._addresses):
@@ -146,6 +177,8 @@ class Client:
                 sock.setblocking(False)
                 sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
                 await self._loop.sock_connect(sock, address)
+                if self._proxy is not None and self._tls is not None:
+                    await self._tunnel(sock, self._proxy)
                 exchange.connected_ns = monotonic_ns()
                 if place:  # the next one goes straight to the address that answers
                     self._addresses.insert(0, self._addresses.pop(place))

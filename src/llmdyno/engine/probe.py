@@ -16,7 +16,7 @@ import msgspec
 from llmdyno.engine.client import Client
 from llmdyno.engine.exchange import Exchange, Prepared
 from llmdyno.engine.recorder import emulated_in
-from llmdyno.engine.wire import Origin, serialise
+from llmdyno.engine.wire import Origin
 from llmdyno.errors import InputError
 from llmdyno.protocols.dialect import Dialect, HttpRequest, Target, error_text
 
@@ -121,7 +121,7 @@ async def _get(client: Client, origin: Origin, target: Target, path: str, patien
 
 
 async def _send(client: Client, origin: Origin, request: HttpRequest, patience_s: float) -> _Answer:
-    exchange = Exchange(Prepared(0, "preflight", None, 0, 0, serialise(origin, request)), 0)
+    exchange = Exchange(Prepared(0, "preflight", None, 0, 0, client.serialise(request)), 0)
     try:
         await asyncio.shield(client.perform(exchange, patience_s))
     except asyncio.CancelledError:
@@ -131,7 +131,7 @@ async def _send(client: Client, origin: Origin, request: HttpRequest, patience_s
         message = exchange.failure.message if exchange.failure else "no answer"
         remedy = "check the URL and whether the server is up"
         if exchange.failure and exchange.failure.kind == "tls":
-            remedy = "check the URL's scheme and the server's certificate (SSL_CERT_FILE names another authority)"
+            remedy = "check the URL's scheme and the server's certificate (--ca-file names another authority)"
         raise InputError(str(origin), message, remedy)
     return _Answer(exchange.status, exchange.headers, b"".join(exchange.pieces))
 

@@ -5,6 +5,7 @@ In: an origin and a request. Out: head and body in one piece, so that one write 
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from urllib.parse import urlsplit
 
@@ -41,11 +42,16 @@ class Origin:
         return f"{self.scheme}://{self.authority}{self.path}"
 
 
-def serialise(origin: Origin, request: HttpRequest) -> bytes:
-    """The whole message. Compression is refused: it would hold back chunks."""
+def serialise(origin: Origin, request: HttpRequest, proxy_headers: Mapping[str, str] | None = None) -> bytes:
+    """The whole message. Compression is refused: it would hold back chunks.
+
+    With `proxy_headers`, be they empty, it is for a proxy that passes it on: then it names the whole URL.
+    """
+    target = request.path if proxy_headers is None else f"{origin.scheme}://{origin.authority}{request.path}"
     lines = [
-        f"{request.method} {request.path} HTTP/1.1",
+        f"{request.method} {target} HTTP/1.1",
         f"Host: {origin.authority}",
+        *(f"{name}: {value}" for name, value in (proxy_headers or {}).items()),
         *(f"{name}: {value}" for name, value in request.headers.items()),
     ]
     given = {name.lower() for name in request.headers}

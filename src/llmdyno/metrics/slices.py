@@ -16,12 +16,12 @@ from llmdyno.metrics.windows import in_flight, whole_window
 from llmdyno.timeline.columns import MISSING, Timeline
 from llmdyno.timeline.record import FAILED, OK
 
-_MOST = 60
+_MOST = 40
 _LENGTHS_S = (0.1, 0.2, 0.5, 1, 2, 5, 10, 20, 30, 60, 120, 300, 600, 1200, 1800, 3600)
 
 
 def slice_length_s(length_s: float) -> float:
-    """The shortest round length that makes no more than sixty slices."""
+    """The shortest round length that makes no more than forty slices."""
     return next((float(length) for length in _LENGTHS_S if length_s / length <= _MOST), length_s / _MOST)
 
 

@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from llmdyno.metrics.request import RequestMetrics, request_metrics
-from llmdyno.metrics.windows import in_flight, peak_in_flight
+from llmdyno.metrics.windows import peak_in_flight
 from llmdyno.protocols.events import OTHER
 from llmdyno.timeline.columns import MISSING, Timeline
 from llmdyno.timeline.record import FAILED, KERNEL, OK, SDK
@@ -194,10 +194,12 @@ def _prompt_counts(server: NDArray[np.int64], counted: NDArray[np.int64]) -> str
 def _late(timeline: Timeline, figures: RequestMetrics, most: int | None) -> Reason | None:
     lateness = figures.send_lateness_s
     known = ~np.isnan(lateness)
-    if most is not None and known.any():
-        moments, curve = in_flight(timeline)
-        before = np.searchsorted(moments, timeline.requests["planned_ns"] / 1e9, side="right") - 1
-        known &= np.where(before >= 0, curve[np.maximum(before, 0)], 0) < most
+    if most is not None:
+        # Those that found as many before them, planned and not ended, as may be in flight were held back, not late.
+        planned, end = timeline.requests["planned_ns"], timeline.requests["end_ns"]
+        rank = np.argsort(np.argsort(planned, kind="stable"))
+        ended = np.searchsorted(np.sort(end[end != MISSING]), planned, side="right")
+        known &= rank - ended < most
     if not known.any():
         return None
     p99 = float(np.percentile(lateness[known], 99))

@@ -97,6 +97,8 @@ def _load_line(run: Run) -> str:
     spec: Spec = run.spec
     parts = [spec.load_words()]
     lengths = f"{lengths_text(spec.input_tokens)} tokens in, {lengths_text(spec.output_tokens)} out"
+    if spec.arrivals.startswith("replay "):
+        lengths = "lengths from the trace"
     parts.append(run.environment.get("workload") or lengths)
     if run.summary["warmup_requests"]:
         parts.append(f"{run.summary['warmup_requests']} warm-up requests apart")
