@@ -36,6 +36,7 @@ ORDER = [
     "trial",
     "flow",
     "runner",
+    "selftest",
     "cli",
 ]
 PURE = {

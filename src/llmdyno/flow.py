@@ -9,12 +9,15 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import ctypes
 import dataclasses
 import itertools
 import signal
 import ssl
+import sys
 import time
 from collections.abc import Callable, Iterator
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from llmdyno.endpoints import Endpoint
@@ -114,6 +117,7 @@ class Flow:
         self.found: Found | None = None
         self.observed = Observed()
         self.answers: dict[int, str] = {}
+        self._made_late = 0
         self.notes = list(endpoint.notes)
         if spec.insecure:
             self.notes.append("the server's certificate is NOT VERIFIED (--insecure)")
@@ -279,18 +283,17 @@ class Flow:
         """Compute the figures and write the files."""
         from llmdyno.report.llmperf import llmperf_files
         from llmdyno.results.run import COMPLETE, INTERRUPTED, Run, conclude
-        from llmdyno.timeline.columns import from_records
+        from llmdyno.timeline.columns import MISSING, from_records
 
         directory = self.directory
-        records = directory.records()
-        self._reread(records)
-        timeline = from_records(records, self.clock.origin_ns)
-        for place, record in enumerate(records):
-            if record.text is not None and self.counter.exact:
-                timeline.requests["tokenizer_output_tokens"][place] = self.counter.count(record.text)
-        if self.program.keep_text:
-            self.answers = {record.request: answer_of(record) for record in records}
-        del records
+        self._made_late = self.made_late()
+        self.phases.clear()  # what was prepared and is not needed any more
+        give_memory_back()
+        counted: dict[int, int] = {}
+        timeline = from_records(map(partial(self._read_late, counted), directory.records()), self.clock.origin_ns)
+        give_memory_back()
+        for place, number in enumerate(timeline.requests["request"].tolist() if counted else ()):
+            timeline.requests["tokenizer_output_tokens"][place] = counted.get(number, MISSING)
         environment = self._environment(started_s)
         directory.write_json("environment.json", environment)
         status = INTERRUPTED if self.observed.interrupted else COMPLETE
@@ -301,13 +304,15 @@ class Flow:
         directory.finish(timeline, summary)
         return result
 
-    def _reread(self, records: list[RequestRecord]) -> None:
-        """Read the answers that were kept, by the library's parser."""
-        library = self.endpoint.library
-        for record in records if library is not None else ():
-            if record.body is not None:
-                assert library is not None
-                reread(record, self._reader(library), keep_text=self.keep_text)
+    def _read_late(self, counted: dict[int, int], record: RequestRecord) -> RequestRecord:
+        """What had to wait until the load was over: answers that only the library's parser reads; counting tokens."""
+        if record.body is not None and self.endpoint.library is not None:
+            reread(record, self._reader(self.endpoint.library), keep_text=self.keep_text)
+        if record.text is not None and self.counter.exact:
+            counted[record.request] = self.counter.count(record.text)
+        if self.program.keep_text:
+            self.answers[record.request] = answer_of(record)
+        return record
 
     def _stages(self) -> tuple[tuple[float, float, int], ...]:
         """Stages of users: start, length, how many."""
@@ -380,6 +385,10 @@ class Flow:
         """Whether an answer says "too many requests", and not that the model is not ready."""
         return exchange.status == 429 and refusal_of(exchange, self.dialect) != NOT_READY
 
+    def made_late(self) -> int:
+        """How many requests were prepared while others were in flight."""
+        return self._made_late + sum(phase.supply.made_late for phase in self.phases)
+
     def _clock_kind(self) -> str:
         if self.client is not self.sockets:
             return SDK
@@ -434,7 +443,7 @@ class Flow:
             },
             "workload": self.program.workload,
             "tokenizer": {"name": self.counter.name, "exact": self.counter.exact},
-            "prompts_made_during_the_run": sum(phase.supply.made_late for phase in self.phases),
+            "prompts_made_during_the_run": self.made_late(),
             "phases": [
                 {"name": name, "start_s": (start_ns - origin_ns) / 1e9, "end_s": (end_ns - origin_ns) / 1e9}
                 for name, start_ns, end_ns in self.observed.phases
@@ -449,6 +458,13 @@ class Flow:
                 "gc_pause_s": _largest(self.observed.gc_pauses_s),
             },
         }
+
+
+def give_memory_back() -> None:
+    """Let the C library give free memory back to the system, which glibc keeps, before the figures want theirs."""
+    if sys.platform == "linux":
+        with contextlib.suppress(OSError, AttributeError):
+            ctypes.CDLL(None).malloc_trim(0)
 
 
 def _largest(values: list[float]) -> float | None:

@@ -29,6 +29,7 @@ COMMANDS = {
     "compare": "set finished runs side by side",
     "llmperf": "LLMPerf's two programs, with its flags, files and console output",
     "show": "print a finished run again, from its files alone",
+    "selftest": "measure how much load this machine can drive and still measure to a millisecond",
     "serve": "serve an emulated deployment on this machine",
 }
 

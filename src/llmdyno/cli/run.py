@@ -98,6 +98,12 @@ def carry_out(spec: Spec, program: Program, *, quiet: bool, show: Callable[[Run]
     """
     from llmdyno.report.live import LiveView
     from llmdyno.runner import run_command
+    from llmdyno.selftest import beyond_range
+
+    if spec.insecure:
+        print("llmdyno: --insecure: the server's certificate is not verified", file=sys.stderr)
+    if beyond := beyond_range(spec):
+        print(f"llmdyno: {beyond}", file=sys.stderr)
 
     live = LiveView()
 

@@ -1,6 +1,6 @@
 """Proxies as the environment names them: HTTP_PROXY, HTTPS_PROXY, ALL_PROXY, NO_PROXY.
 
-In: an origin and the environment. Out: the proxy that leads there, or none. This host itself is never asked through one.
+In: an origin and the environment. Out: the proxy that leads there, or none. This host itself is never asked through it.
 """
 
 from __future__ import annotations

@@ -135,19 +135,35 @@ def chunk_tokens(timeline: Timeline) -> NDArray[np.int64]:
     return np.asarray(tokens, np.int64)
 
 
-def inter_token_gaps(timeline: Timeline) -> tuple[Floats, NDArray[np.int64]]:
+def inter_token_gaps(timeline: Timeline, tokens: NDArray[np.int64]) -> tuple[Floats, NDArray[np.int64] | None]:
     """Gaps between consecutive text chunks of requests that succeeded, pooled.
 
+    Args:
+        timeline: the requests.
+        tokens: of each chunk, from :func:`chunk_tokens`.
+
     Returns:
-        The gap divided by the k tokens of the chunk that ended it, in seconds, and k: the gap counts k times.
+        The gap divided by the k tokens of the chunk that ended it, in seconds, and k: the gap counts k times (None:
+        every k is 1).
     """
     text = np.flatnonzero(timeline.chunks["kind"] != OTHER)
-    owners = np.repeat(np.arange(len(timeline)), np.diff(timeline.first_chunk))[text]
-    arrival = timeline.chunks["arrival_ns"][text]
-    tokens = chunk_tokens(timeline)[text]
-    within = (owners[1:] == owners[:-1]) & (timeline.requests["state"] == OK)[owners[1:]]
-    counts = np.maximum(tokens[1:][within], 1)
-    return np.diff(arrival)[within] / 1e9 / counts, counts
+    # A gap ends at a text chunk that is not its request's first; those are few, so they are what is looked for.
+    firsts = np.searchsorted(text, timeline.first_chunk)
+    ends = np.ones(len(text), bool)
+    ends[firsts[:-1][firsts[:-1] < len(text)]] = False
+    for place in np.flatnonzero(timeline.requests["state"] != OK):
+        ends[firsts[place] : firsts[place + 1]] = False
+    where = np.flatnonzero(ends)
+    # Step by step, each one's input let go: a million chunks are eight megabytes an array.
+    spans = np.diff(timeline.chunks["arrival_ns"][text])[where - 1]
+    counts = tokens[text[where]]
+    del text, where, ends
+    gaps = spans / 1e9
+    del spans
+    if not len(counts) or counts.max() <= 1:
+        return gaps, None
+    np.maximum(counts, 1, out=counts)
+    return gaps / counts, counts
 
 
 def seconds(column: Column) -> Floats:
@@ -160,8 +176,11 @@ def _text_bounds(timeline: Timeline) -> tuple[Floats, Floats, NDArray[np.int64]]
     text = np.flatnonzero(timeline.chunks["kind"] != OTHER)
     starts = np.searchsorted(text, timeline.first_chunk)
     counts = np.diff(starts)
-    arrival = np.append(timeline.chunks["arrival_ns"][text], 0) / 1e9
+    if not len(text):
+        nothing = np.full(len(counts), np.nan)
+        return nothing, nothing, counts
+    arrival, most = timeline.chunks["arrival_ns"], len(text) - 1
     has = counts > 0
-    first = np.where(has, arrival[np.minimum(starts[:-1], len(arrival) - 1)], np.nan)
-    last = np.where(has, arrival[np.maximum(starts[1:] - 1, 0)], np.nan)
+    first = np.where(has, arrival[text[np.minimum(starts[:-1], most)]] / 1e9, np.nan)
+    last = np.where(has, arrival[text[np.maximum(starts[1:] - 1, 0)]] / 1e9, np.nan)
     return first, last, counts

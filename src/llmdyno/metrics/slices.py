@@ -49,9 +49,8 @@ def slices(timeline: Timeline, figures: RequestMetrics, tokens: NDArray[np.int64
     was_sent = requests["sent_ns"] != MISSING
     sent_in = np.where(was_sent, _place(edges, sent), -1)
     ended_in = np.where(requests["end_ns"] != MISSING, _place(edges, end), -1)
-    arrived_in = _place(edges, timeline.chunks["arrival_ns"] / 1e9)
     count = len(edges) - 1
-    by_tokens = np.bincount(np.clip(arrived_in, 0, count - 1), weights=tokens, minlength=count)
+    by_tokens, _ = np.histogram(timeline.chunks["arrival_ns"], bins=edges * 1e9, weights=tokens)
     moments, curve = in_flight(timeline)
     area = np.concatenate([[0.0], np.cumsum(np.diff(moments) * curve[:-1])])
     mean_in_flight = np.diff(np.interp(edges, moments, area)) / np.diff(edges)

@@ -64,7 +64,8 @@ def distribution(values: NDArray[Any], counts: NDArray[np.int64] | None = None) 
     if counts is not None:
         values = np.repeat(values, counts)
     values = np.asarray(values, np.float64)
-    values = values[~np.isnan(values)]
+    if np.isnan(values).any():
+        values = values[~np.isnan(values)]
     if not len(values):
         return {"count": 0}
     quantiles = np.percentile(values, PERCENTILES)
@@ -117,15 +118,13 @@ def summarise(measured: Timeline, slo: Mapping[str, float]) -> dict[str, Any]:
     denominator. Throughput counts each output token at its arrival, also those of requests that failed later.
     """
     figures = request_metrics(measured)
-    gaps, gap_counts = inter_token_gaps(measured)
     tokens = chunk_tokens(measured)
+    gap_figures = distribution(*inter_token_gaps(measured, tokens))
     steady, whole = steady_window(measured), whole_window(measured)
     states = Counter(measured.requests["state"].tolist())
     total = len(measured)
     latencies = {
-        name: distribution(gaps, gap_counts)
-        if name == "inter_token_latency_s"
-        else distribution(getattr(figures, name))
+        name: gap_figures if name == "inter_token_latency_s" else distribution(getattr(figures, name))
         for name in LATENCIES + _MORE
     }
     if (measured.requests["planned_ns"] != MISSING).any():

@@ -107,8 +107,11 @@ def verdict(
 
 def read_lags_s(timeline: Timeline) -> NDArray[np.float64]:
     """How long each chunk lay in the socket before it was read, where the kernel stamped its arrival; shape (n,)."""
-    stamped = np.repeat(timeline.requests["clock"] == KERNEL, np.diff(timeline.first_chunk))
-    return np.asarray((timeline.chunks["read_ns"] - timeline.chunks["arrival_ns"])[stamped] / 1e9, np.float64)
+    kernel = timeline.requests["clock"] == KERNEL
+    lags = timeline.chunks["read_ns"] - timeline.chunks["arrival_ns"]
+    if not kernel.all():
+        lags = lags[np.repeat(kernel, np.diff(timeline.first_chunk))]
+    return np.asarray(lags / 1e9, np.float64)
 
 
 def busiest_second(cpu: Sequence[tuple[float, float]]) -> float | None:

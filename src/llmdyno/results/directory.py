@@ -12,7 +12,7 @@ import json
 import os
 import re
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -84,9 +84,9 @@ class RunDirectory:
         assert self._journal is not None
         self._journal.append(record)
 
-    def records(self) -> list[RequestRecord]:
-        """The journal so far, by request number."""
-        return sorted(read_journal(self.path / JOURNAL), key=lambda record: record.request)
+    def records(self) -> Iterator[RequestRecord]:
+        """The journal so far, record by record, in the order in which they ended."""
+        return read_journal(self.path / JOURNAL)
 
     def finish(self, timeline: Timeline, summary: dict[str, Any]) -> None:
         """Write the timeline and the summary, then let the journal go."""

@@ -115,7 +115,6 @@ def _lag(measured: Timeline) -> dict[str, float] | None:
     if not len(lags):
         return None
     return {
-        "p50": float(np.percentile(lags, 50)),
-        "p99": float(np.percentile(lags, 99)),
+        **dict(zip(("p50", "p99"), map(float, np.percentile(lags, (50, 99))), strict=True)),
         "max": float(lags.max()),
     }

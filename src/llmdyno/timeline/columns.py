@@ -78,7 +78,17 @@ class Timeline:
         return len(self.requests["request"])
 
     def only(self, mask: Column) -> Timeline:
-        """The requests where `mask` (shape (requests,), bool) holds, with their chunks."""
+        """The requests where `mask` (shape (requests,), bool) holds, with their chunks; a view, where they stand
+        together, since a long run's chunks are not to be had in memory twice."""
+        where = np.flatnonzero(mask)
+        if len(where) and where[-1] - where[0] + 1 == len(where):
+            rows = slice(where[0], where[-1] + 1)
+            span = slice(self.first_chunk[where[0]], self.first_chunk[where[-1] + 1])
+            return Timeline(
+                {name: column[rows] for name, column in self.requests.items()},
+                {name: column[span] for name, column in self.chunks.items()},
+                self.origin_ns,
+            )
         keep = np.repeat(mask, np.diff(self.first_chunk))
         return Timeline(
             {name: column[mask] for name, column in self.requests.items()},
@@ -88,31 +98,58 @@ class Timeline:
 
 
 def from_records(records: Iterable[RequestRecord], origin_ns: int) -> Timeline:
-    """Columns from records in any order; `tokenizer_output_tokens` is left missing, for whoever has a tokenizer."""
-    ordered = sorted(records, key=lambda record: record.request)
+    """Columns from records in any order; `tokenizer_output_tokens` is left missing, for whoever has a tokenizer.
+
+    Records are taken one by one and their chunks copied out, so that a journal can be read through without all of its
+    records in memory.
+    """
+    values: dict[str, list[Any]] = {name: [] for name in INTEGER_COLUMNS + TEXT_COLUMNS + BOOLEAN_COLUMNS}
+    counts: list[int] = []
+    packed = {name: bytearray() for name in _PACKED}
+    for record in records:
+        for name, cells in values.items():
+            cells.append(getattr(record, name, None))
+        counts.append(len(record.kinds))
+        for name, (attribute, _) in _PACKED.items():
+            given = getattr(record, attribute)
+            packed[name] += given if given or not record.kinds else b"\xff" * 4 * len(record.kinds)
+    order = np.argsort(np.array(values["request"], np.int64), kind="stable")
     requests: dict[str, Column] = {}
     for name in INTEGER_COLUMNS:
-        values = [getattr(record, name, None) for record in ordered]
+        column = np.array([MISSING if value is None else value for value in values.pop(name)], np.int64)
         if name in TIME_COLUMNS:
-            values = [None if value is None else value - origin_ns for value in values]
-        requests[name] = np.array([MISSING if value is None else value for value in values], np.int64)
+            column[column != MISSING] -= origin_ns
+        requests[name] = column[order]
     for name in TEXT_COLUMNS:
-        requests[name] = np.array([getattr(record, name) for record in ordered], object)
+        requests[name] = np.array(values.pop(name), object)[order]
     for name in BOOLEAN_COLUMNS:
-        requests[name] = np.array([getattr(record, name) for record in ordered], bool)
-    counts = [len(record.kinds) for record in ordered]
-    chunks = {
-        "request": np.repeat(requests["request"], counts),
-        "arrival_ns": _unpack(b"".join(record.arrivals for record in ordered), "<i8") - origin_ns,
-        "read_ns": _unpack(b"".join(record.reads for record in ordered), "<i8") - origin_ns,
-        "kind": _unpack(b"".join(record.kinds for record in ordered), "<i1"),
-        "characters": _unpack(b"".join(record.sizes for record in ordered), "<i4"),
-        "cumulative_tokens": _unpack(
-            b"".join(record.cumulative_tokens or b"\xff" * 4 * len(record.kinds) for record in ordered), "<i4"
-        ),
-    }
+        requests[name] = np.array(values.pop(name), bool)[order]
+    lengths = np.array(counts, np.int64)
+    begins = np.concatenate([[0], np.cumsum(lengths)])
+    chunks: dict[str, Column] = {"request": np.repeat(requests["request"], lengths[order])}
+    for name, (_, kind) in _PACKED.items():
+        raw = _unpack(packed.pop(name), kind)
+        column = np.empty(len(raw), CHUNK_COLUMNS[name])
+        at = 0
+        for place in order.tolist():
+            length = counts[place]
+            column[at : at + length] = raw[begins[place] : begins[place] + length]
+            at += length
+        if name in ("arrival_ns", "read_ns"):
+            column -= origin_ns
+        chunks[name] = column
     return Timeline(requests, chunks, origin_ns)
 
 
-def _unpack(packed: bytes, kind: str) -> Column:
-    return np.frombuffer(packed, np.dtype(kind)).astype(np.dtype(kind).newbyteorder("="))
+_PACKED = {
+    "arrival_ns": ("arrivals", "<i8"),
+    "read_ns": ("reads", "<i8"),
+    "kind": ("kinds", "<i1"),
+    "characters": ("sizes", "<i4"),
+    "cumulative_tokens": ("cumulative_tokens", "<i4"),
+}
+"""Chunk columns: the record's array that each is in, and how it is packed there."""
+
+
+def _unpack(packed: bytearray, kind: str) -> Column:
+    return np.frombuffer(packed, np.dtype(kind))

@@ -1,0 +1,47 @@
+"""``llmdyno selftest``: how much load this machine can drive and still measure to a millisecond."""
+
+from __future__ import annotations
+
+import argparse
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from llmdyno.selftest import Step
+
+DESCRIPTION = (
+    "Measure this machine: rising streams and rates against a null server in a process of its own, and how far off each "
+    "figure is from that server's record. The result is kept, and llmdyno run warns of a load beyond it. Half a minute."
+)
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """No more than whether to go on to the end."""
+    parser.add_argument("--quick", action="store_true", help="a few steps only")
+
+
+def call(arguments: argparse.Namespace) -> int:
+    """Measure and print."""
+    from llmdyno.selftest import RATES, STREAMS, remember, selftest
+
+    print(
+        f"{'':>18}{'reached':>10}{'chunks/s':>10}{'TTFT error':>12}{'gap error':>11}{'send late':>11}{'read lag':>10}{'CPU':>6}"
+    )
+    print(f"{'':>38}{'p99, ms':>12}{'p99, ms':>11}{'p99, ms':>11}{'p99, ms':>10}")
+    every = 3 if arguments.quick else 1
+    found = selftest(
+        _print, STREAMS[: 5 if arguments.quick else None : every], RATES[: 4 if arguments.quick else None : every]
+    )
+    print(
+        f"\nWithin 1 ms on this machine: {found['streams']} streams, {found['chunks_per_s']:,.0f} chunks/s, "
+        f"{found['rate']:g} requests/s"
+    )
+    print(f"Kept in {remember(found)}")
+    return 0
+
+
+def _print(step: Step) -> None:
+    what = f"{step.asked:g} streams" if step.kind == "streams" else f"{step.asked:g} requests/s"
+    cells = (step.ttft_error_p99_s, step.gap_error_p99_s, step.send_lateness_p99_s, step.read_lag_p99_s)
+    ttft, gap, late, lag = (f"{1e3 * value:.2f}" if value is not None else "–" for value in cells)
+    line = f"{what:>18}{step.reached:>10,.0f}{step.chunks_per_s:>10,.0f}{ttft:>12}{gap:>11}{late:>11}{lag:>10}"
+    print(line + f"{100 * step.cpu_share:>5.0f}%" + (f"  beyond: {step.beyond}" if step.beyond else ""), flush=True)

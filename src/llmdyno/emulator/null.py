@@ -1,0 +1,174 @@
+"""The null server: answers that cost nothing to make, for measuring the instrument and nothing else.
+
+In: a chat request for the model ``null-TTFT-GAP`` (milliseconds). Out: max_tokens chunks at exactly those times, all of them
+the same bytes; the truth about each request at ``/truth``, in the emulator's format, the arrival of a request as the kernel
+stamped it. One epoll loop, no framework: it has to be faster than what it tests. Run as a module, it says its URL on standard
+output and ends with its standard input.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import heapq
+import json
+import re
+import select
+import socket
+import sys
+import time
+from array import array
+
+SO_TIMESTAMPNS = 35
+_CONTROL = socket.CMSG_SPACE(16) if hasattr(socket, "CMSG_SPACE") else 0
+_HEAD = (
+    b"HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\nServer: llmdyno-null\r\nTransfer-Encoding: chunked\r\n\r\n"
+)
+_CHOICE = b'"choices":[{"index":0,"delta":{"content":" word"},"finish_reason":null}]}\n\n'
+_MODEL = re.compile(rb'"model":\s*"null-(\d+)-(\d+)"')
+_TOKENS = re.compile(rb'"max_tokens":\s*(\d+)')
+_LENGTH = re.compile(rb"\r\ncontent-length:\s*(\d+)", re.IGNORECASE)
+
+
+def _chunk(data: bytes) -> bytes:
+    return b"%x\r\n%b\r\n" % (len(data), data)
+
+
+_WORD = _chunk(b"data: {" + _CHOICE)
+
+
+class _Connection:
+    __slots__ = ("arrive_ns", "gap_ns", "left", "number", "pending", "sock", "tokens", "written")
+
+    def __init__(self, sock: socket.socket) -> None:
+        self.sock = sock
+        self.pending = b""
+        self.left = 0
+
+
+class NullServer:
+    """One loop over one listener; `serve` returns when standard input ends."""
+
+    def __init__(self) -> None:
+        self._listener = socket.create_server(("127.0.0.1", 0), backlog=4096)
+        self._listener.setblocking(False)
+        self.port = self._listener.getsockname()[1]
+        self._epoll = select.epoll()
+        self._epoll.register(self._listener.fileno(), select.EPOLLIN)
+        self._connections: dict[int, _Connection] = {}
+        self._due: list[tuple[int, int]] = []
+        self._truth: list[str] = []
+        self._count = 0
+
+    def serve(self) -> None:
+        """Serve until standard input is closed."""
+        stdin = sys.stdin.fileno()
+        self._epoll.register(stdin, select.EPOLLIN | select.EPOLLHUP)
+        monotonic_ns, due = time.monotonic_ns, self._due
+        while True:
+            wait_s = max(0.0, (due[0][0] - monotonic_ns()) / 1e9) if due else -1
+            for fd, _ in self._epoll.poll(wait_s, 1024):
+                if fd == stdin:
+                    return
+                if fd == self._listener.fileno():
+                    self._accept()
+                elif fd in self._connections:
+                    self._read(self._connections[fd])
+            now_ns = monotonic_ns()
+            while due and due[0][0] <= now_ns:
+                moment_ns, fd = heapq.heappop(due)
+                connection = self._connections.get(fd)
+                if connection is not None and connection.left:
+                    self._write(connection, moment_ns)
+
+    def _accept(self) -> None:
+        with contextlib.suppress(BlockingIOError):
+            while True:
+                sock, _ = self._listener.accept()
+                sock.setblocking(False)
+                sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+                if sys.platform == "linux":
+                    sock.setsockopt(socket.SOL_SOCKET, SO_TIMESTAMPNS, 1)
+                self._connections[sock.fileno()] = _Connection(sock)
+                self._epoll.register(sock.fileno(), select.EPOLLIN)
+
+    def _read(self, connection: _Connection) -> None:
+        try:
+            data, control, _, _ = connection.sock.recvmsg(65536, _CONTROL)
+        except BlockingIOError:
+            return
+        except OSError:
+            data, control = b"", []
+        if not data:
+            self._connections.pop(connection.sock.fileno(), None)
+            connection.sock.close()
+            return
+        connection.pending += data
+        head, blank, body = connection.pending.partition(b"\r\n\r\n")
+        length = _LENGTH.search(head)
+        if not blank or len(body) < (int(length[1]) if length else 0):
+            return
+        connection.pending = b""
+        arrive_ns = time.monotonic_ns()
+        if control:  # what the kernel stamped on the wall clock, moved to the monotonic one
+            seconds, nanoseconds = array("q", control[0][2])
+            stamped_ns = seconds * 1_000_000_000 + nanoseconds
+            arrive_ns = min(arrive_ns, stamped_ns - (time.time_ns() - time.monotonic_ns()))
+        self._answer(connection, head, body, arrive_ns)
+
+    def _answer(self, connection: _Connection, head: bytes, body: bytes, arrive_ns: int) -> None:
+        model = _MODEL.search(body)
+        if head.startswith(b"POST /v1/chat/completions") and model is not None:
+            tokens = _TOKENS.search(body)
+            connection.number, connection.arrive_ns = self._count, arrive_ns
+            connection.tokens = connection.left = int(tokens[1]) if tokens else 16
+            connection.gap_ns = int(model[2]) * 1_000_000
+            connection.written = array("q")
+            self._count += 1
+            heapq.heappush(self._due, (arrive_ns + int(model[1]) * 1_000_000, connection.sock.fileno()))
+            return
+        content = b"{}"
+        if head.startswith(b"GET /truth"):
+            content = "".join(self._truth).encode()
+        elif head.startswith(b"POST /reset"):
+            self._truth.clear()
+        elif head.startswith(b"GET /v1/models"):
+            content = b'{"object":"list","data":[]}'
+        connection.sock.setblocking(True)
+        connection.sock.sendall(
+            b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: %d\r\n\r\n" % len(content)
+        )
+        connection.sock.sendall(content)
+        connection.sock.setblocking(False)
+
+    def _write(self, connection: _Connection, moment_ns: int) -> None:
+        first = connection.left == connection.tokens
+        connection.left -= 1
+        data = _WORD
+        if first:
+            data = _HEAD + _chunk(b'data: {"id":"chatcmpl-%032x",' % connection.number + _CHOICE)
+        if not connection.left:
+            usage = b'data: {"choices":[],"usage":{"prompt_tokens":1,"completion_tokens":%d}}\n\n' % connection.tokens
+            stop = b'data: {"choices":[{"index":0,"delta":{},"finish_reason":"length"}]}\n\n'
+            data += _chunk(stop + usage + b"data: [DONE]\n\n") + b"0\r\n\r\n"
+        else:
+            heapq.heappush(self._due, (moment_ns + connection.gap_ns, connection.sock.fileno()))
+        connection.written.append(time.monotonic_ns())
+        with contextlib.suppress(OSError):
+            connection.sock.send(data)
+        if not connection.left:
+            line = {
+                "n": connection.number,
+                "arrive": connection.arrive_ns,
+                "end": connection.written[-1],
+                "status": 200,
+            }
+            self._truth.append(json.dumps({**line, "t": connection.written.tolist()}) + "\n")
+
+
+if __name__ == "__main__":
+    server = NullServer()
+    print(
+        json.dumps({"url": f"http://127.0.0.1:{server.port}/v1", "root": f"http://127.0.0.1:{server.port}"}), flush=True
+    )
+    with contextlib.suppress(KeyboardInterrupt):
+        server.serve()
