@@ -20,8 +20,8 @@ from typing import Any
 
 from llmdyno.spec import Spec
 
-STREAMS = (1, 32, 64, 128, 256, 512, 1024, 2048)
-RATES = (10, 100, 300, 1000, 2000, 4000)
+STREAMS = (1, 32, 64, 128, 256, 512, 1024, 2048, 4096)
+RATES = (10, 100, 300, 1000, 2000, 4000, 8000)
 ERROR_S = 0.001
 CPU_SHARE, READ_LAG_S, DELIVERED = 0.95, 0.005, 0.98
 TTFT_MS, GAP_MS, TOKENS = 100, 20, 64
@@ -88,7 +88,7 @@ def remember(found: dict[str, Any]) -> Path:
 
 
 def beyond_range(spec: Spec) -> str | None:
-    """What of a spec's load is beyond the last result's range, in words; None where nothing is, or nothing was tested."""
+    """What of a spec's load is beyond the last result's range, in words; None: nothing, or it was never tested."""
     try:
         found = json.loads(cache_file().read_text(encoding="utf-8"))
         streams, rate = int(found["streams"]), float(found["rate"])
@@ -141,10 +141,15 @@ def _step(server: _NullServer, kind: str, value: int, out: Path) -> Step:
     server.ask("/reset", "POST")
     common: dict[str, Any] = {"base_url": server.url, "preflight": False, "input_tokens": 50, "out": str(out)}
     if kind == "streams":
-        load = {"concurrency": value, "requests": 2 * value if value > 8 else 8, "output_tokens": TOKENS}
+        load: dict[str, Any] = {
+            "concurrency": value,
+            "requests": 2 * value if value > 8 else 8,
+            "output_tokens": TOKENS,
+        }
         spec = Spec(model=f"null-{TTFT_MS}-{GAP_MS}", **common, **load)
     else:
-        spec = Spec(model="null-1-1", rate=value, requests=max(30, 2 * value), output_tokens=2, **common)
+        load = {"rate": value, "requests": max(30, 2 * value), "output_tokens": 2}
+        spec = Spec(model="null-1-1", **common, **load)
     result = run(spec)
     truth = {one["n"]: one for one in map(json.loads, server.ask("/truth").splitlines())}
     timeline, figures = result.timeline, request_metrics(result.timeline)

@@ -9,8 +9,8 @@ if TYPE_CHECKING:
     from llmdyno.selftest import Step
 
 DESCRIPTION = (
-    "Measure this machine: rising streams and rates against a null server in a process of its own, and how far off each "
-    "figure is from that server's record. The result is kept, and llmdyno run warns of a load beyond it. Half a minute."
+    "Measure this machine: rising streams and rates against a null server in a process of its own, and how far off "
+    "each figure is from that server's record. The result is kept, and llmdyno run warns of a load beyond it. A minute."
 )
 
 
@@ -23,14 +23,18 @@ def call(arguments: argparse.Namespace) -> int:
     """Measure and print."""
     from llmdyno.selftest import RATES, STREAMS, remember, selftest
 
-    print(
-        f"{'':>18}{'reached':>10}{'chunks/s':>10}{'TTFT error':>12}{'gap error':>11}{'send late':>11}{'read lag':>10}{'CPU':>6}"
+    heads = (
+        ("reached", 10),
+        ("chunks/s", 10),
+        ("TTFT error", 12),
+        ("gap error", 11),
+        ("send late", 11),
+        ("read lag", 10),
     )
-    print(f"{'':>38}{'p99, ms':>12}{'p99, ms':>11}{'p99, ms':>11}{'p99, ms':>10}")
-    every = 3 if arguments.quick else 1
-    found = selftest(
-        _print, STREAMS[: 5 if arguments.quick else None : every], RATES[: 4 if arguments.quick else None : every]
-    )
+    print(" " * 18 + "".join(f"{head:>{width}}" for head, width in heads) + f"{'CPU':>6}")
+    print(" " * 38 + "".join(f"{'p99, ms':>{width}}" for _, width in heads[2:]))
+    streams, rates = (STREAMS[:5:2], RATES[:3]) if arguments.quick else (STREAMS, RATES)
+    found = selftest(_print, streams, rates)
     print(
         f"\nWithin 1 ms on this machine: {found['streams']} streams, {found['chunks_per_s']:,.0f} chunks/s, "
         f"{found['rate']:g} requests/s"

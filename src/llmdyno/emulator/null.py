@@ -1,9 +1,9 @@
 """The null server: answers that cost nothing to make, for measuring the instrument and nothing else.
 
-In: a chat request for the model ``null-TTFT-GAP`` (milliseconds). Out: max_tokens chunks at exactly those times, all of them
-the same bytes; the truth about each request at ``/truth``, in the emulator's format, the arrival of a request as the kernel
-stamped it. One epoll loop, no framework: it has to be faster than what it tests. Run as a module, it says its URL on standard
-output and ends with its standard input.
+In: a chat request for the model ``null-TTFT-GAP`` (milliseconds). Out: max_tokens chunks at exactly those times, all of
+them the same bytes; the truth about each request at ``/truth``, in the emulator's format, its arrival as the kernel
+stamped it. One epoll loop, no framework: it has to be faster than what it tests. Run as a module, it says its URL on
+standard output and ends with its standard input.
 """
 
 from __future__ import annotations
