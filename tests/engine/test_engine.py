@@ -29,8 +29,10 @@ from llmdyno.engine.clock import NO_STAMP, Clock
 from llmdyno.engine.driver import Driver, Load, Phase, Snapshot, allow_open_files
 from llmdyno.engine.exchange import Exchange, Prepared
 from llmdyno.engine.probe import look
-from llmdyno.engine.recorder import Recorder
+from llmdyno.engine.proxy import Proxy, find_proxy
+from llmdyno.engine.recorder import Recorder, outcome
 from llmdyno.engine.supply import Supply, prepare
+from llmdyno.engine.tls import make_context
 from llmdyno.engine.wire import Origin, serialise
 from llmdyno.protocols import DIALECTS
 from llmdyno.protocols.dialect import HttpRequest, Target
@@ -665,3 +667,226 @@ def test_origins(url: str, authority_text: str, port: int) -> None:
     assert wire.startswith(f"POST /p HTTP/1.1\r\nHost: {authority_text}\r\nUser-Agent: mine\r\n".encode())
     assert wire.endswith(b"Content-Length: 2\r\n\r\n{}")
     assert wire.count(b"User-Agent") == 1
+
+
+# --- open loop and stages
+
+
+def planned_supply(url: str, offsets_s: list[float]) -> Supply:
+    origin = Origin.of(url)
+    wire = serialise(origin, HttpRequest("POST", origin.path + "/chat/completions", {}, b"{}"))
+    planned = (PlannedRequest(n, "measured", round(at * 1e9), "", 1, 2) for n, at in enumerate(offsets_s))
+    return Supply(planned, lambda request: prepare(request, wire), total=len(offsets_s))
+
+
+async def drive_load(url: str, load: Load, supply: Supply, stop_after_s: float | None = None) -> Any:
+    loop, clock, origin = asyncio.get_running_loop(), Clock(), Origin.of(url)
+    client = Client(origin, loop)
+    await client.resolve()
+    records: list[RequestRecord] = []
+    snapshots: list[Snapshot] = []
+    recorder = Recorder(loop, partial(assemble, dialect=CHAT, clock=clock, keep_text=False), records.append)
+    driver = Driver(client, recorder, clock, load, snapshots.append)
+    if stop_after_s is not None:
+        loop.call_later(stop_after_s, driver.stop)
+    await driver.run([Phase("measured", supply, timed=True)])
+    client.close()
+    clock.close()
+    start_ns = driver.observed.phases[0][1]
+    return sorted(records, key=lambda record: record.request), snapshots, start_ns
+
+
+SLOW: list[Action] = [stream_head() + event("a"), 0.3, event("b") + ENDING]
+
+
+def test_requests_leave_at_their_planned_instants(scripted: Scripted, in_loop: Callable[..., Any]) -> None:
+    server = scripted(SLOW)
+    offsets = [0.0, 0.05, 0.05, 0.1, 0.3]
+    load = Load(1, None, 5, open_loop=True)
+    records, _, start_ns = in_loop(drive_load(server.url, load, planned_supply(server.url, offsets)))
+    assert [round((record.planned_ns - start_ns) / 1e9, 6) for record in records] == offsets
+    for record in records:  # whatever those before it were doing
+        first_ns = record.connect_start_ns or record.sent_ns
+        assert 0 <= first_ns - record.planned_ns < 30_000_000
+    assert all(record.state == "ok" for record in records)
+
+
+def test_a_bound_holds_requests_back_and_their_instants_stay(scripted: Scripted) -> None:
+    server = scripted(SLOW)
+    load = Load(1, None, 5, open_loop=True, max_concurrency=1)
+    supply = planned_supply(server.url, [0.0, 0.01, 0.02])
+    records, snapshots, start_ns = asyncio.run(drive_load(server.url, load, supply))
+    assert [round((record.planned_ns - start_ns) / 1e9, 6) for record in records] == [0.0, 0.01, 0.02]
+    waits = [(record.sent_ns - record.planned_ns) / 1e9 for record in records]
+    assert waits[0] < 0.1
+    assert waits[1] > 0.25
+    assert waits[2] > 0.5  # first come, first served
+    assert server.accepted == 1
+    assert max(snapshot.waiting for snapshot in snapshots) >= 1
+
+
+def test_stopping_an_open_loop_sends_nothing_more(scripted: Scripted) -> None:
+    server = scripted(SLOW)
+    load = Load(1, None, 5, open_loop=True, max_concurrency=2)
+    supply = planned_supply(server.url, [0.0, 0.0, 0.0, 60.0])
+    began = time.monotonic()
+    records, _, _ = asyncio.run(drive_load(server.url, load, supply, stop_after_s=0.15))
+    assert time.monotonic() - began < 5
+    assert [record.state for record in records] == ["cancelled", "cancelled"]
+
+
+def test_the_number_of_users_follows_the_stages(scripted: Scripted) -> None:
+    quick: list[Action] = [stream_head() + event("a"), 0.02, event("b") + ENDING]
+    server = scripted(quick)
+    load = Load(9, None, 5, stages=((0.0, 0.4, 1), (0.4, 0.4, 4), (1.0, 0.2, 2)))
+    origin = Origin.of(server.url)
+    wire = serialise(origin, HttpRequest("POST", origin.path + "/chat/completions", {}, b"{}"))
+    planned = (PlannedRequest(n, "measured", None, "", 1, 2) for n in range(10**6))
+    supply = Supply(planned, lambda request: prepare(request, wire), total=None, ahead=50)
+    records, _, start_ns = asyncio.run(drive_load(server.url, load, supply))
+    at = [((record.sent_ns - start_ns) / 1e9, (record.end_ns - start_ns) / 1e9) for record in records]
+
+    def most(low: float, high: float) -> int:
+        return max(sum(sent <= m / 100 < end for sent, end in at) for m in range(int(low * 100), int(high * 100)))
+
+    assert most(0.1, 0.35) == 1
+    assert most(0.5, 0.75) == 4
+    assert not any(0.85 < sent < 0.99 for sent, _ in at)  # the pause before the third
+    assert most(1.0, 1.2) == 2
+    assert max(sent for sent, _ in at) < 1.3
+
+
+# --- TLS and proxies
+
+
+def test_an_authority_of_ones_own_and_a_certificate_to_show(
+    scripted: Scripted, authority: trustme.CA, tmp_path: Any
+) -> None:
+    server_context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    authority.issue_cert("localhost").configure_cert(server_context)
+    authority.configure_trust(server_context)
+    server_context.verify_mode = ssl.CERT_REQUIRED
+    server_context.set_alpn_protocols(["h2", "http/1.1"])
+    seen: list[Any] = []
+
+    def wrap(sock: socket.socket) -> socket.socket:
+        wrapped = server_context.wrap_socket(sock, server_side=True)
+        seen.append((wrapped.getpeercert(), wrapped.selected_alpn_protocol()))
+        return wrapped
+
+    server = scripted(GOOD, wrap=wrap)
+    ours = authority.issue_cert("client@example.org")
+    authority.cert_pem.write_to_path(str(tmp_path / "ca.pem"))
+    ours.cert_chain_pems[0].write_to_path(str(tmp_path / "cert.pem"))
+    ours.private_key_pem.write_to_path(str(tmp_path / "key.pem"))
+    url = f"https://localhost:{server.port}/v1"
+    files = {"ca_file": str(tmp_path / "ca.pem"), "client_cert": str(tmp_path / "cert.pem")}
+    context = make_context(**files, client_key=str(tmp_path / "key.pem"))
+    record = asyncio.run(one_request(url, tls=context))
+    assert record.state == "ok", record.error_message
+    assert record.connect_start_ns <= record.connected_ns <= record.tls_ns <= record.sent_ns <= record.headers_ns
+    certificate, protocol = seen[0]
+    assert ("email", "client@example.org") in certificate["subjectAltName"]
+    assert protocol == "http/1.1"  # the server would have spoken HTTP/2
+    stranger = asyncio.run(one_request(url, tls=make_context()))
+    assert (stranger.error_kind, "does not verify" in stranger.error_message) == ("tls", True)
+    trusting = make_context(insecure=True, client_cert=files["client_cert"], client_key=str(tmp_path / "key.pem"))
+    assert asyncio.run(one_request(url, tls=trusting)).state == "ok"
+
+
+async def one_request(url: str, **options: Any) -> RequestRecord:
+    loop, clock, origin = asyncio.get_running_loop(), Clock(), Origin.of(url)
+    client = Client(origin, loop, **options)
+    await client.resolve()
+    request = HttpRequest("POST", origin.path + "/chat/completions", {"Authorization": "Bearer k"}, b"{}")
+    exchange = Exchange(Prepared(0, "measured", None, 1, 2, client.serialise(request)), 0)
+    await client.perform(exchange, 5)
+    client.close()
+    clock.close()
+    return outcome(assemble(exchange, CHAT, clock, keep_text=False))
+
+
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        ({"ca_file": "no-such.pem"}, "--ca-file: no-such.pem cannot be used"),
+        ({"client_cert": "no-such.pem"}, "--client-cert, --client-key: cannot be used"),
+    ],
+)
+def test_files_that_are_no_certificates(options: dict[str, str], words: str) -> None:
+    with pytest.raises(InputError) as refused:
+        make_context(**options)  # type: ignore[arg-type]
+    assert words in str(refused.value)
+
+
+def test_a_plain_proxy_gets_the_whole_url(scripted: Scripted) -> None:
+    server = scripted(GOOD)
+    proxy = Proxy("127.0.0.1", server.port, "Basic dTpw")
+    record = asyncio.run(one_request("http://far.example/v1", proxy=proxy))
+    assert record.state == "ok", record.error_message
+    assert server.requests[0].startswith(
+        b"POST http://far.example/v1/chat/completions HTTP/1.1\r\nHost: far.example\r\n"
+    )
+    assert b"Proxy-Authorization: Basic dTpw" in server.requests[0]
+
+
+def test_a_tunnel_through_a_proxy(scripted: Scripted, authority: trustme.CA, tmp_path: Any) -> None:
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    authority.issue_cert("far.example").configure_cert(context)
+    asked: list[bytes] = []
+
+    def wrap(sock: socket.socket) -> socket.socket:
+        data = b""
+        while b"\r\n\r\n" not in data:
+            data += sock.recv(4096)
+        asked.append(data)
+        sock.sendall(b"HTTP/1.1 200 Connection established\r\n\r\n")
+        return context.wrap_socket(sock, server_side=True)
+
+    server = scripted(GOOD, wrap=wrap)
+    authority.cert_pem.write_to_path(str(tmp_path / "ca.pem"))
+    proxy = Proxy("127.0.0.1", server.port, "Basic dTpw")
+    options = {"proxy": proxy, "tls": make_context(ca_file=str(tmp_path / "ca.pem"))}
+    record = asyncio.run(one_request("https://far.example/v1", **options))
+    assert record.state == "ok", record.error_message
+    assert asked[0].startswith(b"CONNECT far.example:443 HTTP/1.1\r\n")
+    assert b"Proxy-Authorization: Basic dTpw" in asked[0]
+    assert b"Proxy-Authorization" not in server.requests[0]  # that is the proxy's, not the server's
+
+
+def test_a_proxy_that_refuses(scripted: Scripted) -> None:
+    refusal: list[Action] = [b"HTTP/1.1 407 Proxy Authentication Required\r\n\r\n", "close"]
+    server = scripted(refusal)
+    record = asyncio.run(one_request("https://far.example/v1", proxy=Proxy("127.0.0.1", server.port)))
+    assert record.error_kind == "connect"
+    assert "407 Proxy Authentication Required" in record.error_message
+
+
+@pytest.mark.parametrize(
+    ("environ", "url", "expected"),
+    [
+        ({"http_proxy": "http://p:3128"}, "http://far.example/v1", ("p", 3128, None)),
+        ({"https_proxy": "http://u:p%40ss@p:3128"}, "https://far.example/v1", ("p", 3128, "Basic dTpwQHNz")),
+        ({"all_proxy": "p:3128"}, "https://far.example/v1", ("p", 3128, None)),
+        ({"http_proxy": "http://p:3128"}, "https://far.example/v1", None),
+        ({"http_proxy": "http://p:3128", "no_proxy": "far.example"}, "http://far.example/v1", None),
+        ({"http_proxy": "http://p:3128"}, "http://127.0.0.1:8000/v1", None),
+        ({"http_proxy": "http://p:3128"}, "http://localhost:8000/v1", None),
+    ],
+)
+def test_proxies_of_the_environment(
+    monkeypatch: pytest.MonkeyPatch, environ: dict[str, str], url: str, expected: tuple[str, int, str | None] | None
+) -> None:
+    for name in ("http_proxy", "https_proxy", "all_proxy", "no_proxy"):
+        monkeypatch.delenv(name, raising=False)
+        monkeypatch.delenv(name.upper(), raising=False)
+    for name, value in environ.items():
+        monkeypatch.setenv(name, value)
+    found = find_proxy(Origin.of(url))
+    assert (None if found is None else (found.host, found.port, found.authorization)) == expected
+
+
+def test_a_proxy_that_is_not_spoken(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("https_proxy", "socks5://p:1080")
+    with pytest.raises(InputError, match="a proxy by socks5 is not spoken"):
+        find_proxy(Origin.of("https://far.example/v1"))

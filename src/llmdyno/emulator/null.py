@@ -42,7 +42,8 @@ class _Connection:
     def __init__(self, sock: socket.socket) -> None:
         self.sock = sock
         self.pending = b""
-        self.left = 0
+        self.left = self.tokens = self.number = self.arrive_ns = self.gap_ns = 0
+        self.written = array("q")
 
 
 class NullServer:

@@ -250,7 +250,8 @@ def _coalesced(timeline: Timeline) -> Reason | None:
     if len(text_chunks) < 2:
         return None
     arrival, owner = timeline.chunks["arrival_ns"][text_chunks], timeline.chunks["request"][text_chunks]
-    share = float(np.mean((np.diff(arrival) == 0) & (np.diff(owner) == 0)))
+    within = np.diff(owner) == 0
+    share = float(np.mean(np.diff(arrival)[within] == 0)) if within.any() else 0.0
     if share <= COALESCED_SHARE:
         return None
     text = (
