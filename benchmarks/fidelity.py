@@ -16,14 +16,14 @@ import resource
 import subprocess
 import sys
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 
 import llmdyno
-from benchmarks.truth import TruthServer
+from benchmarks.truth import TrueRequest, TruthServer
 from llmdyno.metrics.request import request_metrics
 
 TOKENS = 128
@@ -48,10 +48,35 @@ def run_floor(floor: str | None, server: TruthServer, streams: int, requests: in
     return float(found[1])
 
 
+class Truthful(Protocol):
+    """A server that keeps the truth."""
+
+    root: str
+    url: str
+    model: str
+
+    def reset(self) -> None:
+        """Forget every request."""
+
+    def truth(self) -> dict[int, TrueRequest]:
+        """What happened, by the request's number."""
+
+    def number_of(self, response_id: str) -> int:
+        """The number of the request that was answered under this id."""
+
+
 def measure(
-    server: TruthServer, api: str, streams: int, requests: int, folder: Path, more: Mapping[str, str] | None = None
+    server: Truthful,
+    api: str,
+    streams: int,
+    requests: int,
+    folder: Path,
+    more: Mapping[str, str] | None = None,
+    *,
+    rate: float | None = None,
+    flags: Sequence[str] = (),
 ) -> dict[str, Any]:
-    """One run of the command, with `more` environment variables, against the truth."""
+    """One run of the command against the truth, closed or, with a `rate`, open loop; `more` goes into its environment."""
     server.reset()
     before = children_cpu_s()
     command = [sys.executable, "-m", "llmdyno", "run", "--quiet"]
@@ -62,11 +87,12 @@ def measure(
         command += ["--model", f"bedrock/llama/{ARN}", "--no-warm", "--no-preflight"]
     else:
         command += ["--base-url", server.url, "--model", server.model, "--ignore-eos"]
-    command += ["--concurrency", str(streams), "--requests", str(requests), "--output-tokens", str(TOKENS)]
-    command += ["--out", str(folder / f"{api}-{streams}")]
+    load = ["--concurrency", str(streams)] if rate is None else ["--rate", repr(rate)]
+    out = folder / f"{api}-{streams}-{'open' if rate else 'closed'}-{len(list(folder.glob('*')))}"
+    command += [*load, "--requests", str(requests), "--output-tokens", str(TOKENS), "--out", str(out), *flags]
     subprocess.run(command, check=True, stdout=subprocess.DEVNULL, env={**os.environ, **NO_ACCOUNT, **(more or {})})
     cpu_s = children_cpu_s() - before
-    run, truth = llmdyno.load(folder / f"{api}-{streams}"), server.truth()
+    run, truth = llmdyno.load(out), server.truth()
     assert run.succeeded == requests == len(truth)
     timeline, figures = run.timeline, request_metrics(run.timeline)
     ttft, e2e, gap = [], [], []
@@ -91,6 +117,7 @@ def measure(
         "e2e": np.array(e2e),
         "peak": run.summary["throughput"]["peak_concurrency"],
         "verdict": run.summary["verdict"],
+        "late_p99_s": run.summary["latency"].get("send_lateness_s", {}).get("p99"),
     }
 
 

@@ -33,7 +33,7 @@ class TrueRequest:
 class TruthServer:
     """A context that serves at `url`; `name` says what it is."""
 
-    def __init__(self, binary: str | None) -> None:
+    def __init__(self, binary: str | None, *, ttft_ms: int = TTFT_MS, gap_ms: int = GAP_MS) -> None:
         with socket.create_server(("127.0.0.1", 0)) as free:
             port = free.getsockname()[1]
         self.root = f"http://127.0.0.1:{port}"
@@ -41,7 +41,7 @@ class TruthServer:
         self.url = self.root + "/v1"
         if binary:
             self.name, self.model = "a server in C", "truth"
-            command = [binary, "-p", str(port), "-t", str(TTFT_MS), "-i", str(GAP_MS), "-j", str(JITTER)]
+            command = [binary, "-p", str(port), "-t", str(ttft_ms), "-i", str(gap_ms), "-j", str(JITTER)]
         else:
             self.name, self.model = "llmdyno serve (Python)", "deepseek-r1-distill-llama-8b"
             command = [sys.executable, "-m", "llmdyno", "serve", "--port", str(port)]

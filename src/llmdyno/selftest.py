@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import os
+import ssl
 import subprocess
 import sys
 import tempfile
@@ -52,10 +53,10 @@ def selftest(
         `streams`, `chunks_per_s` and `rate`: the most that was held with an error below a millisecond; `steps`.
     """
     steps: list[Step] = []
-    with _NullServer() as server, tempfile.TemporaryDirectory() as folder:
+    with NullServer() as server, tempfile.TemporaryDirectory() as folder:
         for kind, values in (("streams", streams), ("rate", rates)):
             for value in values:
-                step = _step(server, kind, value, Path(folder) / f"{kind}-{value}")
+                step = measure_step(server, kind, value, Path(folder) / f"{kind}-{value}")
                 steps.append(step)
                 on_step(step)
                 if step.beyond is not None:
@@ -103,19 +104,20 @@ def beyond_range(spec: Spec) -> str | None:
     return None
 
 
-class _NullServer:
-    def __init__(self) -> None:
-        self._process = subprocess.Popen(
-            [sys.executable, "-m", "llmdyno.emulator.null"],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            start_new_session=True,
+class NullServer:
+    """The null server in a process of its own, ended with the context; over TLS with a PEM file (certificate, key)."""
+
+    def __init__(self, pem: str | None = None) -> None:
+        command = [sys.executable, "-m", "llmdyno.emulator.null", *([pem] if pem else [])]
+        self._process = subprocess.Popen(  # noqa: S603  our own interpreter and module, no shell
+            command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, start_new_session=True
         )
         assert self._process.stdout is not None
         facts = json.loads(self._process.stdout.readline())
         self.url, self.root = facts["url"], facts["root"]
+        self._trusting = ssl._create_unverified_context() if pem else None  # noqa: S323  our own server, just started
 
-    def __enter__(self) -> _NullServer:
+    def __enter__(self) -> NullServer:
         return self
 
     def __exit__(self, *exception: object) -> None:
@@ -126,12 +128,14 @@ class _NullServer:
         self._process.stdout.close()
 
     def ask(self, path: str, method: str = "GET") -> bytes:
+        """What it answers to a request of its own: the truth, forgetting it."""
         request = urllib.request.Request(self.root + path, method=method)  # noqa: S310  our own server
-        with urllib.request.urlopen(request) as answer:  # noqa: S310
+        with urllib.request.urlopen(request, context=self._trusting) as answer:  # noqa: S310
             return bytes(answer.read())
 
 
-def _step(server: _NullServer, kind: str, value: int, out: Path) -> Step:
+def measure_step(server: NullServer, kind: str, value: int, out: Path) -> Step:
+    """Measure `value` streams, or `value` sends a second (`kind` is "streams" or "rate"), writing the run to `out`."""
     import numpy as np
 
     from llmdyno.metrics.request import request_metrics

@@ -2,8 +2,8 @@
 
 In: a chat request for the model ``null-TTFT-GAP`` (milliseconds). Out: max_tokens chunks at exactly those times, all of
 them the same bytes; the truth about each request at ``/truth``, in the emulator's format, its arrival as the kernel
-stamped it. One epoll loop, no framework: it has to be faster than what it tests. Run as a module, it says its URL on
-standard output and ends with its standard input.
+stamped it. One epoll loop, no framework: it has to be faster than what it tests. Run as a module (with a PEM file: over
+TLS), it says its URL on standard output and ends with its standard input.
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ import json
 import re
 import select
 import socket
+import ssl
 import sys
 import time
 from array import array
@@ -49,7 +50,8 @@ class _Connection:
 class NullServer:
     """One loop over one listener; `serve` returns when standard input ends."""
 
-    def __init__(self) -> None:
+    def __init__(self, tls: ssl.SSLContext | None = None) -> None:
+        self._tls = tls
         self._listener = socket.create_server(("127.0.0.1", 0), backlog=4096)
         self._listener.setblocking(False)
         self.port = self._listener.getsockname()[1]
@@ -85,20 +87,30 @@ class NullServer:
         with contextlib.suppress(BlockingIOError):
             while True:
                 sock, _ = self._listener.accept()
-                sock.setblocking(False)
                 sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-                if sys.platform == "linux":
+                if self._tls is not None:
+                    sock.setblocking(True)
+                    try:
+                        sock = self._tls.wrap_socket(sock, server_side=True)
+                    except OSError:
+                        continue
+                elif sys.platform == "linux":
                     sock.setsockopt(socket.SOL_SOCKET, SO_TIMESTAMPNS, 1)
+                sock.setblocking(False)
                 self._connections[sock.fileno()] = _Connection(sock)
                 self._epoll.register(sock.fileno(), select.EPOLLIN)
 
     def _read(self, connection: _Connection) -> None:
+        control: list[tuple[int, int, bytes]] = []
         try:
-            data, control, _, _ = connection.sock.recvmsg(65536, _CONTROL)
-        except BlockingIOError:
+            if self._tls is not None:
+                data = connection.sock.recv(65536)
+            else:
+                data, control, _, _ = connection.sock.recvmsg(65536, _CONTROL)
+        except (BlockingIOError, ssl.SSLWantReadError):
             return
         except OSError:
-            data, control = b"", []
+            data = b""
         if not data:
             self._connections.pop(connection.sock.fileno(), None)
             connection.sock.close()
@@ -167,9 +179,12 @@ class NullServer:
 
 
 if __name__ == "__main__":
-    server = NullServer()
-    print(
-        json.dumps({"url": f"http://127.0.0.1:{server.port}/v1", "root": f"http://127.0.0.1:{server.port}"}), flush=True
-    )
+    context = None
+    if len(sys.argv) > 1:  # a PEM file with certificate and key
+        context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+        context.load_cert_chain(sys.argv[1])
+    server = NullServer(context)
+    root = f"http{'s' * (context is not None)}://127.0.0.1:{server.port}"
+    print(json.dumps({"url": root + "/v1", "root": root}), flush=True)
     with contextlib.suppress(KeyboardInterrupt):
         server.serve()
