@@ -75,8 +75,9 @@ def measure(
     *,
     rate: float | None = None,
     flags: Sequence[str] = (),
+    warmup: int = 0,
 ) -> dict[str, Any]:
-    """One run of the command against the truth, closed or, with a `rate`, open loop; `more` goes into its environment."""
+    """One run of the command against the truth, closed or (`rate`) open loop; `more` goes into its environment."""
     server.reset()
     before = children_cpu_s()
     command = [sys.executable, "-m", "llmdyno", "run", "--quiet"]
@@ -90,11 +91,12 @@ def measure(
     load = ["--concurrency", str(streams)] if rate is None else ["--rate", repr(rate)]
     out = folder / f"{api}-{streams}-{'open' if rate else 'closed'}-{len(list(folder.glob('*')))}"
     command += [*load, "--requests", str(requests), "--output-tokens", str(TOKENS), "--out", str(out), *flags]
+    command += ["--warmup", str(warmup)] if warmup else []
     subprocess.run(command, check=True, stdout=subprocess.DEVNULL, env={**os.environ, **NO_ACCOUNT, **(more or {})})
     cpu_s = children_cpu_s() - before
     run, truth = llmdyno.load(out), server.truth()
-    assert run.succeeded == requests == len(truth)
-    timeline, figures = run.timeline, request_metrics(run.timeline)
+    assert run.succeeded == requests == len(truth) - warmup
+    timeline, figures = run.measured, request_metrics(run.measured)
     ttft, e2e, gap = [], [], []
     text = timeline.chunks["kind"] > 0
     # On the event stream a server need not name its answers: there, requests are matched in the order of their sends.

@@ -301,6 +301,7 @@ class Flow:
         result = Run(directory.path, self.spec, environment, timeline, summary, self.answers)
         for name, content in llmperf_files(result) if self.program.load else ():
             directory.write(f"llmperf/{name}", content)
+        give_memory_back()
         directory.finish(timeline, summary)
         return result
 

@@ -160,7 +160,7 @@ class NullServer:
         if first:
             data = _HEAD + _chunk(b'data: {"id":"chatcmpl-%032x",' % connection.number + _CHOICE)
         if not connection.left:
-            usage = b'data: {"choices":[],"usage":{"prompt_tokens":1,"completion_tokens":%d}}\n\n' % connection.tokens
+            usage = b'data: {"choices":[],"usage":{"completion_tokens":%d}}\n\n' % connection.tokens
             stop = b'data: {"choices":[{"index":0,"delta":{},"finish_reason":"length"}]}\n\n'
             data += _chunk(stop + usage + b"data: [DONE]\n\n") + b"0\r\n\r\n"
         else:

@@ -147,6 +147,8 @@ class Chunks:
         """Note the next events, and in the record what they tell of the whole answer."""
         arrivals, reads, received = self._from
         last, read = len(reads) - 1, self._read
+        at, seen, kinds = self._at.append, self._seen.append, self._kinds.append
+        characters, totals = self._characters.append, self._totals.append
         for event in events:
             while received[read] < event.end and read < last:
                 read += 1
@@ -154,11 +156,11 @@ class Chunks:
                 self.failure = self.failure or event.failure
                 continue
             kind, count = event.kind, event.output_tokens
-            self._at.append(arrivals[read])
-            self._seen.append(reads[read])
-            self._kinds.append(kind)
-            self._characters.append(len(event.text))
-            self._totals.append(-1 if count is None or kind == OTHER else count)
+            at(arrivals[read])
+            seen(reads[read])
+            kinds(kind)
+            characters(len(event.text))
+            totals(-1 if count is None or kind == OTHER else count)
             if count is not None:
                 record.server_output_tokens = count
             if event.input_tokens is not None:
@@ -170,8 +172,8 @@ class Chunks:
             if event.server_latency_ms is not None:
                 record.server_latency_ms = event.server_latency_ms
                 record.server_first_byte_ms = event.server_first_byte_ms
-            if self._keep_text:
-                self._texts.append(event.text)
+        if self._keep_text:
+            self._texts.extend(event.text for event in events if event.failure is None)
         self._read = read
 
     def put(self, record: RequestRecord) -> None:

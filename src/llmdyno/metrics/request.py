@@ -104,7 +104,7 @@ def output_token_counts(timeline: Timeline, text_chunks: Column) -> tuple[NDArra
     return counts.astype(np.int64), source.astype(object)
 
 
-def chunk_tokens(timeline: Timeline) -> NDArray[np.int64]:
+def chunk_tokens(timeline: Timeline) -> NDArray[np.int32]:
     """How many tokens each chunk holds; shape (chunks,), 0 for a chunk without text.
 
     A text chunk is one token unless something says more: the server's own running count where it gives
@@ -112,7 +112,7 @@ def chunk_tokens(timeline: Timeline) -> NDArray[np.int64]:
     (largest remainder). One token more than chunks is an end-of-text token, which no chunk shows.
     """
     is_text = timeline.chunks["kind"] != OTHER
-    tokens = is_text.astype(np.int64)
+    tokens = is_text.astype(np.int32)
     _, _, text_chunks = _text_bounds(timeline)
     totals, _ = output_token_counts(timeline, text_chunks)
     running = timeline.chunks["cumulative_tokens"]
@@ -132,10 +132,10 @@ def chunk_tokens(timeline: Timeline) -> NDArray[np.int64]:
             whole[np.argmax(whole)] -= 1
             missing += 1
         tokens[text] = whole
-    return np.asarray(tokens, np.int64)
+    return np.asarray(tokens, np.int32)
 
 
-def inter_token_gaps(timeline: Timeline, tokens: NDArray[np.int64]) -> tuple[Floats, NDArray[np.int64] | None]:
+def inter_token_gaps(timeline: Timeline, tokens: NDArray[np.int32]) -> tuple[Floats, NDArray[np.int32] | None]:
     """Gaps between consecutive text chunks of requests that succeeded, pooled.
 
     Args:
@@ -146,23 +146,22 @@ def inter_token_gaps(timeline: Timeline, tokens: NDArray[np.int64]) -> tuple[Flo
         The gap divided by the k tokens of the chunk that ended it, in seconds, and k: the gap counts k times (None:
         every k is 1).
     """
-    text = np.flatnonzero(timeline.chunks["kind"] != OTHER)
-    # A gap ends at a text chunk that is not its request's first; those are few, so they are what is looked for.
-    firsts = np.searchsorted(text, timeline.first_chunk)
-    ends = np.ones(len(text), bool)
-    ends[firsts[:-1][firsts[:-1] < len(text)]] = False
+    # Masks, not indices, and each step's input let go: a million chunks are eight megabytes an array.
+    is_text = timeline.chunks["kind"] != OTHER
+    before = np.concatenate([[0], np.cumsum(is_text, dtype=np.int32)])[timeline.first_chunk]
+    ends = np.ones(int(before[-1]), bool)  # a gap ends at each text chunk that is not its request's first
+    ends[before[:-1][before[:-1] < len(ends)]] = False
     for place in np.flatnonzero(timeline.requests["state"] != OK):
-        ends[firsts[place] : firsts[place + 1]] = False
-    where = np.flatnonzero(ends)
-    # Step by step, each one's input let go: a million chunks are eight megabytes an array.
-    spans = np.diff(timeline.chunks["arrival_ns"][text])[where - 1]
-    counts = tokens[text[where]]
-    del text, where, ends
-    gaps = spans / 1e9
+        ends[before[place] : before[place + 1]] = False
+    arrival = timeline.chunks["arrival_ns"][is_text]
+    spans = np.diff(arrival)
+    del arrival
+    gaps = spans[ends[1:]].astype(np.float64)
     del spans
-    if not len(counts) or counts.max() <= 1:
+    gaps /= 1e9
+    if not len(gaps) or tokens.max() <= 1:
         return gaps, None
-    np.maximum(counts, 1, out=counts)
+    counts = np.maximum(tokens[is_text][1:][ends[1:]], 1)
     return gaps / counts, counts
 
 

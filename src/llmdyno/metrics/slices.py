@@ -25,7 +25,7 @@ def slice_length_s(length_s: float) -> float:
     return next((float(length) for length in _LENGTHS_S if length_s / length <= _MOST), length_s / _MOST)
 
 
-def slices(timeline: Timeline, figures: RequestMetrics, tokens: NDArray[np.int64]) -> list[dict[str, Any]]:
+def slices(timeline: Timeline, figures: RequestMetrics, tokens: NDArray[np.int32]) -> list[dict[str, Any]]:
     """The slices of a run, from its first send to its last end.
 
     Args:

@@ -51,7 +51,7 @@ def unsupported(percentile: float, count: int) -> bool:
     return count * tail < TAIL_SAMPLES - 1e-9
 
 
-def distribution(values: NDArray[Any], counts: NDArray[np.int64] | None = None) -> dict[str, Any]:
+def distribution(values: NDArray[Any], counts: NDArray[Any] | None = None) -> dict[str, Any]:
     """Count, mean, stddev (sample), min, max and percentiles of the values that are not NaN.
 
     Args:
@@ -203,7 +203,7 @@ def _tokens(figures: RequestMetrics) -> dict[str, Any]:
 
 
 def _throughput(
-    timeline: Timeline, figures: RequestMetrics, tokens: NDArray[np.int64], window: Window | None
+    timeline: Timeline, figures: RequestMetrics, tokens: NDArray[np.int32], window: Window | None
 ) -> dict[str, Any] | None:
     if window is None:
         return None

@@ -246,12 +246,10 @@ def _churned(timeline: Timeline) -> Reason | None:
 
 
 def _coalesced(timeline: Timeline) -> Reason | None:
-    text_chunks = np.flatnonzero(timeline.chunks["kind"] != OTHER)
-    if len(text_chunks) < 2:
-        return None
-    arrival, owner = timeline.chunks["arrival_ns"][text_chunks], timeline.chunks["request"][text_chunks]
-    within = np.diff(owner) == 0
-    share = float(np.mean(np.diff(arrival)[within] == 0)) if within.any() else 0.0
+    is_text = timeline.chunks["kind"] != OTHER
+    within = np.diff(timeline.chunks["request"][is_text]) == 0
+    together = np.diff(timeline.chunks["arrival_ns"][is_text]) == 0
+    share = float(together[within].mean()) if within.any() else 0.0
     if share <= COALESCED_SHARE:
         return None
     text = (

@@ -80,7 +80,26 @@ class OpenAIDecoder:
 
     def feed(self, data: bytes) -> list[Event]:
         """The events completed by these bytes."""
-        return [self._event(end, payload) for end, payload in self._sse.feed(data)]
+        events: list[Event] = []
+        for end, payload in self._sse.feed(data):
+            try:
+                chunk = _decode(payload)
+            except (msgspec.DecodeError, UnicodeDecodeError):
+                events.append(self._event(end, payload))
+                continue
+            # What nearly every chunk is, written out: a piece of text and nothing else.
+            if self._events and chunk.choices and chunk.usage is None and chunk.error is None:
+                choice = chunk.choices[0]
+                delta = choice.delta
+                if delta is not None and choice.finish_reason is None and chunk.object != "error":
+                    text = delta.content
+                    if text and type(text) is str:
+                        self._events += 1
+                        self._end = end
+                        events.append(Event(end, TEXT, text))
+                        continue
+            events.append(self._event(end, payload))
+        return events
 
     def close(self) -> list[Event]:
         """The last event, should its blank line be missing, and a failure if the answer never ended."""

@@ -106,13 +106,19 @@ def from_records(records: Iterable[RequestRecord], origin_ns: int) -> Timeline:
     values: dict[str, list[Any]] = {name: [] for name in INTEGER_COLUMNS + TEXT_COLUMNS + BOOLEAN_COLUMNS}
     counts: list[int] = []
     packed = {name: bytearray() for name in _PACKED}
+    chunks_before = 0
     for record in records:
         for name, cells in values.items():
             cells.append(getattr(record, name, None))
         counts.append(len(record.kinds))
         for name, (attribute, _) in _PACKED.items():
             given = getattr(record, attribute)
-            packed[name] += given if given or not record.kinds else b"\xff" * 4 * len(record.kinds)
+            if name != "cumulative_tokens":
+                packed[name] += given
+            elif given or packed[name]:  # counts begin here: those before had none
+                missing = 4 * chunks_before - len(packed[name])
+                packed[name] += b"\xff" * missing + (given or b"\xff" * 4 * len(record.kinds))
+        chunks_before += len(record.kinds)
     order = np.argsort(np.array(values["request"], np.int64), kind="stable")
     requests: dict[str, Column] = {}
     for name in INTEGER_COLUMNS:
@@ -128,6 +134,9 @@ def from_records(records: Iterable[RequestRecord], origin_ns: int) -> Timeline:
     begins = np.concatenate([[0], np.cumsum(lengths)])
     chunks: dict[str, Column] = {"request": np.repeat(requests["request"], lengths[order])}
     for name, (_, kind) in _PACKED.items():
+        if name == "cumulative_tokens" and not packed[name]:
+            chunks[name] = np.broadcast_to(np.int32(NO_COUNT), chunks_before)  # no memory for what no server says
+            continue
         raw = _unpack(packed.pop(name), kind)
         column = np.empty(len(raw), CHUNK_COLUMNS[name])
         at = 0
