@@ -141,7 +141,7 @@ def memory_mb(binary: str | None, folder: Path) -> float:
         )
         watcher += "print(resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss)"
         line = [sys.executable, "-c", watcher, *command, "--out", str(folder / "memory")]
-        return int(subprocess.run(line, check=True, capture_output=True, text=True).stdout) / 1e3
+        return int(subprocess.run(line, check=True, capture_output=True, text=True).stdout) * 1024 / 1e6
 
 
 def main() -> None:

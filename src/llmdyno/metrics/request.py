@@ -17,6 +17,7 @@ from llmdyno.timeline.record import OK
 
 Floats = NDArray[np.float64]
 
+_BLOCK = 1 << 17
 SERVER, TOKENIZER, CHUNKS = "server", "tokenizer", "chunks"
 """Where a request's token count is from, best first."""
 
@@ -146,18 +147,23 @@ def inter_token_gaps(timeline: Timeline, tokens: NDArray[np.int32]) -> tuple[Flo
         The gap divided by the k tokens of the chunk that ended it, in seconds, and k: the gap counts k times (None:
         every k is 1).
     """
-    # Masks, not indices, and each step's input let go: a million chunks are eight megabytes an array.
+    # Masks, not indices, and block by block: a million chunks are eight megabytes an array.
     is_text = timeline.chunks["kind"] != OTHER
     before = np.concatenate([[0], np.cumsum(is_text, dtype=np.int32)])[timeline.first_chunk]
     ends = np.ones(int(before[-1]), bool)  # a gap ends at each text chunk that is not its request's first
     ends[before[:-1][before[:-1] < len(ends)]] = False
     for place in np.flatnonzero(timeline.requests["state"] != OK):
         ends[before[place] : before[place + 1]] = False
-    arrival = timeline.chunks["arrival_ns"][is_text]
-    spans = np.diff(arrival)
-    del arrival
-    gaps = spans[ends[1:]].astype(np.float64)
-    del spans
+    ends[:1] = False  # nothing is before the very first
+    gaps = np.empty(int(ends.sum()))
+    seen, filled, last_ns = 0, 0, np.empty(0, np.int64)
+    for start in range(0, len(is_text), _BLOCK):
+        span = slice(start, start + _BLOCK)
+        arrival = timeline.chunks["arrival_ns"][span][is_text[span]]
+        after = ends[seen : seen + len(arrival)] if len(last_ns) else ends[1 : len(arrival)]
+        spans = np.diff(np.concatenate([last_ns, arrival]))[after]
+        gaps[filled : filled + len(spans)] = spans
+        seen, filled, last_ns = seen + len(arrival), filled + len(spans), arrival[-1:] if len(arrival) else last_ns
     gaps /= 1e9
     if not len(gaps) or tokens.max() <= 1:
         return gaps, None
@@ -172,14 +178,14 @@ def seconds(column: Column) -> Floats:
 
 def _text_bounds(timeline: Timeline) -> tuple[Floats, Floats, NDArray[np.int64]]:
     """Arrival of each request's first and last text chunk in seconds (NaN: none), and how many it has."""
-    text = np.flatnonzero(timeline.chunks["kind"] != OTHER)
-    starts = np.searchsorted(text, timeline.first_chunk)
-    counts = np.diff(starts)
-    if not len(text):
+    texts = np.cumsum(timeline.chunks["kind"] != OTHER, dtype=np.int32)  # how many until and with each chunk
+    before = np.concatenate([[0], texts])[timeline.first_chunk]
+    counts = np.diff(before).astype(np.int64)
+    has = counts > 0
+    if not has.any():
         nothing = np.full(len(counts), np.nan)
         return nothing, nothing, counts
-    arrival, most = timeline.chunks["arrival_ns"], len(text) - 1
-    has = counts > 0
-    first = np.where(has, arrival[text[np.minimum(starts[:-1], most)]] / 1e9, np.nan)
-    last = np.where(has, arrival[text[np.maximum(starts[1:] - 1, 0)]] / 1e9, np.nan)
+    arrival, most = timeline.chunks["arrival_ns"], len(texts) - 1
+    at = np.searchsorted(texts, before[:-1] + 1), np.searchsorted(texts, before[1:])
+    first, last = (np.where(has, arrival[np.minimum(place, most)] / 1e9, np.nan) for place in at)
     return first, last, counts

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from arro3.core import Array, DataType, Table
+from arro3.core import Array, DataType, RecordBatch, RecordBatchReader, Table
 from arro3.io import read_parquet, write_parquet
 
 from llmdyno.metrics.request import request_metrics
@@ -36,6 +36,7 @@ _FIGURES = (
     "text_chunks",
 )
 _COMPRESSION = "zstd(1)"
+_BATCH, _ROW_GROUP = 1 << 17, 1 << 19
 _MAGIC = b"PAR1"
 
 
@@ -57,10 +58,15 @@ def write_timeline(timeline: Timeline, requests_path: Path, chunks_path: Path) -
         )
     columns["output_tokens_source"] = Array(figures.output_tokens_source.tolist(), DataType.string())
     _write(Table.from_pydict(columns), requests_path, timeline)
-    chunks: dict[str, Any] = {
-        name: Array.from_numpy(np.ascontiguousarray(timeline.chunks[name])) for name in CHUNK_COLUMNS
-    }
-    _write(Table.from_pydict(chunks), chunks_path, timeline)
+    # Batch by batch, so that a long run's chunks are not in memory once more while they are written.
+    batches = (_batch(timeline, start) for start in range(0, max(1, len(timeline.chunks["request"])), _BATCH))
+    _write(RecordBatchReader.from_batches(_batch(timeline, 0).schema, batches), chunks_path, timeline)
+
+
+def _batch(timeline: Timeline, start: int) -> RecordBatch:
+    span = slice(start, start + _BATCH)
+    chunks = {name: np.ascontiguousarray(timeline.chunks[name][span]) for name in CHUNK_COLUMNS}
+    return RecordBatch.from_pydict({name: Array.from_numpy(column) for name, column in chunks.items()})
 
 
 def read_timeline(requests_path: Path, chunks_path: Path, origin_ns: int) -> Timeline:
@@ -114,6 +120,6 @@ def _nullable(column: Column, missing: Column, kind: DataType) -> Array:
     return Array(values, kind)
 
 
-def _write(table: Table, path: Path, timeline: Timeline) -> None:
+def _write(table: Table | RecordBatchReader, path: Path, timeline: Timeline) -> None:
     metadata = {"llmdyno.schema_version": str(SCHEMA_VERSION), "llmdyno.origin_ns": str(timeline.origin_ns)}
-    write_parquet(table, path, compression=_COMPRESSION, key_value_metadata=metadata)
+    write_parquet(table, path, compression=_COMPRESSION, key_value_metadata=metadata, max_row_group_size=_ROW_GROUP)
