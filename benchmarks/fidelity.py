@@ -91,7 +91,8 @@ def measure(
     load = ["--concurrency", str(streams)] if rate is None else ["--rate", repr(rate)]
     out = folder / f"{api}-{streams}-{'open' if rate else 'closed'}-{len(list(folder.glob('*')))}"
     command += [*load, "--requests", str(requests), "--output-tokens", str(TOKENS), "--out", str(out), *flags]
-    command += ["--warmup", str(warmup)] if warmup else []
+    if warmup:  # in an open loop too it is users who send it
+        command += ["--warmup", str(warmup), *(["--concurrency", str(warmup)] if rate is not None else [])]
     subprocess.run(command, check=True, stdout=subprocess.DEVNULL, env={**os.environ, **NO_ACCOUNT, **(more or {})})
     cpu_s = children_cpu_s() - before
     run, truth = llmdyno.load(out), server.truth()
