@@ -168,11 +168,11 @@ def test_a_route_that_only_litellm_can_read_is_stamped_at_the_socket(
     assert set(requests["clock"]) <= {"kernel", "user"}
     assert list(requests["server_output_tokens"]) == [4, 4, 4]
     assert list(requests["server_input_tokens"]) == [25, 25, 25]
-    assert latency["ttft_s"]["p50"] == pytest.approx(0.2, abs=0.05)
+    assert 0.19 < latency["ttft_s"]["p50"] < 0.6  # the pause before the first text, and not the one before that
     text = run.measured.chunks["kind"] > 0
     assert int(text.sum()) == 6
     gaps = np.diff(run.measured.chunks["arrival_ns"][text])[::2] / 1e9
-    assert gaps == pytest.approx([0.3] * 3, abs=0.05)
+    assert ((gaps > 0.2) & (gaps < 0.8)).all()
     # Key, version and body are what LiteLLM sends.
     assert all(b"x-api-key: sk-ant-secret-key" in request for request in server.requests)
     assert all(b"anthropic-version: 2023-06-01" in request for request in server.requests)
