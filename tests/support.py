@@ -55,6 +55,22 @@ ENDING = (
 )
 
 
+ANTHROPIC_START = {
+    "type": "message_start",
+    "message": {
+        "id": "msg_1",
+        "type": "message",
+        "role": "assistant",
+        "content": [],
+        "model": "claude-x",
+        "stop_reason": None,
+        "stop_sequence": None,
+        "usage": {"input_tokens": 25, "output_tokens": 1},
+    },
+}
+"""The first event of Anthropic's documented streaming example."""
+
+
 @dataclass
 class ScriptedServer:
     """Answers the nth POST with the nth script (the last one from then on), and GET /v1/models with a list."""

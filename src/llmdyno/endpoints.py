@@ -20,7 +20,7 @@ from llmdyno.spec import Spec
 from llmdyno.values import ROUTES
 
 if TYPE_CHECKING:
-    from llmdyno.providers.litellm import LiteLLM
+    from llmdyno.providers.litellm import Caught, LiteLLM
 
 DEFAULT_BODY_FORMAT = "bedrock-completion"
 """What `auto` takes where GetImportedModel cannot be asked: the Llama family answers to it, at any import date."""
@@ -101,12 +101,19 @@ def _through_litellm(spec: Spec, template: Callable[[str], str]) -> Endpoint:
         if spec.litellm_mode == "wire" or not error.where.startswith("--litellm-mode"):
             raise
         notes.append(f"sdk: {error.problem}")
-        dialect = Dialect("litellm", _never_encoded, None, "")
-        where = spec.base_url or spec.endpoint_url or ""
         return Endpoint(
-            where, dialect, spec.model, None, template, tuple(notes), library.imported_model, library, False, secrets
+            spec.base_url or spec.endpoint_url or "",
+            Dialect("litellm", _never_encoded, None, ""),
+            spec.model,
+            None,
+            template,
+            notes=tuple(notes),
+            wakes=library.imported_model,
+            library=library,
+            wire=False,
+            secrets=secrets,
         )
-    dialect = litellm_dialect(library, caught.request.path)
+    dialect = litellm_dialect(library, caught)
     sign = None
     if caught.signed_for is not None:
         from llmdyno.aws.session import AwsEndpoint
@@ -120,11 +127,11 @@ def _through_litellm(spec: Spec, template: Callable[[str], str]) -> Endpoint:
         spec.model,
         sign,
         template,
-        tuple(notes),
-        library.imported_model,
-        library,
-        spec.litellm_mode != "sdk",
-        (*secrets, *caught.secrets),
+        notes=tuple(notes),
+        wakes=library.imported_model,
+        library=library,
+        wire=spec.litellm_mode != "sdk",
+        secrets=(*secrets, *caught.secrets),
     )
 
 
@@ -144,14 +151,18 @@ def _parameters(spec: Spec) -> dict[str, Any]:
     return {**{name: value for name, value in ours.items() if value is not None}, **spec.litellm_param}
 
 
-def litellm_dialect(library: LiteLLM, path: str) -> Dialect:
-    """LiteLLM's requests, and answers read by our own decoder where their route shows one; else after the run, by
-    LiteLLM's parser."""
-    path = path.partition("?")[0]
+def litellm_dialect(library: LiteLLM, first: Caught) -> Dialect:
+    """LiteLLM's requests, which all go where the `first` one goes; answers read by our own decoder where their route shows
+    one, else after the run by LiteLLM's parser."""
+    path = first.request.path.partition("?")[0]
     ours = next((dialect for suffix, dialect in _DECODED.items() if path.endswith(suffix)), None)
 
     def encode(target: Target, prompt: str, max_tokens: int) -> HttpRequest:
-        return library.catch(prompt, max_tokens).request
+        caught = library.catch(prompt, max_tokens)
+        if caught.base_url != first.base_url:
+            where = f"LiteLLM sends some requests to {first.base_url} and others to {caught.base_url}"
+            raise InputError("--litellm-mode", where, "use --litellm-mode sdk")
+        return caught.request
 
     if ours is None:
         return Dialect("litellm, read by its own parser", encode, None, "")

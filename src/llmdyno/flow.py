@@ -32,9 +32,10 @@ from llmdyno.engine.recorder import Assemble, Recorder, outcome
 from llmdyno.engine.sdk import SdkClient, assemble_sdk
 from llmdyno.engine.supply import Supply, prepare
 from llmdyno.engine.tls import make_context
-from llmdyno.engine.warm import NOT_READY, Warmer, refusal_of
+from llmdyno.engine.warm import Warmer, refusal_of
 from llmdyno.engine.wire import Origin
 from llmdyno.errors import InputError
+from llmdyno.protocols.bedrock import NOT_READY
 from llmdyno.protocols.dialect import Target
 from llmdyno.protocols.events import Event
 from llmdyno.spec import SECRET_HEADER, Spec
@@ -106,7 +107,7 @@ class Flow:
         self.endpoint = endpoint
         self.origin = Origin.of(endpoint.base_url)
         self.dialect = endpoint.dialect
-        self.proxy = find_proxy(self.origin)
+        self.proxy = find_proxy(self.origin) if endpoint.wire else None
         files = {"ca_file": spec.ca_file, "client_cert": spec.client_cert, "client_key": spec.client_key}
         tls = make_context(**files, insecure=spec.insecure) if self.origin.scheme == "https" else None
         self.sockets = Client(self.origin, self.loop, endpoint.sign, tls=tls, proxy=self.proxy)
@@ -205,11 +206,11 @@ class Flow:
             spec.concurrency,
             spec.duration_s,
             spec.timeout_s,
-            spec.retry_throttled,
-            spec.open_loop,
-            spec.max_concurrency,
-            self._stages(),
-            self._throttled,
+            retries=spec.retry_throttled,
+            throttled=self._throttled,
+            open_loop=spec.open_loop,
+            max_concurrency=spec.max_concurrency,
+            stages=self._stages(),
         )
         driver = Driver(self.client, self.recorder, self.clock, load, self.watch)
         self.observed = driver.observed

@@ -8,17 +8,14 @@ from __future__ import annotations
 
 import json
 import os
-import ssl
-import subprocess
-import sys
-import tempfile
 import time
-import urllib.request
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+from llmdyno.emulator.embedded import Child
+from llmdyno.engine.tls import make_context
 from llmdyno.spec import Spec
 
 STREAMS = (1, 32, 64, 128, 256, 512, 1024, 2048, 4096)
@@ -52,6 +49,8 @@ def selftest(
     Returns:
         `streams`, `chunks_per_s` and `rate`: the most that was held with an error below a millisecond; `steps`.
     """
+    import tempfile
+
     steps: list[Step] = []
     with NullServer() as server, tempfile.TemporaryDirectory() as folder:
         for kind, values in (("streams", streams), ("rate", rates)):
@@ -104,31 +103,19 @@ def beyond_range(spec: Spec) -> str | None:
     return None
 
 
-class NullServer:
-    """The null server in a process of its own, ended with the context; over TLS with a PEM file (certificate, key)."""
+class NullServer(Child):
+    """The null server in a process of its own; over TLS with a PEM file (certificate, key)."""
 
     def __init__(self, pem: str | None = None) -> None:
-        command = [sys.executable, "-m", "llmdyno.emulator.null", *([pem] if pem else [])]
-        self._process = subprocess.Popen(  # noqa: S603  our own interpreter and module, no shell
-            command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, start_new_session=True
-        )
-        assert self._process.stdout is not None
-        facts = json.loads(self._process.stdout.readline())
+        super().__init__(["-m", "llmdyno.emulator.null", *([pem] if pem else [])])
+        facts = self.ready()
         self.url, self.root = facts["url"], facts["root"]
-        self._trusting = ssl._create_unverified_context() if pem else None  # noqa: S323  our own server, just started
-
-    def __enter__(self) -> NullServer:
-        return self
-
-    def __exit__(self, *exception: object) -> None:
-        assert self._process.stdin is not None
-        assert self._process.stdout is not None
-        self._process.stdin.close()
-        self._process.wait(10)
-        self._process.stdout.close()
+        self._trusting = make_context(insecure=True) if pem else None  # our own server, just started
 
     def ask(self, path: str, method: str = "GET") -> bytes:
         """What it answers to a request of its own: the truth, forgetting it."""
+        import urllib.request
+
         request = urllib.request.Request(self.root + path, method=method)  # noqa: S310  our own server
         with urllib.request.urlopen(request, context=self._trusting) as answer:  # noqa: S310
             return bytes(answer.read())

@@ -399,6 +399,9 @@ class Spec:
             self._refuse(("route",), "--api openai and bedrock", "LiteLLM's model string holds its route")
             if self.extra_body:
                 raise InputError("--extra-body", "is for --api openai and bedrock", "use --litellm-param K=V")
+            if self.litellm_mode == "sdk" and (self.insecure or self.ca_file or self.client_cert):
+                fits = "use LiteLLM's own SSL_VERIFY, SSL_CERT_FILE and SSL_CERTIFICATE"
+                raise InputError("--insecure, --ca-file, --client-cert", "are for our own sockets", fits)
         elif api == "bedrock":
             if self.model is None:
                 raise InputError("--model", "not given", "give the imported model's ARN")

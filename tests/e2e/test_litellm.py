@@ -17,7 +17,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from tests.support import Action, ScriptedServer, chunk, clean_environ, response, stream_head
+from tests.support import ANTHROPIC_START, Action, ScriptedServer, chunk, clean_environ, response, stream_head
 
 import llmdyno
 from llmdyno.emulator.embedded import EmbeddedEmulator
@@ -118,21 +118,6 @@ def test_throttling_and_errors_within_the_stream_are_records(tmp_path: Path, mod
     assert any(kind == "stream_error" for kind, _ in found)
     assert run.succeeded + sum(error["count"] for error in found.values()) == 30
     assert f"mode: {mode} (not tried beforehand)" in result.stdout
-
-
-ANTHROPIC_START = {
-    "type": "message_start",
-    "message": {
-        "id": "msg_1",
-        "type": "message",
-        "role": "assistant",
-        "content": [],
-        "model": "claude-x",
-        "stop_reason": None,
-        "stop_sequence": None,
-        "usage": {"input_tokens": 25, "output_tokens": 1},
-    },
-}
 
 
 def anthropic(*events: dict[str, Any]) -> bytes:

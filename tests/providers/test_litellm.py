@@ -12,7 +12,7 @@ from typing import Any
 
 import litellm
 import pytest
-from tests.support import GOLDEN
+from tests.support import ANTHROPIC_START, GOLDEN
 
 from llmdyno import InputError
 from llmdyno.protocols.events import OTHER, REASONING, STREAM_ERROR, TEXT
@@ -146,19 +146,7 @@ def sse(*events: dict[str, Any]) -> list[bytes]:
 
 # The events of Anthropic's documented streaming example.
 ANTHROPIC = sse(
-    {
-        "type": "message_start",
-        "message": {
-            "id": "msg_1",
-            "type": "message",
-            "role": "assistant",
-            "content": [],
-            "model": "claude-x",
-            "stop_reason": None,
-            "stop_sequence": None,
-            "usage": {"input_tokens": 25, "output_tokens": 1},
-        },
-    },
+    ANTHROPIC_START,
     {"type": "content_block_start", "index": 0, "content_block": {"type": "text", "text": ""}},
     {"type": "ping"},
     {"type": "content_block_delta", "index": 0, "delta": {"type": "text_delta", "text": "Hello"}},

@@ -67,7 +67,7 @@ def call(arguments: argparse.Namespace) -> int:
     from llmdyno.report.check import print_check
     from llmdyno.results.directory import add_json
 
-    defaults = {"requests": count, "temperature": 0.0, "concurrency": 8, "name": "check", "chat_template": "none"}
+    defaults = {"requests": count, "temperature": 0.0, "concurrency": 8, "name": "check"}
     spec = run.spec_of(arguments, defaults)
     result, _, found = ask(spec, count, kinds, answer_tokens, alone=arguments.alone, quiet=arguments.quiet)
     add_json(result.path, "check.json", found)

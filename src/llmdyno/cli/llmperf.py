@@ -138,18 +138,11 @@ def _spec(arguments: argparse.Namespace, more: dict[str, tuple[Any, str]]) -> Sp
         if arguments.llm_api == "openai" and base_url:
             layer["base_url"] = (base_url, "OPENAI_API_BASE")
     if arguments.results_dir:
-        slug = "".join(c if c.isalnum() or c in "_-" else "-" for c in arguments.model.rpartition("/")[2])
-        name = f"{time.strftime('%Y%m%d-%H%M%S')}-{slug}"
-        layer["out"] = (_free(Path(arguments.results_dir) / "runs" / name), "--results-dir")
+        from llmdyno.results.directory import new_path
+
+        path = new_path(Path(arguments.results_dir) / "runs", arguments.model.rpartition("/")[2], time.time())
+        layer["out"] = (str(path), "--results-dir")
     return build([layer])
-
-
-def _free(path: Path) -> str:
-    again, free = 1, path
-    while free.exists():
-        again += 1
-        free = path.with_name(f"{path.name}-{again}")
-    return str(free)
 
 
 def _normal(arguments: argparse.Namespace, side: str) -> str:

@@ -12,24 +12,24 @@ import subprocess
 import sys
 from collections.abc import Sequence
 from types import TracebackType
+from typing import Self
 
 from llmdyno.errors import InputError
 
 _PATIENCE_S = 5.0
 
 
-class EmbeddedEmulator:
-    """A context: started on creation, so that it comes up while the caller prepares; ended on exit."""
+class Child:
+    """A server of ours in a process of its own: a context, started on creation, so that it comes up while the caller
+    prepares; ended on exit. `arguments` are the interpreter's; it says its facts in one line of JSON."""
 
-    def __init__(self, profile: str, *, speed: float, seed: int, more: Sequence[str] = ()) -> None:
-        command = [sys.executable, "-m", "llmdyno", "serve", "--port", "0", "--deployment", profile]
-        command += ["--speed", repr(speed), "--seed", str(seed), "--embedded", *more]
+    def __init__(self, arguments: Sequence[str]) -> None:
         self._process = subprocess.Popen(  # noqa: S603  our own interpreter and module, no shell
-            command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, start_new_session=True
+            [sys.executable, *arguments], stdin=subprocess.PIPE, stdout=subprocess.PIPE, start_new_session=True
         )
 
     def ready(self) -> dict[str, str]:
-        """Wait until it listens: `url` (for OpenAI clients), `root` (for AWS's), `model` (the imported model's ARN).
+        """Wait until it listens; its facts.
 
         Raises:
             InputError: it ended instead, with its own words on standard error.
@@ -40,7 +40,7 @@ class EmbeddedEmulator:
             raise InputError("embedded emulator", f"ended with {self._process.wait()}", "see its message above")
         return dict(json.loads(line))
 
-    def __enter__(self) -> EmbeddedEmulator:
+    def __enter__(self) -> Self:
         return self
 
     def __exit__(
@@ -55,3 +55,12 @@ class EmbeddedEmulator:
             self._process.kill()
             self._process.wait()
         self._process.stdout.close()
+
+
+class EmbeddedEmulator(Child):
+    """The emulator as such a process; its facts: `url` (for OpenAI clients), `root` (for AWS's), `model` (the imported
+    model's ARN)."""
+
+    def __init__(self, profile: str, *, speed: float, seed: int, more: Sequence[str] = ()) -> None:
+        line = ["-m", "llmdyno", "serve", "--port", "0", "--deployment", profile]
+        super().__init__([*line, "--speed", repr(speed), "--seed", str(seed), "--embedded", *more])

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import base64
 import ipaddress
-import urllib.request
+import os
 from dataclasses import dataclass, field
 from urllib.parse import unquote, urlsplit
 
@@ -39,9 +39,14 @@ def find_proxy(origin: Origin) -> Proxy | None:
     Raises:
         InputError: a variable names one that cannot be used.
     """
+    # Looked at before the library is imported, which takes longer than the rest of the start-up's network code.
+    if not any(name.lower().endswith("_proxy") and value for name, value in os.environ.items()):
+        return None
+    import urllib.request
+
+    found = urllib.request.getproxies_environment()
     if _is_here(origin.host) or urllib.request.proxy_bypass(f"{origin.host}:{origin.port}"):
         return None
-    found = urllib.request.getproxies()
     name = origin.scheme if origin.scheme in found else "all"
     url = found.get(name)
     if not url:

@@ -18,7 +18,6 @@ from llmdyno.engine.sdk import SdkClient
 from llmdyno.errors import InputError
 from llmdyno.protocols.dialect import Dialect, error_text
 
-NOT_READY = "ModelNotReadyException"
 WARMED_ANSWERS = 2
 """The first answer of a cold model is slower than the next: both are wanted."""
 

@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 
 from llmdyno.metrics.request import RequestMetrics, request_metrics
 from llmdyno.metrics.windows import peak_in_flight
+from llmdyno.protocols.bedrock import NOT_READY
 from llmdyno.protocols.events import OTHER
 from llmdyno.timeline.columns import MISSING, Timeline
 from llmdyno.timeline.record import FAILED, KERNEL, OK, SDK
@@ -44,7 +45,6 @@ DELIVERED_SHARE = 0.98
 CHURNED_SHARE = 0.1
 COALESCED_SHARE = 0.1
 LOOP_LAG_S = 0.1
-NOT_READY = "ModelNotReadyException"
 DISAGREEING_SHARE = 0.01
 EXACT_DIFFERENCE = 0.02
 ROUGH_DIFFERENCE = 0.25

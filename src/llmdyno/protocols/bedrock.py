@@ -30,6 +30,9 @@ from llmdyno.protocols.openai import ChunkChoice, ChunkUsage, read_choice
 
 MEDIA_TYPE = "application/vnd.amazon.eventstream"
 
+NOT_READY = "ModelNotReadyException"
+"""The runtime's name for a cold model; throttling has the same status."""
+
 Body = Callable[[str, int], dict[str, Any]]
 
 BODY_FORMATS: dict[str, Body] = {

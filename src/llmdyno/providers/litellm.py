@@ -32,7 +32,6 @@ from llmdyno.protocols.dialect import HttpRequest, error_text
 from llmdyno.protocols.events import HTTP_STATUS, OTHER, REASONING, STREAM_ERROR, TEXT, Event, Failure
 from llmdyno.timeline.record import CONNECT, TIMEOUT
 
-EXTRA = "pip install 'llmdyno[litellm]'"
 _ROUTES = "llama, deepseek_r1, qwen2, qwen3, openai, moonshot, mistral, converse"
 _IMPORTED = re.compile(r"arn:aws[a-z-]*:bedrock:(?P<region>[a-z0-9-]+):\d*:imported-model/.+")
 _RUNTIME_PATH = re.compile(r"(?P<base>.*)/model/(?P<model>.+)/(?P<operation>[a-z-]+)")

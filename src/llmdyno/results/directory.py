@@ -51,12 +51,7 @@ class RunDirectory:
             if path.exists() and (not path.is_dir() or any(path.iterdir())):
                 raise InputError("--out", f"{out} is there already", "name a directory that is new or empty")
         else:
-            slug = re.sub(r"[^A-Za-z0-9_.-]+", "-", name).strip("-.")[:60] or "run"
-            base = Path("runs") / f"{time.strftime('%Y%m%d-%H%M%S', time.localtime(now_s))}-{slug}"
-            path, again = base, 1
-            while path.exists():
-                again += 1
-                path = base.with_name(f"{base.name}-{again}")
+            path = new_path(Path("runs"), name, now_s)
         directory = cls(path)
         try:
             path.mkdir(parents=True, exist_ok=True)
@@ -122,6 +117,17 @@ class RunDirectory:
         part = path.with_name(f".{path.name}.part")
         write(part)
         os.replace(part, path)
+
+
+def new_path(folder: Path, name: str, now_s: float) -> Path:
+    """A directory that is not there yet: ``<folder>/<time>-<name>``, with a number where that is taken."""
+    slug = re.sub(r"[^A-Za-z0-9_.-]+", "-", name).strip("-.")[:60] or "run"
+    base = folder / f"{time.strftime('%Y%m%d-%H%M%S', time.localtime(now_s))}-{slug}"
+    path, again = base, 1
+    while path.exists():
+        again += 1
+        path = base.with_name(f"{base.name}-{again}")
+    return path
 
 
 def add_json(path: Path, name: str, value: Any) -> None:
