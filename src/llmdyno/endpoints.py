@@ -152,8 +152,8 @@ def _parameters(spec: Spec) -> dict[str, Any]:
 
 
 def litellm_dialect(library: LiteLLM, first: Caught) -> Dialect:
-    """LiteLLM's requests, which all go where the `first` one goes; answers read by our own decoder where their route shows
-    one, else after the run by LiteLLM's parser."""
+    """LiteLLM's requests, which all go where the `first` one goes; answers read by our own decoder where their route
+    shows one, else after the run by LiteLLM's parser."""
     path = first.request.path.partition("?")[0]
     ours = next((dialect for suffix, dialect in _DECODED.items() if path.endswith(suffix)), None)
 
