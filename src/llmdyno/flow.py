@@ -9,12 +9,10 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import ctypes
 import dataclasses
 import itertools
 import signal
 import ssl
-import sys
 import time
 from collections.abc import Callable, Iterator
 from functools import partial
@@ -35,6 +33,7 @@ from llmdyno.engine.tls import make_context
 from llmdyno.engine.warm import Warmer, refusal_of
 from llmdyno.engine.wire import Origin
 from llmdyno.errors import InputError
+from llmdyno.memory import give_memory_back
 from llmdyno.protocols.bedrock import NOT_READY
 from llmdyno.protocols.dialect import Target
 from llmdyno.protocols.events import Event
@@ -460,13 +459,6 @@ class Flow:
                 "gc_pause_s": _largest(self.observed.gc_pauses_s),
             },
         }
-
-
-def give_memory_back() -> None:
-    """Let the C library give free memory back to the system, which glibc keeps, before the figures want theirs."""
-    if sys.platform == "linux":
-        with contextlib.suppress(OSError, AttributeError):
-            ctypes.CDLL(None).malloc_trim(0)
 
 
 def _largest(values: list[float]) -> float | None:

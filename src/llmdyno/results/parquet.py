@@ -14,6 +14,7 @@ import numpy as np
 from arro3.core import Array, DataType, RecordBatch, RecordBatchReader, Table
 from arro3.io import read_parquet, write_parquet
 
+from llmdyno.memory import give_memory_back
 from llmdyno.metrics.request import request_metrics
 from llmdyno.timeline import SCHEMA_VERSION
 from llmdyno.timeline.columns import (
@@ -36,12 +37,20 @@ _FIGURES = (
     "text_chunks",
 )
 _COMPRESSION = "zstd(1)"
-_BATCH, _ROW_GROUP = 1 << 17, 1 << 19
+_BATCH, _ROW_GROUP = 1 << 16, 1 << 17
 _MAGIC = b"PAR1"
 
 
 def write_timeline(timeline: Timeline, requests_path: Path, chunks_path: Path) -> None:
     """Write both files."""
+    _write(_request_table(timeline), requests_path, timeline)
+    give_memory_back()
+    # Batch by batch, so that a long run's chunks are not in memory once more while they are written.
+    batches = (_batch(timeline, start) for start in range(0, max(1, len(timeline.chunks["request"])), _BATCH))
+    _write(RecordBatchReader.from_batches(_batch(timeline, 0).schema, batches), chunks_path, timeline)
+
+
+def _request_table(timeline: Timeline) -> Table:
     figures = request_metrics(timeline)
     columns: dict[str, Any] = {}
     for name, column in timeline.requests.items():
@@ -57,10 +66,7 @@ def write_timeline(timeline: Timeline, requests_path: Path, chunks_path: Path) -
             _nullable(column, np.isnan(column), DataType.float64()) if name.endswith("_s") else Array.from_numpy(column)
         )
     columns["output_tokens_source"] = Array(figures.output_tokens_source.tolist(), DataType.string())
-    _write(Table.from_pydict(columns), requests_path, timeline)
-    # Batch by batch, so that a long run's chunks are not in memory once more while they are written.
-    batches = (_batch(timeline, start) for start in range(0, max(1, len(timeline.chunks["request"])), _BATCH))
-    _write(RecordBatchReader.from_batches(_batch(timeline, 0).schema, batches), chunks_path, timeline)
+    return Table.from_pydict(columns)
 
 
 def _batch(timeline: Timeline, start: int) -> RecordBatch:
