@@ -6,7 +6,7 @@ endpoint and credentials up, asks the control plane what kind of model it is, an
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -30,7 +30,8 @@ DEFAULT_BODY_FORMAT = "bedrock-completion"
 class Endpoint:
     """What is measured. `model` is empty where the server's own list is to name it; `sign` is None where nothing is
     signed; `notes` say what was decided for the user. `wakes`: it scales to zero, and is woken first. `library`: the
-    client library that makes its requests (None: our own dialect), and `wire` whether our sockets send them."""
+    client library that makes its requests (None: our own dialect), and `wire` whether our sockets send them.
+    `imported_model`: what is known of an imported model (`arn`, `region`, `units`, `units_version`; None: unknown)."""
 
     base_url: str
     dialect: Dialect
@@ -42,9 +43,10 @@ class Endpoint:
     library: LiteLLM | None = None
     wire: bool = True
     secrets: tuple[str, ...] = ()
+    imported_model: Mapping[str, Any] | None = None
 
 
-def open_endpoint(spec: Spec, embedded: dict[str, str] | None) -> Endpoint:
+def open_endpoint(spec: Spec, embedded: dict[str, Any] | None) -> Endpoint:
     """The endpoint that a settled spec means; `embedded` is the embedded emulator's word on itself.
 
     Raises:
@@ -62,8 +64,10 @@ def open_endpoint(spec: Spec, embedded: dict[str, str] | None) -> Endpoint:
     if embedded:
         chosen = DEFAULT_BODY_FORMAT if chosen == "auto" else chosen
         dialect = DIALECTS["bedrock", chosen]
+        facts = {"arn": embedded["model"], **{name: embedded[name] for name in ("region", "units", "units_version")}}
+        notes: tuple[str, ...] = (f"body format: {chosen}",)
         return Endpoint(
-            embedded["root"], dialect, embedded["model"], None, template, (f"body format: {chosen}",), wakes=True
+            embedded["root"], dialect, facts["arn"], None, template, notes, wakes=True, imported_model=facts
         )
     from llmdyno.aws.session import check_model, find_endpoint
     from llmdyno.aws.signing import signer
@@ -71,11 +75,20 @@ def open_endpoint(spec: Spec, embedded: dict[str, str] | None) -> Endpoint:
     assert spec.model is not None
     check_model(spec.model)
     found = find_endpoint("bedrock-runtime", spec.region, spec.profile, spec.endpoint_url, spec.model)
-    model, notes = spec.model, [f"region: {found.region}"]
-    if chosen in ("auto", "converse"):
-        chosen, model, why = _ask_model(spec, found.region, chosen)
-        notes.append(f"body format: {chosen} ({why})")
-    return Endpoint(found.url, DIALECTS["bedrock", chosen], model, signer(found), template, tuple(notes), wakes=True)
+    facts, refused = _ask_model(spec, found.region)
+    chosen, why = _body_format(chosen, facts, refused)
+    said = (f"region: {found.region}", *((f"body format: {chosen} ({why})",) if why else ()))
+    known = _imported_model(facts, spec.model, found.region)
+    return Endpoint(
+        found.url,
+        DIALECTS["bedrock", chosen],
+        known["arn"],
+        signer(found),
+        template,
+        said,
+        wakes=True,
+        imported_model=known,
+    )
 
 
 def _through_litellm(spec: Spec, template: Callable[[str], str]) -> Endpoint:
@@ -196,29 +209,41 @@ def _template(name: str) -> Callable[[str], str]:
         raise InputError("--chat-template", f"{name}: {error}", f"what fits: {fits}") from None
 
 
-def _ask_model(spec: Spec, region: str, chosen: str) -> tuple[str, str, str]:
-    """What GetImportedModel says: body format, ARN, and why; the runtime needs no permission for it, so without one the
-    default is taken and the reason said.
-
-    Raises:
-        InputError: ConverseStream is asked for, and the model has no chat template for it.
-    """
+def _ask_model(spec: Spec, region: str) -> tuple[dict[str, Any], str]:
+    """What GetImportedModel says; or nothing, and why: the runtime needs no permission for it."""
     from llmdyno.aws.clients import Aws
-    from llmdyno.aws.models import body_format, describe
+    from llmdyno.aws.models import describe
 
     assert spec.model is not None
     aws = Aws(region, spec.profile, spec.endpoint_url)
     try:
-        facts = describe(aws, spec.model)
+        return describe(aws, spec.model), ""
     except InputError as error:
-        chosen = DEFAULT_BODY_FORMAT if chosen == "auto" else chosen
-        return chosen, spec.model, f"GetImportedModel did not say: {error.problem.partition(':')[0]}"
+        return {}, f"GetImportedModel did not say: {error.problem.partition(':')[0]}"
     finally:
         aws.close()
+
+
+def _body_format(chosen: str, facts: dict[str, Any], refused: str) -> tuple[str, str]:
+    """The body format, and why it is that one where the user left it open.
+
+    Raises:
+        InputError: ConverseStream is asked for, and the model has no chat template for it.
+    """
+    from llmdyno.aws.models import body_format
+
+    if chosen == "converse" and facts and not facts.get("instructSupported", True):
+        fits = "use --route invoke"
+        raise InputError("--route", "this model has no chat template that Converse could use", fits)
     if chosen == "converse":
-        if not facts.get("instructSupported", True):
-            fits = "use --route invoke"
-            raise InputError("--route", "this model has no chat template that Converse could use", fits)
-        return chosen, facts.get("modelArn", spec.model), "Converse works on it"
-    chosen, why = body_format(facts)
-    return chosen, facts.get("modelArn", spec.model), why
+        return chosen, refused or "Converse works on it"
+    if chosen != "auto":
+        return chosen, ""
+    return (DEFAULT_BODY_FORMAT, refused) if refused else body_format(facts)
+
+
+def _imported_model(facts: dict[str, Any], model: str, region: str) -> dict[str, Any]:
+    from llmdyno.aws.models import units_of
+
+    units, version = units_of(facts)
+    return {"arn": facts.get("modelArn", model), "region": region, "units": units, "units_version": version}

@@ -406,17 +406,17 @@ class Flow:
 
     def _emulated(self) -> dict[str, Any] | None:
         """What the endpoint says it emulates; the embedded emulator is known without asking."""
-        if self.spec.api == "emulator":
-            return {"profile": self.spec.deployment, "speed": self.spec.speed, "embedded": True}
-        said = (self.found.emulated if self.found is not None else None) or self.recorder.emulated
-        if said is None:
-            return None
+        said = (self.found.emulated if self.found is not None else None) or self.recorder.emulated or ""
         facts = dict(part.strip().partition("=")[::2] for part in said.split(";"))
-        try:
-            speed = float(facts.get("speed", "1"))
-        except ValueError:
-            speed = 1.0
-        return {"profile": facts.get("profile", "unknown"), "speed": speed, "embedded": False}
+        since_s = _number(facts.get("since"))
+        if self.spec.api == "emulator":
+            found = {"profile": self.spec.deployment, "speed": self.spec.speed, "embedded": True}
+        elif said:
+            speed = _number(facts.get("speed")) or 1.0
+            found = {"profile": facts.get("profile", "unknown"), "speed": speed, "embedded": False}
+        else:
+            return None
+        return {**found, "since_unix_s": since_s}
 
     def _environment(self, started_s: float) -> dict[str, Any]:
         from llmdyno.results.environment import describe_host
@@ -441,6 +441,7 @@ class Flow:
                 "server": self.found.server if self.found else None,
                 "models": self.found.models[:50] if self.found and self.found.models else None,
                 "emulated": self._emulated(),
+                "imported_model": self.endpoint.imported_model,
             },
             "workload": self.program.workload,
             "tokenizer": {"name": self.counter.name, "exact": self.counter.exact},
@@ -459,6 +460,13 @@ class Flow:
                 "gc_pause_s": _largest(self.observed.gc_pauses_s),
             },
         }
+
+
+def _number(text: str | None) -> float | None:
+    try:
+        return float(text) if text else None
+    except ValueError:
+        return None
 
 
 def _largest(values: list[float]) -> float | None:

@@ -1,7 +1,7 @@
 """What a model copy costs: rates from the dated table beside this module.
 
-In: a region, a version of the custom model units, how many a copy has. Out: dollars, in decimals, with the
-rate's date and source; None where the table has no rate.
+In: a region and a version of the custom model units. Out: dollars, in decimals, with the rate's date and source; where
+the table has none, which regions and versions it has.
 """
 
 from __future__ import annotations
@@ -33,12 +33,23 @@ class Rate:
 
 def rate_of(region: str, version: str) -> Rate | None:
     """The rate of a region and a version of the units; None: the table has none."""
-    for entry in _table():
+    for entry in _table()["rate"]:
         if region in entry["regions"] and entry["version"] == version:
             return Rate(Decimal(entry["dollars_per_cmu_minute"]), entry["noted"], entry["source"])
     return None
 
 
+def storage_rate() -> Rate:
+    """Dollars a CMU and month of storage, in the place of a minute's."""
+    entry = _table()["storage"]
+    return Rate(Decimal(entry["dollars_per_cmu_month"]), entry["noted"], entry["source"])
+
+
+def known() -> str:
+    """Which versions the table has, and where."""
+    return "; ".join(f"{entry['version']} in {', '.join(entry['regions'])}" for entry in _table()["rate"])
+
+
 @cache
-def _table() -> list[dict[str, Any]]:
-    return list(tomllib.loads((files(__package__) / "prices.toml").read_text(encoding="utf-8"))["rate"])
+def _table() -> dict[str, Any]:
+    return tomllib.loads((files(__package__) / "prices.toml").read_text(encoding="utf-8"))

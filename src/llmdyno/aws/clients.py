@@ -19,8 +19,6 @@ _REMEDIES = {
     "ResourceNotFoundException": "llmdyno models lists what there is",
     "NoSuchBucket": "make the bucket in the import's region, or name another",
     "BucketAlreadyExists": "name another bucket",
-    "AccessDeniedException": "ask for permission to do this",
-    "AccessDenied": "ask for permission to do this",
     "ThrottlingException": "try again in a while",
     "ExpiredTokenException": "log in again: the session token ran out",
     "ExpiredToken": "log in again: the session token ran out",
@@ -30,11 +28,31 @@ _REMEDIES = {
     "InvalidSignatureException": "check the secret key and this host's clock",
 }
 
+_DENIED = ("AccessDeniedException", "AccessDenied", "UnauthorizedOperation")
+_ACTIONS = {
+    **{name: f"cloudwatch:{name}" for name in ("ListMetrics", "GetMetricData")},
+    **{name: f"iam:{name}" for name in ("GetRole", "CreateRole", "PutRolePolicy", "UpdateAssumeRolePolicy")},
+    "HeadObject": "s3:GetObject",
+    "PutObject": "s3:PutObject",
+    "CreateMultipartUpload": "s3:PutObject",
+    "GetCallerIdentity": "sts:GetCallerIdentity",
+}
+"""The permission that an operation needs, where it is not Bedrock's own of the same name."""
+
 
 class Aws:
-    """Clients of one account and region, made when first asked for."""
+    """Clients of one account and region, made when first asked for; each call connects within a time and is tried so
+    many times."""
 
-    def __init__(self, region: str | None, profile: str | None, endpoint_url: str | None) -> None:
+    def __init__(
+        self,
+        region: str | None,
+        profile: str | None,
+        endpoint_url: str | None,
+        *,
+        connect_timeout_s: float = 10.0,
+        attempts: int = 3,
+    ) -> None:
         try:
             import boto3
         except ImportError:
@@ -46,6 +64,7 @@ class Aws:
             raise InputError("--region", "not given", "give it, or set AWS_REGION")
         self.region: str = self._session.region_name
         self._endpoint_url = endpoint_url
+        self._patience = {"connect_timeout": connect_timeout_s, "attempts": attempts}
         self._clients: dict[str, Any] = {}
 
     def client(self, service: str) -> Any:
@@ -55,7 +74,8 @@ class Aws:
 
             # Virtual-host addressing needs a name server that knows the bucket, which a local endpoint has not.
             s3 = {"addressing_style": "path"} if self._endpoint_url else {}
-            config = Config(connect_timeout=10, retries={"mode": "standard", "total_max_attempts": 3}, s3=s3)
+            retries = {"mode": "standard", "total_max_attempts": self._patience["attempts"]}
+            config = Config(connect_timeout=self._patience["connect_timeout"], retries=retries, s3=s3)
             with plainly("AWS"):
                 self._clients[service] = self._session.client(service, endpoint_url=self._endpoint_url, config=config)
         return self._clients[service]
@@ -80,9 +100,12 @@ def plainly(what: str) -> Iterator[None]:
         yield
     except ClientError as error:
         found = error.response.get("Error", {})
-        name = str(found.get("Code", "unknown"))
-        message = f"{name}: {found.get('Message') or 'no message'} ({error.operation_name})"
-        raise InputError(what, message, _REMEDIES.get(name, "check what was asked for")) from None
+        name, operation = str(found.get("Code", "unknown")), str(error.operation_name)
+        message = f"{name}: {found.get('Message') or 'no message'} ({operation})"
+        remedy = _REMEDIES.get(name, "check what was asked for")
+        if name in _DENIED:
+            remedy = f"allow {_ACTIONS.get(operation, f'bedrock:{operation}')}"
+        raise InputError(what, message, remedy) from None
     except (BotoCoreError, Boto3Error) as error:
         remedy = "check the region, the profile and the credentials (aws sts get-caller-identity)"
         raise InputError(what, " ".join(str(error).split()), remedy) from None

@@ -61,7 +61,13 @@ def body_format(model: dict[str, Any]) -> tuple[str, str]:
     return "bedrock-completion", why
 
 
-def units_text(model: dict[str, Any]) -> str:
-    """Custom model units a copy, and their version."""
+def units_of(model: dict[str, Any]) -> tuple[int | None, str | None]:
+    """Custom model units a copy, and their version; None where GetImportedModel does not say."""
     units = model.get("customModelUnits") or {}
-    return f"{units.get('customModelUnitsPerModelCopy', '?')} CMU a copy ({units.get('customModelUnitsVersion', '?')})"
+    return units.get("customModelUnitsPerModelCopy"), units.get("customModelUnitsVersion")
+
+
+def units_text(model: dict[str, Any]) -> str:
+    """Custom model units a copy, and their version, in words."""
+    units, version = units_of(model)
+    return f"{units or '?'} CMU a copy ({version or '?'})"

@@ -27,6 +27,7 @@ COMMANDS = {
     "models": "list, show or delete imported models",
     "check": "ask questions with known answers, alone and under load",
     "compare": "set finished runs side by side",
+    "cost": "what a run on an imported model costs, and what a day of traffic would",
     "llmperf": "LLMPerf's two programs, with its flags, files and console output",
     "show": "print a finished run again, from its files alone",
     "selftest": "measure how much load this machine can drive and still measure to a millisecond",

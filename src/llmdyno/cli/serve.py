@@ -170,7 +170,7 @@ async def _serve(arguments: argparse.Namespace) -> None:
         loop.add_signal_handler(number, stopped.set)
     if arguments.embedded:
         loop.add_reader(sys.stdin.fileno(), _until_closed, stopped)
-        print(json.dumps({"url": emulator.url, "root": emulator.root, "model": emulator.model_arn}), flush=True)
+        print(json.dumps({"url": emulator.url, "root": emulator.root, **emulator.model_facts()}), flush=True)
     else:
         print(
             f"EMULATED {arguments.deployment} at {arguments.speed:g}× real speed\n"

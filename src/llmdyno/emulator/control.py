@@ -18,6 +18,7 @@ from llmdyno.emulator.bedrock import ACCOUNT, REGION, ServiceError, model_arn
 
 IN_PROGRESS, COMPLETED, FAILED = "InProgress", "Completed", "Failed"
 MODELS_QUOTA, JOBS_QUOTA = 3, 1
+UNITS_VERSION = "v1.0"
 LEGACY_S = datetime(2025, 11, 1, tzinfo=UTC).timestamp()
 """When models of `legacy` were imported: before the OpenAI formats came on 2025-11-11."""
 _PAGE = 1000
@@ -257,7 +258,7 @@ class Control:
             "creationTime": _time(model.created_s),
             "modelArchitecture": model.architecture,
             "instructSupported": model.instruct,
-            "customModelUnits": {"customModelUnitsPerModelCopy": model.units, "customModelUnitsVersion": "v1.0"},
+            "customModelUnits": {"customModelUnitsPerModelCopy": model.units, "customModelUnitsVersion": UNITS_VERSION},
         }
         if model.job is not None:
             detail["jobName"], detail["jobArn"] = model.job.request["jobName"], model.job.arn

@@ -129,6 +129,13 @@ class Copies:
         else:
             self._slack_since_ns = None
 
+    def counts(self, from_ns: int, to_ns: int) -> list[int]:
+        """How many copies there were: at the first of two moments, and after each change until the second."""
+        self.advance(to_ns)
+        changes = sorted(self.changes)
+        before = [count for moment_ns, count in changes if moment_ns <= from_ns]
+        return [before[-1] if before else 0, *(count for moment_ns, count in changes if from_ns < moment_ns <= to_ns)]
+
     def truth(self, now_ns: int) -> dict[str, object]:
         """What happened: (ns, copies) at each change, and each copy's life and billed windows."""
         self.advance(now_ns)

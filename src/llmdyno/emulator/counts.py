@@ -36,11 +36,11 @@ class Counts:
             name = "InvocationServerErrors" if error.status >= 500 else "InvocationClientErrors"
         self._add(arn, name, 1)
 
-    def data(self, copies: dict[str, Copies], now_ns: int) -> list[dict[str, Any]]:
-        """Metric data for CloudWatch, and the counts start again."""
+    def data(self, copies: dict[str, Copies], from_ns: int, to_ns: int) -> list[dict[str, Any]]:
+        """Metric data of the minute between two moments for CloudWatch, and the counts start again."""
         for arn, each in copies.items():
-            each.advance(now_ns)
-            self._add(arn, "ModelCopy", len(each.ready(now_ns)))
+            for count in each.counts(from_ns, to_ns):
+                self._add(arn, "ModelCopy", count)
         values, self._values = self._values, {}
         return [
             {

@@ -12,7 +12,7 @@ import subprocess
 import sys
 from collections.abc import Sequence
 from types import TracebackType
-from typing import Self
+from typing import Any, Self
 
 from llmdyno.errors import InputError
 
@@ -28,7 +28,7 @@ class Child:
             [sys.executable, *arguments], stdin=subprocess.PIPE, stdout=subprocess.PIPE, start_new_session=True
         )
 
-    def ready(self) -> dict[str, str]:
+    def ready(self) -> dict[str, Any]:
         """Wait until it listens; its facts.
 
         Raises:
@@ -58,8 +58,8 @@ class Child:
 
 
 class EmbeddedEmulator(Child):
-    """The emulator as such a process; its facts: `url` (for OpenAI clients), `root` (for AWS's), `model` (the imported
-    model's ARN)."""
+    """The emulator as such a process; its facts: `url` (for OpenAI clients), `root` (for AWS's); of the imported model
+    its ARN (`model`), `region`, `units` a copy and `units_version`."""
 
     def __init__(self, profile: str, *, speed: float, seed: int, more: Sequence[str] = ()) -> None:
         line = ["-m", "llmdyno", "serve", "--port", "0", "--deployment", profile]

@@ -14,13 +14,14 @@ import socket
 import time
 from collections import deque
 from collections.abc import Coroutine
+from datetime import UTC, datetime
 from random import Random
 from typing import Any
 
 from llmdyno.emulator import bedrock
-from llmdyno.emulator.bedrock import ImportedModel, ServiceError
+from llmdyno.emulator.bedrock import REGION, ImportedModel, ServiceError
 from llmdyno.emulator.connection import Connection
-from llmdyno.emulator.control import Control, Job, Model
+from llmdyno.emulator.control import UNITS_VERSION, Control, Job, Model
 from llmdyno.emulator.copies import Copies, Scaling
 from llmdyno.emulator.counts import Counts
 from llmdyno.emulator.faults import GARBLE, Faults
@@ -69,7 +70,9 @@ class Emulator:
         self.deployment = Deployment(profile, speed=speed, seed=seed)
         self.truths: deque[Truth] = deque(maxlen=_REMEMBERED)
         self.root = self.url = ""
-        self.label = f"profile={profile.name}; speed={speed:g}"
+        # Emulated time stands at the wall clock's when this one starts, and runs `speed` times as fast.
+        self._since_s = time.time()
+        self.label = f"profile={profile.name}; speed={speed:g}; since={self._since_s:.6f}"
         self.vocabulary = words(Random(seed), 4096)
         self.created = int(time.time())
         self.streams: dict[int, Connection] = {}
@@ -131,6 +134,11 @@ class Emulator:
         mistral = self.control.legacy and model.architecture in ("mistral", "mixtral")
         return ImportedModel(model.arn, model.name, model.instruct, mistral)
 
+    def model_facts(self) -> dict[str, Any]:
+        """What a run must know of the imported model that is there from the start."""
+        model = self.control.models[0]
+        return {"model": model.arn, "region": REGION, "units": model.units, "units_version": UNITS_VERSION}
+
     def copies_of(self, arn: str) -> Copies:
         """A model's copies."""
         return self.copies.setdefault(arn, Copies(self.scaling, speed=self.speed))
@@ -154,14 +162,19 @@ class Emulator:
             job.problem = f"The S3 location could not be read: {error}"
 
     async def publish(self) -> None:
-        """Once a minute, scaled by the speed: ModelCopy and the runtime's metrics, dimension ModelId."""
+        """At the end of each minute of emulated time: ModelCopy and the runtime's metrics, dimension ModelId."""
         assert self.services is not None
+        since_s, length_ns = self._since_s, int(60e9 / self.speed)
+        ends_s = math.floor(since_s / 60) * 60
         while True:
-            await asyncio.sleep(60 / self.speed)
-            data = self.counts.data(self.copies, time.monotonic_ns())
+            ends_s += 60
+            await asyncio.sleep(max(0.0, since_s + (ends_s - since_s) / self.speed - time.time()))
+            now_ns = time.monotonic_ns()
+            data = self.counts.data(self.copies, now_ns - length_ns, now_ns)
+            stamp = datetime.fromtimestamp(ends_s - 60, UTC)
             if data:
                 with contextlib.suppress(Exception):  # the next minute's data will say as much
-                    await self.services.publish(data)
+                    await self.services.publish([{**datum, "Timestamp": stamp} for datum in data])
 
     def lateness(self) -> bytes:
         """How late tokens were written, of late: the emulator's own fidelity, and the CPU time it has used."""

@@ -30,8 +30,8 @@ from llmdyno.protocols.openai import ChunkChoice, ChunkUsage, read_choice
 
 MEDIA_TYPE = "application/vnd.amazon.eventstream"
 
-NOT_READY = "ModelNotReadyException"
-"""The runtime's name for a cold model; throttling has the same status."""
+NOT_READY, THROTTLED = "ModelNotReadyException", "ThrottlingException"
+"""The runtime's names for a cold model and for too many calls; both have the same status."""
 
 Body = Callable[[str, int], dict[str, Any]]
 

@@ -1,0 +1,111 @@
+"""Which five-minute windows each copy is billed for. PURE.
+
+In: copies and calls. Out: for each copy its first success and its windows: windows of five minutes are counted from the
+first success, and one in which the copy worked on any call is billed whole. Which copy a call went to is not told by the
+service: the least busy one is assumed.
+"""
+
+from __future__ import annotations
+
+import heapq
+import math
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+from llmdyno.analysis.calls import Calls
+from llmdyno.analysis.copies import Copies, Life
+
+WINDOW_S = 300.0
+
+
+@dataclass(slots=True)
+class CopyBill:
+    """One copy's bill: `first_success_s` (None: it never answered), `last_s` the end of its last call, seconds after the
+    run's origin; `windows` counted from 0; how many `calls` it worked on."""
+
+    life: Life
+    first_success_s: float | None = None
+    last_s: float | None = None
+    calls: int = 0
+    windows: set[int] = field(default_factory=set)
+
+    def tail_s(self, window_s: float = WINDOW_S) -> float:
+        """What is left of its last billed window after its last call."""
+        if self.first_success_s is None or self.last_s is None or not self.windows:
+            return 0.0
+        return max(0.0, self.first_success_s + (max(self.windows) + 1) * window_s - self.last_s)
+
+
+@dataclass(frozen=True, slots=True)
+class Bill:
+    """The bill of a run, and between how many windows it lies where the copies' ends are known to the minute only."""
+
+    copies: tuple[CopyBill, ...]
+    low: int
+    high: int
+
+    @property
+    def windows(self) -> int:
+        """How many windows are billed."""
+        return sum(len(copy.windows) for copy in self.copies)
+
+
+def bill(copies: Copies, calls: Calls, window_s: float = WINDOW_S) -> Bill:
+    """The windows that a run's calls cost."""
+    best = _windows([life.from_s for life in copies.lives], [life.to_s for life in copies.lives], copies, calls, window_s)
+    counts = [sum(len(copy.windows) for copy in best)]
+    for pick in (_earliest, _latest):
+        found = _windows([pick(life)[0] for life in copies.lives], [pick(life)[1] for life in copies.lives], copies, calls, window_s)
+        counts.append(sum(len(copy.windows) for copy in found))
+    return Bill(tuple(best), min(counts), max(counts))
+
+
+def _earliest(life: Life) -> tuple[float, float | None]:
+    """Ready late and gone early: as few windows as may be."""
+    return (life.from_span_s or (life.from_s, life.from_s))[1], (life.to_span_s[0] if life.to_span_s else life.to_s)
+
+
+def _latest(life: Life) -> tuple[float, float | None]:
+    """Ready early and gone late."""
+    return (life.from_span_s or (life.from_s, life.from_s))[0], (life.to_span_s[1] if life.to_span_s else life.to_s)
+
+
+def _windows(
+    from_s: list[float], to_s: list[float | None], copies: Copies, calls: Calls, window_s: float
+) -> list[CopyBill]:
+    bills = [CopyBill(life) for life in copies.lives]
+    if not bills:
+        return bills
+    until_s = [math.inf if end is None else end for end in to_s]
+    busy = [0] * len(bills)
+    running: list[tuple[float, float, int, bool]] = []
+
+    def end_by(moment_s: float) -> None:
+        while running and running[0][0] <= moment_s:
+            end_s, began_s, place, success = heapq.heappop(running)
+            busy[place] -= 1
+            _touch(bills[place], began_s, end_s, success, window_s)
+
+    sent, ended, ok = calls.sent_s.tolist(), calls.end_s.tolist(), calls.ok.tolist()
+    load: Callable[[int], int] = busy.__getitem__
+    for place in calls.served.nonzero()[0].tolist():
+        moment_s = sent[place]
+        end_by(moment_s)
+        ready = [one for one in range(len(bills)) if from_s[one] <= moment_s < until_s[one]]
+        # Between two datapoints of the gauge a call may have been served before it knew of the copy.
+        chosen = min(ready, key=load) if ready else min(range(len(bills)), key=lambda one: abs(from_s[one] - moment_s))
+        busy[chosen] += 1
+        bills[chosen].calls += 1
+        heapq.heappush(running, (ended[place], moment_s, chosen, ok[place]))
+    end_by(math.inf)
+    return bills
+
+
+def _touch(copy: CopyBill, began_s: float, end_s: float, success: bool, window_s: float) -> None:
+    if copy.first_success_s is None:
+        if not success:
+            return
+        copy.first_success_s = end_s
+    first, last = (max(0.0, moment_s - copy.first_success_s) for moment_s in (began_s, end_s))
+    copy.windows.update(range(int(first // window_s), int(last // window_s) + 1))
+    copy.last_s = end_s

@@ -1,0 +1,143 @@
+"""``llmdyno cost RUN``: what a run's model copies cost, and what a day of traffic would."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import re
+import sys
+from decimal import Decimal, InvalidOperation
+from typing import TYPE_CHECKING, Any
+
+from llmdyno.cli.aws_flags import add_aws_arguments, aws_of
+from llmdyno.errors import InputError
+
+if TYPE_CHECKING:
+    from llmdyno.aws.cloudwatch import Readings
+    from llmdyno.costing import Known
+    from llmdyno.results.run import Run
+
+DESCRIPTION = (
+    "What a run on an imported model costs: its copies (from CloudWatch, or inferred from the load), their five-minute "
+    "windows, dollars an hour, a million tokens, a thousand requests; and with --traffic or --requests-per-hour, what a "
+    "day and a month would."
+)
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """The run, what is known better, the traffic to project."""
+    parser.add_argument("directory", metavar="RUN", help="a run directory")
+    parser.add_argument("--json", action="store_true", help="print the report as JSON instead; it stands in cost.json too")
+    group = parser.add_argument_group("copies and prices")
+    group.add_argument("--refresh", action="store_true", help="read CloudWatch again, though an earlier reading is there")
+    group.add_argument(
+        "--wait", metavar="S", default="3m", help="how long after the run's end to wait for late datapoints (default: 3m)"
+    )
+    group.add_argument("--copies", metavar="N", help="so many copies all the time; CloudWatch is not asked")
+    group.add_argument("--units", metavar="N", help="custom model units a copy (default: GetImportedModel's)")
+    group.add_argument("--units-version", metavar="V", help="their version, such as v1.0 (default: GetImportedModel's)")
+    group.add_argument("--rate", metavar="DOLLARS", help="dollars a unit and minute (default: the dated table's)")
+    group.add_argument(
+        "--compare-price", metavar="IN,OUT", help="set the load against dollars a million input and output tokens"
+    )
+    add_aws_arguments(parser)
+
+
+def call(arguments: argparse.Namespace) -> int:
+    """Work it out and print it.
+
+    Raises:
+        InputError: it is no run directory, or a value does not fit.
+    """
+    from rich.console import Console
+
+    from llmdyno.costing import COST, as_json, costing
+    from llmdyno.report.cost import print_cost
+    from llmdyno.results.directory import add_json, load
+
+    known, prices = known_of(arguments), _prices(arguments.compare_price)
+    run = load(arguments.directory)
+    readings, notes = read_again(run, arguments, known)
+    found = costing(run, known, readings, notes)
+    report = as_json(run, found, prices)
+    add_json(run.path, COST, report)
+    if arguments.json:
+        print(json.dumps(report, indent=2))
+    else:
+        print_cost(report, run.path, Console(highlight=False))
+    return 0
+
+
+def known_of(arguments: argparse.Namespace) -> Known:
+    """What the flags know better.
+
+    Raises:
+        InputError: a value does not fit.
+    """
+    from llmdyno.costing import Known
+    from llmdyno.spec import read_value
+
+    def whole(name: str) -> int | None:
+        given = getattr(arguments, name)
+        return None if given is None else int(read_value("concurrency", given, f"--{name}"))
+
+    version = arguments.units_version
+    if version is not None and not re.fullmatch(r"v\d+\.\d+", version):
+        raise InputError("--units-version", f"{version!r} does not fit", "what fits: a version such as v1.0")
+    rate = None if arguments.rate is None else money(arguments.rate, "--rate", "dollars a unit and minute, such as 0.05718")
+    return Known(whole("copies"), whole("units"), version, arguments.region, rate)
+
+
+def money(given: str, flag: str, fits: str) -> Decimal:
+    """An amount of dollars, exactly as written.
+
+    Raises:
+        InputError: it is none.
+    """
+    try:
+        value = Decimal(given.strip().removeprefix("$"))
+    except InvalidOperation:
+        value = Decimal(-1)
+    if not value.is_finite() or value < 0:
+        raise InputError(flag, f"{given!r} does not fit", f"what fits: {fits}")
+    return value
+
+
+def _prices(given: str | None) -> tuple[Decimal, Decimal] | None:
+    if given is None:
+        return None
+    fits = "dollars a million input and output tokens, such as 0.22,0.88"
+    parts = given.split(",")
+    if len(parts) != 2:
+        raise InputError("--compare-price", f"{given!r} does not fit", f"what fits: {fits}")
+    first, second = (money(part, "--compare-price", fits) for part in parts)
+    return first, second
+
+
+def read_again(run: Run, arguments: argparse.Namespace, known: Known) -> tuple[Readings | None, tuple[str, ...]]:
+    """What CloudWatch says of a run: an earlier reading, where it is whole, or a new one; and why there is none."""
+    from llmdyno.costing import collect, model_facts, stored_readings
+    from llmdyno.spec import read_value
+
+    wait_s = read_value("duration_s", arguments.wait, "--wait")
+    if known.copies is not None:
+        return None, ()
+    stored = stored_readings(run)
+    if stored is not None and stored.covered and not arguments.refresh:
+        return stored, ()
+    emulated: dict[str, Any] = run.environment.get("endpoint", {}).get("emulated") or {}
+    if emulated.get("embedded"):
+        return stored, ("the embedded emulator ended with its run: there is no CloudWatch to ask",)
+
+    def waiting(left_s: float) -> None:
+        print(f"waiting for CloudWatch's last datapoints, {left_s:.0f} s at most", file=sys.stderr, flush=True)
+
+    try:
+        facts = model_facts(run)
+        arguments.endpoint_url = arguments.endpoint_url or run.spec.endpoint_url
+        arguments.region = arguments.region or facts["region"]
+        arguments.profile = arguments.profile or run.spec.profile
+        with aws_of(arguments) as aws:
+            return collect(run, aws, wait_s=wait_s, on_wait=waiting), ()
+    except InputError as error:
+        return stored, (f"CloudWatch was not read: {error.problem}; {error.fits}",)
