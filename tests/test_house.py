@@ -33,12 +33,14 @@ ORDER = [
     "aws",
     "emulator",
     "providers",
+    "costing",
+    "projecting",
+    "steps",
     "endpoints",
     "trial",
     "flow",
     "runner",
     "selftest",
-    "costing",
     "cli",
 ]
 PURE = {
@@ -66,7 +68,18 @@ PURE_EMULATOR = (
     "signatures",
 )
 PURE_MODULES = {f"emulator/{name}.py" for name in PURE_EMULATOR}
-NOT_PURE = {"asyncio", "socket", "time", "select", "ssl", "subprocess", "threading", "boto3", "botocore", "urllib.request"}
+NOT_PURE = {
+    "asyncio",
+    "socket",
+    "time",
+    "select",
+    "ssl",
+    "subprocess",
+    "threading",
+    "boto3",
+    "botocore",
+    "urllib.request",
+}
 # The engine records and does not know what becomes of it; the emulator shares no code with what measures it.
 FORBIDDEN = {
     "engine": {"metrics", "results", "report", "emulator"},

@@ -1,7 +1,7 @@
 """From a run directory to what the run cost: CloudWatch where it can be asked, then the pure analysis.
 
-In: a run, clients of AWS or none, what the user knows better. Out: :class:`Costing`, from which reports are made, and the
-files cloudwatch.json and cost.json in the run directory. Times of an emulated run are taken back to real speed: the
+In: a run, clients of AWS or none, what the user knows better. Out: :class:`Costing`, from which reports are made, and
+the files cloudwatch.json and cost.json in the run directory. Times of an emulated run are taken back to real speed: the
 emulator's minutes are as many times shorter as it says.
 """
 
@@ -27,6 +27,7 @@ from llmdyno.results.run import Run
 CLOUDWATCH, COST = "cloudwatch.json", "cost.json"
 _AROUND_S = 60.0
 _HOUR_S = 3600.0
+_QUICK_S = 3.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,11 +45,12 @@ class ServiceClock:
         speed, since_s = float(emulated.get("speed") or 1.0), emulated.get("since_unix_s")
         if since_s is None:
             return cls(origin_s, speed)
-        return cls(since_s + (origin_s - since_s) * speed, speed)
+        return cls(float(since_s) + (origin_s - float(since_s)) * speed, speed)
 
     def of_wall(self, run: Run, unix_s: float) -> float:
         """The service's unix seconds at a moment of our wall clock."""
-        return self.origin_unix_s + (unix_s - run.environment["clock"]["origin_unix_ns"] / 1e9) * self.speed
+        origin_s = float(run.environment["clock"]["origin_unix_ns"]) / 1e9
+        return self.origin_unix_s + (unix_s - origin_s) * self.speed
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,8 +67,8 @@ class Known:
 
 @dataclass(frozen=True, slots=True)
 class Costing:
-    """What is known of a run's copies and cost. `price` and `cost` are None where no price is known; `notes` say what is
-    missing and why."""
+    """What is known of a run's copies and cost. `price` and `cost` are None where no price is known; `notes` say what
+    is missing and why."""
 
     clock: ServiceClock
     calls: Calls
@@ -140,6 +142,23 @@ def collect(
     return readings
 
 
+def read_once(run: Run) -> None:
+    """After a run on an imported model: what CloudWatch has of it by now, or why it says nothing."""
+    from llmdyno.aws.clients import Aws
+
+    try:
+        facts, spec = model_facts(run), run.spec
+        aws = Aws(facts["region"], spec.profile, spec.endpoint_url, connect_timeout_s=_QUICK_S, attempts=1)
+    except InputError:
+        return
+    try:
+        collect(run, aws, wait_s=None)
+    except InputError as error:
+        add_json(run.path, CLOUDWATCH, Readings(0, 0, notes=[f"CloudWatch was not read: {error.problem}"]).as_json())
+    finally:
+        aws.close()
+
+
 def model_facts(run: Run) -> dict[str, Any]:
     """What the run knows of its imported model: `arn`, `region`, `units`, `units_version`; None where it does not.
 
@@ -152,7 +171,9 @@ def model_facts(run: Run) -> dict[str, Any]:
     model = run.spec.model or ""
     place = model.find("arn:")
     if place < 0 or ":imported-model/" not in model:
-        raise InputError(str(run.path), "this run measured no imported model", "give --copies N --units N to say what it is")
+        raise InputError(
+            str(run.path), "this run measured no imported model", "give --copies N --units N to say what it is"
+        )
     from llmdyno.aws.session import region_of
 
     arn = model[place:]
@@ -209,7 +230,7 @@ def _copies(known: Known, readings: Readings | None, calls: Calls, clock: Servic
     if known.copies is not None:
         return given(known.copies, calls)
     if readings is not None and readings.points(COPIES, "Maximum"):
-        least = dict(map(tuple, readings.points(COPIES, "Minimum")))
+        least = {minute: value for [minute, value] in readings.points(COPIES, "Minimum")}
         points = [
             Point(minute - clock.origin_unix_s, least.get(minute, most), most, PERIOD_S)
             for minute, most in readings.points(COPIES, "Maximum")

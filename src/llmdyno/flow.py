@@ -206,6 +206,7 @@ class Flow:
             spec.duration_s,
             spec.timeout_s,
             retries=spec.retry_throttled,
+            throttle_pause_s=spec.throttle_pause_s,
             throttled=self._throttled,
             open_loop=spec.open_loop,
             max_concurrency=spec.max_concurrency,

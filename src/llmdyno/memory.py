@@ -6,7 +6,6 @@ import contextlib
 import ctypes
 import sys
 
-
 _M_MMAP_THRESHOLD = -3  # malloc.h
 _LARGE_BYTES = 1 << 20
 

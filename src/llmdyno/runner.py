@@ -137,6 +137,10 @@ async def _measure(
                 directory.abandon()
             raise
         result = flow.finish(started_s)
+        if emulator is None and endpoint.imported_model is not None:
+            from llmdyno.costing import read_once
+
+            await asyncio.to_thread(read_once, result)
     if cancelled:
         raise asyncio.CancelledError
     return result

@@ -245,6 +245,14 @@ class Spec:
         "send a throttled request again up to so many times, each attempt a record of its own (default: 0)",
         metavar="N",
     )
+    throttle_pause_s: float = _key(
+        0.0,
+        "load",
+        values.not_negative,
+        "closed loop: a user whose request was throttled pauses so long before the next one (default: 0)",
+        flag="--throttle-pause",
+        metavar="S",
+    )
     concurrency: int = _key(2, "load", values.whole(1), "how many users send at once (default: 2)", metavar="N")
     rate: float | None = _key(
         None,

@@ -1,15 +1,15 @@
 """Which five-minute windows each copy is billed for. PURE.
 
 In: copies and calls. Out: for each copy its first success and its windows: windows of five minutes are counted from the
-first success, and one in which the copy worked on any call is billed whole. Which copy a call went to is not told by the
-service: the least busy one is assumed.
+first success, and one in which the copy worked on any call is billed whole. Which copy a call went to is not told by
+the service: the least busy one is assumed.
 """
 
 from __future__ import annotations
 
 import heapq
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
 from llmdyno.analysis.calls import Calls
@@ -20,8 +20,8 @@ WINDOW_S = 300.0
 
 @dataclass(slots=True)
 class CopyBill:
-    """One copy's bill: `first_success_s` (None: it never answered), `last_s` the end of its last call, seconds after the
-    run's origin; `windows` counted from 0; how many `calls` it worked on."""
+    """One copy's bill: `first_success_s` (None: it never answered), `last_s` the end of its last call, seconds after
+    the run's origin; `windows` counted from 0; how many `calls` it worked on."""
 
     life: Life
     first_success_s: float | None = None
@@ -52,31 +52,36 @@ class Bill:
 
 def bill(copies: Copies, calls: Calls, window_s: float = WINDOW_S) -> Bill:
     """The windows that a run's calls cost."""
-    best = _windows([life.from_s for life in copies.lives], [life.to_s for life in copies.lives], copies, calls, window_s)
-    counts = [sum(len(copy.windows) for copy in best)]
-    for pick in (_earliest, _latest):
-        found = _windows([pick(life)[0] for life in copies.lives], [pick(life)[1] for life in copies.lives], copies, calls, window_s)
-        counts.append(sum(len(copy.windows) for copy in found))
+    best = _windows(copies.lives, _assumed, calls, window_s)
+    ways = [copies.lives] if copies.alternative is None else [copies.lives, copies.alternative]
+    found = [best, *(_windows(lives, ends, calls, window_s) for lives in ways for ends in (_assumed, _least, _most))]
+    counts = [sum(len(copy.windows) for copy in one) for one in found]
     return Bill(tuple(best), min(counts), max(counts))
 
 
-def _earliest(life: Life) -> tuple[float, float | None]:
+Ends = tuple[float, float | None]
+
+
+def _assumed(life: Life) -> Ends:
+    return life.from_s, life.to_s
+
+
+def _least(life: Life) -> Ends:
     """Ready late and gone early: as few windows as may be."""
     return (life.from_span_s or (life.from_s, life.from_s))[1], (life.to_span_s[0] if life.to_span_s else life.to_s)
 
 
-def _latest(life: Life) -> tuple[float, float | None]:
+def _most(life: Life) -> Ends:
     """Ready early and gone late."""
     return (life.from_span_s or (life.from_s, life.from_s))[0], (life.to_span_s[1] if life.to_span_s else life.to_s)
 
 
-def _windows(
-    from_s: list[float], to_s: list[float | None], copies: Copies, calls: Calls, window_s: float
-) -> list[CopyBill]:
-    bills = [CopyBill(life) for life in copies.lives]
+def _windows(lives: Sequence[Life], ends: Callable[[Life], Ends], calls: Calls, window_s: float) -> list[CopyBill]:
+    bills = [CopyBill(life) for life in lives]
     if not bills:
         return bills
-    until_s = [math.inf if end is None else end for end in to_s]
+    from_s = [ends(life)[0] for life in lives]
+    until_s = [math.inf if (end := ends(life)[1]) is None else end for life in lives]
     busy = [0] * len(bills)
     running: list[tuple[float, float, int, bool]] = []
 

@@ -1,7 +1,7 @@
 """What a run asked of a model, in the service's own time. PURE.
 
-In: a timeline and the speed of the endpoint (1 for a real one; an emulator may run faster). Out: calls, seconds after the
-run's origin at real speed, warm-up and attempts on a cold model among them: all of them are billed.
+In: a timeline and the speed of the endpoint (1 for a real one; an emulator may run faster). Out: calls, seconds after
+the run's origin at real speed, warm-up and attempts on a cold model among them: all of them are billed.
 """
 
 from __future__ import annotations
@@ -69,17 +69,21 @@ class Curve:
         place = int(np.searchsorted(self.moment_s, moment_s, side="left")) - 1
         return int(self.count[place]) if place >= 0 else 0
 
-    def lasting_above(self, level: float, lasting_s: float, from_s: float, to_s: float) -> float | None:
-        """When, between two moments, the count first began to stay above a level for at least so long."""
-        above = self.count > level
-        starts = np.flatnonzero(above & ~np.concatenate([[False], above[:-1]]))
-        ends = np.flatnonzero(above & ~np.concatenate([above[1:], [False]])) + 1
-        for start, end in zip(starts, ends, strict=True):
-            begin_s = float(self.moment_s[start])
-            end_s = float(self.moment_s[end]) if end < len(self.moment_s) else float("inf")
-            if from_s <= begin_s <= to_s and end_s - begin_s >= lasting_s:
-                return begin_s
-        return None
+    def first_above(self, level: int, over_s: float, from_s: float, to_s: float) -> float | None:
+        """When, between two moments, the count first went above a level and stayed nearer to the next one than to it,
+        on average over a span: what is above it for an instant only is no rise."""
+        rises = np.flatnonzero((self.count > level) & (np.concatenate([[0], self.count[:-1]]) <= level))
+        begin_s = self.moment_s[rises]
+        inside = (begin_s >= from_s) & (begin_s <= to_s)
+        begin_s = begin_s[inside]
+        if not len(begin_s):
+            return None
+        area = np.concatenate([[0.0], np.cumsum(np.diff(self.moment_s) * self.count[:-1])])
+        end_s = np.minimum(begin_s + over_s, self.moment_s[-1])
+        span_s = np.maximum(end_s - begin_s, 1e-9)
+        mean = (np.interp(end_s, self.moment_s, area) - np.interp(begin_s, self.moment_s, area)) / span_s
+        found = np.flatnonzero(mean > level + 0.5)
+        return float(begin_s[found[0]]) if len(found) else None
 
 
 def served_in_flight(calls: Calls) -> Curve:

@@ -4,7 +4,8 @@ In: datapoints of a gauge, calls. Out: the life of each copy, with how sure its 
 
 A minute's datapoint says that a copy came or went within that minute. The load says it closer: a copy carries so many
 calls at a time and refuses more, so the moment at which more were carried than were before is the moment at which
-another copy took its first call. That the next copy takes it at once, and that the youngest goes first, are assumptions.
+another copy took its first call. That the next copy takes it at once is an assumption. Which one goes, when one goes,
+is not known either: the youngest is assumed to, and that it is the oldest is the alternative.
 """
 
 from __future__ import annotations
@@ -21,10 +22,6 @@ from llmdyno.analysis.calls import Calls, Curve, served_in_flight
 MEASURED, INFERRED, GIVEN = "ModelCopy from CloudWatch", "inferred from the load", "given"
 IDLE_S = 300.0
 """After so long without a call a model scales to zero, as documented; elsewhere an hour is named."""
-_BLIP = 0.05
-_BLIP_S = 0.02
-"""An answer's last byte reaches us a little after the copy is free again: a surplus shorter than this share of a usual
-answer, or than that many seconds, is such an overlap and no other copy."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,12 +48,14 @@ class Life:
 @dataclass(frozen=True, slots=True)
 class Copies:
     """The copies of a run, oldest first. `source` says how they are known; `calls_per_copy` how many calls one carried
-    when it refused more (None: none was seen to refuse); `notes` what to keep in mind."""
+    when it refused more (None: none was seen to refuse); `notes` what to keep in mind; `alternative` the lives where
+    the oldest copy goes first (None: the same)."""
 
     lives: tuple[Life, ...]
     source: str
     calls_per_copy: int | None = None
     notes: tuple[str, ...] = ()
+    alternative: tuple[Life, ...] | None = None
 
     def at(self, moment_s: float) -> int:
         """How many are ready at a moment."""
@@ -66,12 +65,16 @@ class Copies:
         """How many are ready between two moments, on average."""
         if to_s <= from_s:
             return float(self.at(from_s))
-        inside = (min(to_s, math.inf if life.to_s is None else life.to_s) - max(from_s, life.from_s) for life in self.lives)
+        inside = (
+            min(to_s, math.inf if life.to_s is None else life.to_s) - max(from_s, life.from_s) for life in self.lives
+        )
         return sum(max(0.0, length_s) for length_s in inside) / (to_s - from_s)
 
     def steps(self) -> list[tuple[float, int]]:
         """(seconds, how many from then on) at each change."""
-        moments = sorted({life.from_s for life in self.lives} | {life.to_s for life in self.lives if life.to_s is not None})
+        moments = sorted(
+            {life.from_s for life in self.lives} | {life.to_s for life in self.lives if life.to_s is not None}
+        )
         return [(moment_s, self.at(moment_s)) for moment_s in moments]
 
 
@@ -104,17 +107,18 @@ def inferred(calls: Calls, first: int = 1) -> Copies:
         lives = _gone_idle(lives, calls)
         note = "no call was throttled, so nothing shows whether more copies came than one"
         return Copies(tuple(lives), INFERRED, None, (note,) if first == 1 else ())
-    blip_s = _blip_s(calls)
+    usual_s = _usual_s(calls)
     # What one carried is seen in the first minute of refusals: copies that come take longer than that.
     level = refusing_level(calls, curve, float(begun[0]), float(begun[0]) + 30.0) or refusing_level(calls, curve)
     if level is None:
         return Copies(tuple(_gone_idle(lives, calls)), INFERRED)
     per_copy = max(1, round(level / first))
     moment_s = began_s
-    while (next_s := curve.lasting_above(per_copy * len(lives), blip_s, moment_s, math.inf)) is not None:
+    while (next_s := curve.first_above(per_copy * len(lives), usual_s, moment_s, math.inf)) is not None:
         moment_s = next_s
         lives.append(Life(moment_s))
-    note = f"the first refusals came with {level} calls carried, which is taken for {first} cop{'ies' if first > 1 else 'y'}"
+    taken = "one copy" if first == 1 else f"{first} copies"
+    note = f"the first refusals came with {level} calls carried, which is taken for {taken}"
     return Copies(tuple(_gone_idle(lives, calls)), INFERRED, per_copy, (note,))
 
 
@@ -125,7 +129,7 @@ def measured(points: Sequence[Point], calls: Calls) -> Copies:
         points: by ascending time; a minute without one has as many copies as the one before.
         calls: what the run sent.
     """
-    curve, blip_s = served_in_flight(calls), _blip_s(calls)
+    curve, usual_s = served_in_flight(calls), _usual_s(calls)
     lives: list[Life] = []
     alive: list[int] = []
     per_copy: int | None = None
@@ -145,7 +149,7 @@ def measured(points: Sequence[Point], calls: Calls) -> Copies:
             before = len(alive)
             if before and per_copy is None and (level := refusing_level(calls, curve, since_s, end_s)) is not None:
                 per_copy = max(1, round(level / before))
-            life = _coming(calls, curve, point, before, per_copy, blip_s)
+            life = _coming(calls, curve, point, before, per_copy, usual_s)
             since_s = life.from_s
             alive.append(len(lives))
             lives.append(life)
@@ -155,10 +159,21 @@ def measured(points: Sequence[Point], calls: Calls) -> Copies:
             go(least, point.start_s, end_s)
     if per_copy is None and lives and (level := refusing_level(calls, curve)) is not None:
         per_copy = max(1, round(level / max(count for _, count in Copies(tuple(lives), MEASURED).steps())))
-    return Copies(tuple(lives), MEASURED, per_copy)
+    oldest_first = _oldest_first(lives)
+    return Copies(tuple(lives), MEASURED, per_copy, (), oldest_first if oldest_first != tuple(lives) else None)
 
 
-def _coming(calls: Calls, curve: Curve, point: Point, before: int, per_copy: int | None, blip_s: float) -> Life:
+def _oldest_first(lives: Sequence[Life]) -> tuple[Life, ...]:
+    """The same comings and goings, the oldest copy that is there going each time."""
+    goings = sorted((life.to_s, life.to_span_s) for life in lives if life.to_s is not None)
+    changed = [replace(life, to_s=None, to_span_s=None) for life in lives]
+    for to_s, to_span_s in goings:
+        place = next(place for place, life in enumerate(changed) if life.to_s is None and life.from_s <= to_s)
+        changed[place] = replace(changed[place], to_s=to_s, to_span_s=to_span_s)
+    return tuple(changed)
+
+
+def _coming(calls: Calls, curve: Curve, point: Point, before: int, per_copy: int | None, usual_s: float) -> Life:
     """When the next copy came, within the minute that the gauge names."""
     end_s = point.start_s + point.length_s
     span = (point.start_s, end_s)
@@ -168,15 +183,19 @@ def _coming(calls: Calls, curve: Curve, point: Point, before: int, per_copy: int
         return Life(float(first[0]) if len(first) else end_s, None, span)
     if per_copy is not None:
         # The gauge may lag behind the first call by what passes between two of its samples.
-        seen_s = curve.lasting_above(per_copy * before, blip_s, point.start_s - point.length_s / 4, end_s + point.length_s)
+        seen_s = curve.first_above(
+            per_copy * before, usual_s, point.start_s - point.length_s / 4, end_s + point.length_s
+        )
         if seen_s is not None:
             return Life(seen_s, None, (seen_s, seen_s))
     return Life((point.start_s + end_s) / 2, None, span)
 
 
-def _blip_s(calls: Calls) -> float:
+def _usual_s(calls: Calls) -> float:
+    """How long an answer usually takes. A surplus in flight is looked at over that long: the last byte of an answer
+    reaches us a little after its place is free again, so that there may seem to be one call too many for an instant."""
     lengths = (calls.end_s - calls.sent_s)[calls.ok]
-    return max(_BLIP_S, _BLIP * float(np.median(lengths))) if len(lengths) else _BLIP_S
+    return float(np.median(lengths)) if len(lengths) else 1.0
 
 
 def _gone_idle(lives: list[Life], calls: Calls) -> list[Life]:

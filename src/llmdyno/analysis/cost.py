@@ -121,8 +121,8 @@ def compare(cost: Cost, delivered: Delivered, input_price: Decimal, output_price
 
 @dataclass(frozen=True, slots=True)
 class Warmth:
-    """Keeping one copy warm against letting it go cold, dollars: by the day and the month where it is kept; a window for
-    each time it is woken, and after how many wake-ups a day those cost as much."""
+    """Keeping one copy warm against letting it go cold, dollars: by the day and the month where it is kept; a window
+    for each time it is woken, and after how many wake-ups a day those cost as much."""
 
     day: Decimal
     month: Decimal

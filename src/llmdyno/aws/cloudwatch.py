@@ -1,8 +1,8 @@
 """What CloudWatch knows of an imported model: ModelCopy and the runtime's metrics, minute by minute.
 
 In: a model, a span of time. Out: a :class:`Readings`, which stands in a run directory as it is. The dimensions that a
-metric has are asked for first (ListMetrics), because for ModelCopy they are documented nowhere. Datapoints come late: they
-are waited for, no longer than a bound.
+metric has are asked for first (ListMetrics), because for ModelCopy they are documented nowhere. Datapoints come late:
+they are waited for, no longer than a bound.
 """
 
 from __future__ import annotations
@@ -132,7 +132,9 @@ def wait_for(
     sleep: Callable[[float], None] = time.sleep,
     poll_s: float = _POLL_S,
 ) -> Readings:
-    """Read until the last minute is there, or until a moment (unix s) has come; `on_wait` hears how long that is."""
+    """Read until the last minute is there, or until a moment (unix s) has come; `on_wait` hears once how long that
+    is."""
+    said = False
     while True:
         readings = attempt()
         left_s = until_unix_s - now()
@@ -140,7 +142,9 @@ def wait_for(
             if not readings.covered and readings.points(COPIES, "Maximum"):
                 readings.notes.append(f"the last minutes of {COPIES} have not come; --refresh reads again")
             return readings
-        on_wait(left_s)
+        if not said:
+            on_wait(left_s)
+            said = True
         sleep(min(poll_s, left_s))
 
 

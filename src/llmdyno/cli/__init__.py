@@ -27,6 +27,8 @@ COMMANDS = {
     "models": "list, show or delete imported models",
     "check": "ask questions with known answers, alone and under load",
     "compare": "set finished runs side by side",
+    "scaling": "a step of load: how long until latency is back within bounds, how copies come and go",
+    "capacity": "rising numbers of users: how many one copy carries within bounds",
     "cost": "what a run on an imported model costs, and what a day of traffic would",
     "llmperf": "LLMPerf's two programs, with its flags, files and console output",
     "show": "print a finished run again, from its files alone",

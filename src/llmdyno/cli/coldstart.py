@@ -6,6 +6,7 @@ import argparse
 import sys
 
 from llmdyno.cli import run
+from llmdyno.cli.budget import agree
 from llmdyno.errors import InputError
 from llmdyno.spec import Spec, read_value
 
@@ -44,7 +45,8 @@ def call(arguments: argparse.Namespace) -> int:
     spec = settle(spec)
     check_wakes(spec)
     if not arguments.quiet:
-        print(intention(repeat, idle_s, spec.speed or 1.0, _price(spec)), file=sys.stderr)
+        print(intention(repeat, idle_s, spec.speed or 1.0), file=sys.stderr)
+    agree(spec, arguments, rounds=repeat)
     result = run.carry_out(spec, Program(load=False, cold_starts=repeat, idle_s=idle_s), quiet=arguments.quiet)
     return 130 if result.interrupted else 0
 
@@ -61,33 +63,7 @@ def check_wakes(spec: Spec) -> None:
         raise InputError("--api", f"--api {spec.api}{route} has no cold start to measure", "use --api bedrock")
 
 
-def intention(repeat: int, idle_s: float, speed: float, price: str) -> str:
-    """How long the series will take and what it will be billed for, said before it starts."""
+def intention(repeat: int, idle_s: float, speed: float) -> str:
+    """How long the series will take, said before it starts."""
     length_s = (repeat * _USUAL_COLD_START_S + (repeat - 1) * idle_s) / speed
-    windows = f"{repeat} five-minute window{'s' * (repeat != 1)} of one model copy, or more if answers fall into two"
-    return f"{repeat} cold starts, about {length_s / 60:.1f} minutes; billed: {windows}; {price}"
-
-
-def _price(spec: Spec) -> str:
-    """What a window costs: the model's units from GetImportedModel, the rate from the dated table."""
-    if spec.api == "emulator":
-        return "emulated, so nothing"
-    from llmdyno.analysis.prices import rate_of
-    from llmdyno.aws.clients import Aws
-    from llmdyno.aws.models import describe
-    from llmdyno.aws.session import region_of
-
-    assert spec.model is not None
-    model = spec.model[max(0, spec.model.find("arn:")) :]  # LiteLLM's route stands before it
-    aws = Aws(spec.region or region_of(model), spec.profile, spec.endpoint_url)
-    try:
-        units = describe(aws, model).get("customModelUnits") or {}
-    except InputError as error:
-        return f"its units are unknown ({error.problem.partition(':')[0]}), so the price is too"
-    finally:
-        aws.close()
-    count, version = units.get("customModelUnitsPerModelCopy"), units.get("customModelUnitsVersion")
-    rate = rate_of(aws.region, str(version))
-    if count is None or rate is None:
-        return f"the price of {version} units in {aws.region} is not in the table"
-    return f"${rate.window(count):.2f} a window at {count} CMU and the rate noted {rate.noted}"
+    return f"{repeat} cold starts, about {length_s / 60:.1f} minutes"

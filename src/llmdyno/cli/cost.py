@@ -15,23 +15,33 @@ from llmdyno.errors import InputError
 if TYPE_CHECKING:
     from llmdyno.aws.cloudwatch import Readings
     from llmdyno.costing import Known
+    from llmdyno.projecting import Scaling
     from llmdyno.results.run import Run
+    from llmdyno.workload.traffic import Traffic
 
+_SHAPES = ("flat", "business-hours", "daytime")
 DESCRIPTION = (
     "What a run on an imported model costs: its copies (from CloudWatch, or inferred from the load), their five-minute "
-    "windows, dollars an hour, a million tokens, a thousand requests; and with --traffic or --requests-per-hour, what a "
-    "day and a month would."
+    "windows, dollars an hour, a million tokens, a thousand requests; and with --traffic or --requests-per-hour, what "
+    "a day and a month would."
 )
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """The run, what is known better, the traffic to project."""
     parser.add_argument("directory", metavar="RUN", help="a run directory")
-    parser.add_argument("--json", action="store_true", help="print the report as JSON instead; it stands in cost.json too")
+    parser.add_argument(
+        "--json", action="store_true", help="print the report as JSON instead; it stands in cost.json too"
+    )
     group = parser.add_argument_group("copies and prices")
-    group.add_argument("--refresh", action="store_true", help="read CloudWatch again, though an earlier reading is there")
     group.add_argument(
-        "--wait", metavar="S", default="3m", help="how long after the run's end to wait for late datapoints (default: 3m)"
+        "--refresh", action="store_true", help="read CloudWatch again, though an earlier reading is there"
+    )
+    group.add_argument(
+        "--wait",
+        metavar="S",
+        default="3m",
+        help="how long after the run's end to wait for late datapoints (default: 3m)",
     )
     group.add_argument("--copies", metavar="N", help="so many copies all the time; CloudWatch is not asked")
     group.add_argument("--units", metavar="N", help="custom model units a copy (default: GetImportedModel's)")
@@ -40,6 +50,24 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     group.add_argument(
         "--compare-price", metavar="IN,OUT", help="set the load against dollars a million input and output tokens"
     )
+    group = parser.add_argument_group("projection")
+    group.add_argument(
+        "--traffic",
+        metavar="FILE",
+        help="a day of traffic: a CSV of time,requests, or a trace as --arrivals replay reads",
+    )
+    group.add_argument("--requests-per-hour", metavar="N", help="so many requests in the busiest hour of a day")
+    group.add_argument("--shape", metavar="NAME", default=None, help=f"how that day goes: {', '.join(_SHAPES)} (flat)")
+    group.add_argument(
+        "--calls-per-copy", metavar="N", help="how many calls a copy carries (default: as the run showed)"
+    )
+    group.add_argument("--max-copies", metavar="N", help="the most copies (default: 3, an account's default quota)")
+    group.add_argument("--cold-start", metavar="S", help="how long a cold start takes (default: as the run showed)")
+    group.add_argument(
+        "--scale-up", metavar="S", help="from the first refusal to another copy (default: as the run showed)"
+    )
+    group.add_argument("--idle", metavar="S", help="scale to zero after so long without a call (default: 300)")
+    group.add_argument("--seed", metavar="N", default="0", help="of the arrivals within each hour (default: 0)")
     add_aws_arguments(parser)
 
 
@@ -56,10 +84,15 @@ def call(arguments: argparse.Namespace) -> int:
     from llmdyno.results.directory import add_json, load
 
     known, prices = known_of(arguments), _prices(arguments.compare_price)
+    scaling, traffic = _scaling(arguments), _traffic(arguments)
     run = load(arguments.directory)
     readings, notes = read_again(run, arguments, known)
     found = costing(run, known, readings, notes)
     report = as_json(run, found, prices)
+    if traffic is not None:
+        from llmdyno.projecting import fit, projection_report
+
+        report["projection"] = projection_report(found, fit(run, found, scaling), traffic)
     add_json(run.path, COST, report)
     if arguments.json:
         print(json.dumps(report, indent=2))
@@ -84,7 +117,11 @@ def known_of(arguments: argparse.Namespace) -> Known:
     version = arguments.units_version
     if version is not None and not re.fullmatch(r"v\d+\.\d+", version):
         raise InputError("--units-version", f"{version!r} does not fit", "what fits: a version such as v1.0")
-    rate = None if arguments.rate is None else money(arguments.rate, "--rate", "dollars a unit and minute, such as 0.05718")
+    rate = (
+        None
+        if arguments.rate is None
+        else money(arguments.rate, "--rate", "dollars a unit and minute, such as 0.05718")
+    )
     return Known(whole("copies"), whole("units"), version, arguments.region, rate)
 
 
@@ -101,6 +138,47 @@ def money(given: str, flag: str, fits: str) -> Decimal:
     if not value.is_finite() or value < 0:
         raise InputError(flag, f"{given!r} does not fit", f"what fits: {fits}")
     return value
+
+
+def _scaling(arguments: argparse.Namespace) -> Scaling:
+    from llmdyno.projecting import Scaling
+    from llmdyno.spec import read_value
+
+    def value(name: str, kind: str) -> Any:
+        given = getattr(arguments, name)
+        return None if given is None else read_value(kind, given, "--" + name.replace("_", "-"))
+
+    return Scaling(
+        value("calls_per_copy", "concurrency"),
+        value("max_copies", "concurrency"),
+        value("cold_start", "duration_s"),
+        value("scale_up", "duration_s"),
+        value("idle", "duration_s"),
+    )
+
+
+def _traffic(arguments: argparse.Namespace) -> Traffic | None:
+    """The traffic to project; None: none is asked for.
+
+    Raises:
+        InputError: two are, or a value does not fit, or a line of the file.
+    """
+    if arguments.traffic is None and arguments.requests_per_hour is None:
+        if arguments.shape is not None:
+            raise InputError("--shape", "says how a day goes, and nothing says how much", "add --requests-per-hour N")
+        return None
+    if arguments.traffic is not None and (arguments.requests_per_hour is not None or arguments.shape is not None):
+        raise InputError("--traffic", "is the whole day", "leave out --requests-per-hour and --shape")
+    from llmdyno.spec import read_value
+    from llmdyno.workload.traffic import SHAPES, by_shape, read_traffic
+
+    seed = read_value("seed", arguments.seed, "--seed")
+    if arguments.traffic is not None:
+        return read_traffic(arguments.traffic, seed)
+    shape = arguments.shape or "flat"
+    if shape not in SHAPES:
+        raise InputError("--shape", f"{shape!r} does not fit", f"one of {', '.join(SHAPES)}")
+    return by_shape(read_value("rate", arguments.requests_per_hour, "--requests-per-hour"), shape, seed)
 
 
 def _prices(given: str | None) -> tuple[Decimal, Decimal] | None:

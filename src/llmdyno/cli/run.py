@@ -8,6 +8,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from llmdyno.cli.budget import add_budget_arguments, agree
 from llmdyno.spec import KEYS, Spec, build, flag_name, read_toml
 
 if TYPE_CHECKING:
@@ -54,6 +55,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
             if meta["repeat"]:
                 options["action"] = "append"
         groups[meta["table"]].add_argument(flag_name(name), **options)
+    add_budget_arguments(parser)
 
 
 def call(arguments: argparse.Namespace) -> int:
@@ -64,9 +66,10 @@ def call(arguments: argparse.Namespace) -> int:
     """
     spec = spec_of(arguments, {})
     if arguments.dry_run:
-        return _dry_run(spec)
+        return dry_run(spec)
     from llmdyno.flow import Program
 
+    agree(spec, arguments)
     run = carry_out(spec, Program(), quiet=arguments.quiet)
     if run.interrupted:
         return 130
@@ -128,7 +131,8 @@ def carry_out(spec: Spec, program: Program, *, quiet: bool, show: Callable[[Run]
     return run
 
 
-def _dry_run(spec: Spec) -> int:
+def dry_run(spec: Spec) -> int:
+    """Print the resolved spec and the plan's totals; nothing is sent."""
     from llmdyno.runner import settle
     from llmdyno.workload.plan import MEASURED, WARMUP, Plan
     from llmdyno.workload.tokens import load_counter
@@ -143,7 +147,8 @@ def _dry_run(spec: Spec) -> int:
     for phase, count in ((WARMUP, plan.warmup), (MEASURED, plan.measured)):
         if count is None:
             inputs, outputs = spec.input_tokens.mean, spec.output_tokens.mean
-            print(f"# {phase}: as many requests as fit into {spec.duration_s:g} s,")
+            length_s = spec.duration_s or sum(stage.duration_s for stage in spec.stages)
+            print(f"# {phase}: as many requests as fit into {length_s:g} s,")
             print(f"#   about {inputs:,.0f} tokens in and at most {outputs:,.0f} out each")
         elif count:
             lengths = [plan.lengths(phase, number) for number in range(count)]

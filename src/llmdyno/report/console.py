@@ -227,18 +227,18 @@ def _over_time(slices: list[dict[str, Any]]) -> list[tuple[str, str]]:
         return []
     last = "" if slices[-1]["length_s"] == slices[0]["length_s"] else ", the last one shorter"
     rates = [one["output_token_per_s"] for one in slices]
-    lines = [f"{_bars(rates)} tokens/s, up to {max(rates):,.0f} ({slices[0]['length_s']:g} s a bar{last})"]
+    lines = [f"{bars(rates)} tokens/s, up to {max(rates):,.0f} ({slices[0]['length_s']:g} s a bar{last})"]
     ttfts = [one["ttft_p50_s"] for one in slices]
     if any(ttfts):
         largest = max(value for value in ttfts if value is not None)
-        lines.append(f"{_bars(ttfts)} TTFT p50, up to {1e3 * largest:,.0f} ms")
+        lines.append(f"{bars(ttfts)} TTFT p50, up to {1e3 * largest:,.0f} ms")
     failed = [one["failed"] for one in slices]
     if any(failed):
-        lines.append(f"{_bars(failed)} failures, up to {max(failed)}")
+        lines.append(f"{bars(failed)} failures, up to {max(failed)}")
     return [("Over time" if place == 0 else "", line) for place, line in enumerate(lines)]
 
 
-def _bars(values: Sequence[float | None]) -> str:
+def bars(values: Sequence[float | None]) -> str:
     """A bar a value, the largest one full; none for a value that is not there or 0."""
     largest = max((value for value in values if value is not None), default=0) or 1
     return "".join(" " if not value else _BARS[min(7, int(8 * value / largest))] for value in values)

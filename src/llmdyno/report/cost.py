@@ -37,21 +37,25 @@ def print_cost(report: dict[str, Any], path: Path, console: Console) -> None:
     console.print()
     console.print(Text(f"llmdyno cost: {path}", style="bold"), soft_wrap=True)
     if report["emulated"]:
-        line = "EMULATED: nothing is billed; these are the real service's rules and rates on what the emulator did, at real speed."
+        line = (
+            "EMULATED: nothing is billed; the real service's rules and rates on what the emulator did, at real speed."
+        )
         console.print(Text(line, style="yellow"), soft_wrap=True)
     model, price = report["model"], report["price"]
     units = f"{model['units'] or '?'} CMU a copy ({model['units_version'] or 'version unknown'})"
     console.print(Text(f"{model['arn'] or 'model unknown'} · {units}", style="dim"), soft_wrap=True)
     if price is not None:
         line = (
-            f"${price['dollars_per_cmu_minute']} a CMU and minute ({price['source']}): {dollars(price['window'])} a window "
-            f"of five minutes, {dollars(price['copy_hour'])} a copy and hour"
+            f"${price['dollars_per_cmu_minute']} a CMU and minute ({price['source']}): {dollars(price['window'])} a "
+            f"window of five minutes, {dollars(price['copy_hour'])} a copy and hour"
         )
         console.print(Text(line, style="dim"), soft_wrap=True)
     console.print()
     _print_copies(report, console)
     for label, value in _facts(report):
         console.print(f"[bold]{label:<21}[/bold] {escape(value)}", soft_wrap=True)
+    if report.get("projection") is not None:
+        _print_projection(report["projection"], console)
     for note in report["notes"]:
         console.print(f"[yellow]{'Note':<21}[/yellow] {escape(note)}", soft_wrap=True)
 
@@ -101,11 +105,15 @@ def _facts(report: dict[str, Any]) -> list[tuple[str, str]]:
         facts.append(("A million out", f"{dollars(cost['million_output_tokens'])} a million output tokens"))
         facts.append(("A thousand requests", dollars(cost["thousand_requests"])))
     cold = report["cold_start_s"]
-    wait = f"who comes first waits {span(cold)} (measured)" if cold is not None else "who comes first waits for a cold start"
+    wait = (
+        f"who comes first waits {span(cold)} (measured)"
+        if cold is not None
+        else "who comes first waits for a cold start"
+    )
     warm = (
         f"a copy kept warm costs {dollars(cost['warm_hour'])} an hour, {dollars(cost['warm_day'])} a day, "
-        f"{dollars(cost['warm_month'])} in 30 days; let go cold, {wait} and each wake-up bills {dollars(cost['wake'])} or "
-        f"more: as much from {Decimal(cost['wakes_a_day']):,.0f} wake-ups a day on"
+        f"{dollars(cost['warm_month'])} in 30 days; let go cold, {wait} and each wake-up bills "
+        f"{dollars(cost['wake'])} or more: as much from {Decimal(cost['wakes_a_day']):,.0f} wake-ups a day on"
     )
     facts.append(("Warm or cold", warm))
     if cost["storage_month"] is not None:
@@ -126,3 +134,46 @@ def _comparison(report: dict[str, Any]) -> list[tuple[str, str]]:
         return [("By the token", there)]
     verdict = "this load is beyond that: copies are cheaper" if found["cheaper_here"] else "this load is below that"
     return [("By the token", f"{there}; copies cost as much at {Decimal(even):,.0f} requests an hour, and {verdict}")]
+
+
+def _print_projection(found: dict[str, Any], console: Console) -> None:
+    console.print()
+    console.print(Text(f"A day: {found['traffic']}", style="bold"), soft_wrap=True)
+    console.print()
+    table = Table(box=None, padding=(0, 2, 0, 0), pad_edge=False, header_style="bold")
+    for head in ("hour", "requests", "copies", "windows", "dollars", "throttled", "waited", "lost"):
+        table.add_column(head, justify="right", no_wrap=True)
+    for hour in found["hours"]:
+        if not (hour["requests"] or hour["windows"]):
+            continue
+        cells = [f"{hour[name]:,}" for name in ("throttled", "waited", "lost")]
+        cost = dollars(hour["dollars"]) if hour["dollars"] is not None else "–"
+        copies = f"{hour['copies']:.2f}"
+        table.add_row(str(hour["hour"]), f"{hour['requests']:,}", copies, str(hour["windows"]), cost, *cells)
+    console.print(table)
+    console.print(Text("throttled: attempts; waited: calls that met a cold model", style="dim"))
+    console.print()
+    windows, day, month = found["windows"], found["day"], found["month"]
+    facts = [
+        ("A day", f"{_range(day)}: {windows['billed']:,} windows ({windows['low']:,} to {windows['high']:,})"),
+        ("A month", f"{_range(month)}: {found['days_a_month']} such days"),
+        ("A thousand requests", dollars(found["thousand_requests"])),
+        (
+            "Copies",
+            f"{found['most_copies']} at most; {found['cold_starts']} cold start{'s' * (found['cold_starts'] != 1)}, "
+            f"for which {found['waited_for_a_cold_start']:,} calls waited; "
+            f"{found['lost']:,} of {found['requests']:,} lost",
+        ),
+    ]
+    for label, value in facts:
+        console.print(f"[bold]{label:<21}[/bold] {escape(value)}", soft_wrap=True)
+    for place, assumption in enumerate(found["assumptions"]):
+        console.print(f"[dim]{'Assumed' if not place else '':<21} {escape(assumption)}[/dim]", soft_wrap=True)
+
+
+def _range(found: dict[str, Any]) -> str:
+    if found["dollars"] is None:
+        return "price unknown"
+    if found["low"] == found["high"]:
+        return dollars(found["dollars"])
+    return f"{dollars(found['dollars'])} ({dollars(found['low'])} to {dollars(found['high'])})"

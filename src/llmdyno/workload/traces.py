@@ -32,8 +32,9 @@ class Entry:
     output_tokens: int
 
 
-def read_trace(path: str, time_scale: float) -> list[Entry]:
-    """Read a trace; its times are multiplied by `time_scale` (0.1: ten times faster).
+def read_trace(path: str, time_scale: float, where: str = _WHERE, fits: str = FITS) -> list[Entry]:
+    """Read a trace; its times are multiplied by `time_scale` (0.1: ten times faster). `where` names the flag, `fits`
+    what it takes, in errors.
 
     Raises:
         InputError: it cannot be read, or a line does not fit, or a time goes backwards.
@@ -41,9 +42,16 @@ def read_trace(path: str, time_scale: float) -> list[Entry]:
     try:
         text = Path(path).read_text(encoding="utf-8-sig")
     except OSError as error:
-        raise InputError(_WHERE, f"{path} cannot be read ({error.strerror})", f"what fits: {FITS}") from None
+        raise InputError(where, f"{path} cannot be read ({error.strerror})", f"what fits: {fits}") from None
     except UnicodeDecodeError:
-        raise InputError(_WHERE, f"{path} is not UTF-8 text", f"what fits: {FITS}") from None
+        raise InputError(where, f"{path} is not UTF-8 text", f"what fits: {fits}") from None
+    try:
+        return _entries(path, text, time_scale)
+    except _BadTrace as bad:
+        raise InputError(where, bad.problem, f"what fits: {bad.fits or fits}") from None
+
+
+def _entries(path: str, text: str, time_scale: float) -> list[Entry]:
     lines = text.splitlines()
     first = next((line for line in lines if line.strip()), "")
     rows = _json_lines(path, lines) if first.lstrip().startswith("{") else _csv_lines(path, lines)
@@ -58,7 +66,7 @@ def read_trace(path: str, time_scale: float) -> list[Entry]:
             continue  # a request that failed where it was recorded has no answer to ask for
         entries.append(Entry(round((moment_s - began_s) * time_scale * 1e9), inputs, outputs))
     if not entries:
-        raise InputError(_WHERE, f"{path} holds no request", f"what fits: {FITS}")
+        raise _BadTrace(f"{path} holds no request")
     return entries
 
 
@@ -74,7 +82,7 @@ def _json_lines(path: str, lines: list[str]) -> Iterator[Row]:
         except ValueError:
             value = None
         if not isinstance(value, dict):
-            raise _bad(path, number, "it is no JSON object", FITS)
+            raise _bad(path, number, "it is no JSON object")
         if "input_length" in value:
             yield _row(path, number, value, "timestamp", ("input_length", "output_length"), _milliseconds)
         else:
@@ -91,7 +99,7 @@ def _csv_lines(path: str, lines: list[str]) -> Iterator[Row]:
         when, names, seconds = "Timestamp", ("Request tokens", "Response tokens"), float
     else:
         shown = ", ".join(sorted(fields)[:6]) or "nothing"
-        raise _bad(path, 1, f"its columns are {shown}", FITS)
+        raise _bad(path, 1, f"its columns are {shown}")
     for value in reader:
         yield _row(path, reader.line_num, value, when, names, seconds)
 
@@ -121,5 +129,13 @@ def _azure_seconds(text: str) -> float:
     return datetime.fromisoformat(head).timestamp() + (float(f"0.{digits}") if point and digits else 0.0)
 
 
-def _bad(path: str, number: int, problem: str, fits: str) -> InputError:
-    return InputError(_WHERE, f"{path}, line {number}: {problem}", f"what fits: {fits}")
+class _BadTrace(Exception):
+    """What is wrong with a trace, and what would fit (None: any of the formats)."""
+
+    def __init__(self, problem: str, fits: str | None = None) -> None:
+        super().__init__(problem)
+        self.problem, self.fits = problem, fits
+
+
+def _bad(path: str, number: int, problem: str, fits: str | None = None) -> _BadTrace:
+    return _BadTrace(f"{path}, line {number}: {problem}", fits)

@@ -1,0 +1,163 @@
+"""Before a load costs anything on AWS: what it may cost at most, and the user's word where that is beyond the
+budget."""
+
+from __future__ import annotations
+
+import argparse
+import math
+import sys
+from collections.abc import Callable
+from decimal import Decimal
+from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
+
+from llmdyno.errors import InputError
+from llmdyno.spec import Spec
+
+if TYPE_CHECKING:
+    from llmdyno.analysis.budget import Most
+
+DEFAULT_BUDGET = "5"
+
+
+def add_budget_arguments(parser: argparse.ArgumentParser) -> None:
+    """The budget."""
+    group = parser.add_argument_group("budget (loads on Amazon Bedrock)")
+    group.add_argument(
+        "--budget",
+        default=DEFAULT_BUDGET,
+        metavar="DOLLARS",
+        help=f"ask before a load that may cost more than this (default: {DEFAULT_BUDGET})",
+    )
+    group.add_argument("--yes", action="store_true", help="do not ask")
+
+
+def agree(spec: Spec, arguments: argparse.Namespace, *, rounds: int | None = None) -> None:
+    """Say what a load on AWS may cost at most, and ask where that is beyond the budget; elsewhere do nothing.
+
+    Args:
+        spec: the load, settled or not.
+        arguments: with `budget`, `yes` and `quiet`.
+        rounds: cold starts to measure instead of the load.
+
+    Raises:
+        InputError: the user does not agree, or cannot be asked.
+    """
+    from llmdyno.cli.cost import money
+
+    budget = money(arguments.budget, "--budget", "dollars, such as 5")
+    if not on_aws(spec):
+        return
+    found, unknown = _most(spec, rounds)
+    decide(found, unknown, budget, yes=arguments.yes, quiet=arguments.quiet, ask=_ask if sys.stdin.isatty() else None)
+
+
+def decide(
+    found: Most, unknown: str | None, budget: Decimal, *, yes: bool, quiet: bool, ask: Callable[[str], bool] | None
+) -> None:
+    """Say it, and ask where it must be asked.
+
+    Args:
+        found: the most that the load costs.
+        unknown: why no price is known; None: one is.
+        budget: dollars that need no word.
+        yes: whether the user gave it beforehand.
+        quiet: say nothing that needs no answer.
+        ask: asks a question; None: nobody is there to ask.
+
+    Raises:
+        InputError: the user does not agree, or cannot be asked.
+    """
+    if found.dollars is None:
+        said = f"what this costs is unknown ({unknown}): at most {found.words}"
+    else:
+        said = f"at most ${found.dollars:,.2f}: {found.words}"
+    beyond = found.dollars is None or found.dollars > budget
+    if not quiet or beyond:
+        print(f"Amazon Bedrock bills {said}", file=sys.stderr, flush=True)
+    if not beyond or yes:
+        return
+    if ask is None:
+        fits = "--yes goes on, --budget DOLLARS raises it, a shorter load keeps it"
+        raise InputError("--budget", f"${budget:,.2f} may not be enough, and nobody is there to ask", fits)
+    if not ask("Go on? [y/N] "):
+        raise InputError("--budget", "not agreed to, nothing was sent", "a shorter load costs less")
+
+
+def on_aws(spec: Spec) -> bool:
+    """Whether a spec's load goes to Bedrock itself, and not to a server on this machine.
+
+    Raises:
+        InputError: Bedrock's endpoint cannot be found.
+    """
+    if spec.api == "litellm":
+        return ":imported-model/" in str(spec.model) and not (spec.endpoint_url or spec.base_url)
+    if spec.api != "bedrock" or spec.model is None:
+        return False
+    from llmdyno.aws.session import find_endpoint
+
+    url = find_endpoint("bedrock-runtime", spec.region, spec.profile, spec.endpoint_url, spec.model).url
+    return not loopback(urlsplit(url).hostname or "")
+
+
+def loopback(host: str) -> bool:
+    """Whether a host is this machine."""
+    import ipaddress
+
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost" or host.endswith(".localhost")
+
+
+def length_of(spec: Spec) -> tuple[float, str]:
+    """How long a load lasts at most, seconds, and what that rests on, where it is a guess."""
+    from llmdyno.analysis.budget import request_s
+
+    tokens = spec.output_tokens.mean * 1.5
+    each_s = request_s(tokens, spec.timeout_s)
+    known_s = spec.duration_s or sum(stage.duration_s + (stage.start_s or 0.0) for stage in spec.stages)
+    known_s = known_s or (spec.ramp.length_s if spec.ramp is not None else 0.0)
+    if known_s:
+        return known_s + each_s, ""
+    guess = f"a request takes no longer than {each_s:.0f} s"
+    count = (spec.requests or 0) + spec.warmup
+    if spec.rate is not None:
+        return count / spec.rate + each_s, guess
+    return math.ceil(count / spec.users) * each_s, guess
+
+
+def _most(spec: Spec, rounds: int | None) -> tuple[Most, str | None]:
+    from llmdyno.analysis.budget import DEFAULT_COPIES, most
+
+    window, unknown = window_price(spec)
+    if rounds is not None:
+        return most(0.0, 1, window, rounds=2 * rounds, guess="an answer falls into two windows each time"), unknown
+    length_s, guess = length_of(spec)
+    users = spec.max_concurrency or (DEFAULT_COPIES if spec.open_loop else spec.users)
+    return most(length_s, users, window, guess=guess), unknown
+
+
+def window_price(spec: Spec) -> tuple[Decimal | None, str | None]:
+    """What a window of one copy costs: the model's units from GetImportedModel, the rate from the dated table; or why
+    that is unknown."""
+    from llmdyno.aws.clients import Aws
+    from llmdyno.aws.models import describe, units_of
+    from llmdyno.aws.session import region_of
+    from llmdyno.costing import price_of
+
+    assert spec.model is not None
+    model = spec.model[max(0, spec.model.find("arn:")) :]  # LiteLLM's route stands before it
+    aws = Aws(spec.region or region_of(model), spec.profile, spec.endpoint_url)
+    try:
+        units, version = units_of(describe(aws, model))
+    except InputError as error:
+        return None, f"{error.problem}; {error.fits}"
+    finally:
+        aws.close()
+    price, _, problem = price_of(aws.region, version, units, None)
+    return (None if price is None else price.window), problem
+
+
+def _ask(question: str) -> bool:
+    return input(question).strip().lower() in ("y", "yes")

@@ -1,0 +1,99 @@
+"""``llmdyno scaling``: a step of load, and how the deployment answers it."""
+
+from __future__ import annotations
+
+import argparse
+from typing import TYPE_CHECKING
+
+from llmdyno.cli import run
+from llmdyno.cli.budget import agree
+from llmdyno.errors import InputError
+from llmdyno.spec import Spec, read_value
+
+if TYPE_CHECKING:
+    from llmdyno.results.run import Run
+
+DESCRIPTION = (
+    "A step of load: users from few to many, held, and back. How long until latency is back within bounds, what was "
+    "refused meanwhile, how copies came and went. Takes the flags of llmdyno run but those of its load; bounds are "
+    "--slo, or what was usual before the step."
+)
+_DEFAULTS = {"before": "2m", "hold": "10m", "after": "7m"}
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """The step, and the flags of a run."""
+    run.add_arguments(parser)
+    group = parser.add_argument_group("step (spans at real speed)")
+    group.add_argument("--from", dest="users_from", default="2", metavar="N", help="users before the step (default: 2)")
+    group.add_argument("--to", dest="users_to", default="16", metavar="N", help="users from the step on (default: 16)")
+    group.add_argument("--before", default="2m", metavar="S", help="how long before the step (default: 2m)")
+    group.add_argument("--hold", default="10m", metavar="S", help="how long the step is held (default: 10m)")
+    group.add_argument(
+        "--after", default="7m", metavar="S", help="how long to look for copies that go, afterwards (default: 7m)"
+    )
+
+
+def call(arguments: argparse.Namespace) -> int:
+    """Drive the step and say what came of it.
+
+    Raises:
+        InputError: the input cannot be used.
+    """
+    spec = step_spec(arguments)
+    if arguments.dry_run:
+        return run.dry_run(spec)
+    from llmdyno.flow import Program
+    from llmdyno.steps import finish_scaling
+
+    def show(result: Run) -> None:
+        from rich.console import Console
+
+        from llmdyno.report.console import print_summary
+        from llmdyno.report.scaling import print_scaling
+
+        console = Console(highlight=False)
+        print_summary(result, console)
+        if result.succeeded:
+            print_scaling(finish_scaling(result), console)
+
+    agree(spec, arguments)
+    result = run.carry_out(spec, Program(), quiet=arguments.quiet, show=show)
+    return 130 if result.interrupted else 1 if result.succeeded == 0 else 0
+
+
+def step_spec(arguments: argparse.Namespace) -> Spec:
+    """The step as a run's spec: three stages of users.
+
+    Raises:
+        InputError: a value does not fit, or a flag of another load is given.
+    """
+    users_from = read_value("concurrency", arguments.users_from, "--from")
+    users_to = read_value("concurrency", arguments.users_to, "--to")
+    if users_to <= users_from:
+        raise InputError("--to", f"{users_to} is no step up from {users_from}", "give more users than --from")
+    spans = {name: read_value("duration_s", getattr(arguments, name), f"--{name}") for name in _DEFAULTS}
+    return staged_spec(
+        arguments, [(users_from, spans["before"]), (users_to, spans["hold"]), (users_from, spans["after"])]
+    )
+
+
+def staged_spec(arguments: argparse.Namespace, parts: list[tuple[int, float]]) -> Spec:
+    """A spec of users in stages, the spans divided by the speed of the embedded emulator, which is another's default.
+
+    Raises:
+        InputError: a flag of another load is given.
+    """
+    for name in ("rate", "ramp", "stages", "arrivals", "concurrency", "requests", "duration_s", "max_concurrency"):
+        if name in vars(arguments):
+            from llmdyno.spec import flag_name
+
+            raise InputError(flag_name(name), "is another load than this command's own", "leave it out")
+    plain = run.spec_of(arguments, {})
+    embedded = plain.api == "emulator" or (plain.api is None and plain.base_url is None)
+    from llmdyno.spec import EMULATED_SPEED
+
+    speed = (plain.speed or EMULATED_SPEED) if embedded else 1.0
+    stages = [{"concurrency": users, "duration": span_s / speed} for users, span_s in parts]
+    pause_s = plain.throttle_pause_s or 1.0 / speed
+    return run.spec_of(arguments, {"stages": stages, "throttle_pause_s": pause_s})
