@@ -72,7 +72,8 @@ def recovered_s(
     until = np.searchsorted(sent_s, sent_s + over_s, side="right")
     soon = (sums[until] - sums[places]) / (until - places)
     rest = (sums[-1] - sums[places]) / (len(sent_s) - places)
-    found = np.flatnonzero(met & (soon >= target) & (rest >= target))
+    whole = sent_s <= step.down_s - over_s  # what follows is too short to tell
+    found = np.flatnonzero(met & whole & (soon >= target) & (rest >= target))
     return float(sent_s[found[0]]) - step.up_s if len(found) else None
 
 

@@ -1,0 +1,235 @@
+"""What a run costs, and how a step of load is answered, against the emulator's own record; CloudWatch is moto's."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import urllib.request
+from collections.abc import Iterator
+from decimal import Decimal
+from pathlib import Path
+from typing import Any
+
+import pytest
+from tests.support import command
+
+import llmdyno
+from llmdyno.emulator.embedded import EmbeddedEmulator
+from llmdyno.emulator.model import DEFAULT_PROFILE
+
+SPEED = 30.0
+KEYS = {
+    "AWS_ACCESS_KEY_ID": "x",
+    "AWS_SECRET_ACCESS_KEY": "y",
+    "AWS_EC2_METADATA_DISABLED": "true",
+    "AWS_CONFIG_FILE": "/dev/null",
+    "AWS_SHARED_CREDENTIALS_FILE": "/dev/null",
+    "COLUMNS": "200",
+}
+WINDOW = Decimal("0.57180")
+BASE = ["--output-tokens", "200", "--warm-interval", "0.05", "--throttle-pause", "0.03", "--quiet"]
+
+
+@pytest.fixture(scope="module")
+def facts() -> Iterator[dict[str, Any]]:
+    """An emulator with CloudWatch whose copies carry four calls."""
+    more = ["--aws-services", "--requests-per-copy", "4", "--max-copies", "2", "--cold-start", "30"]
+    with EmbeddedEmulator(DEFAULT_PROFILE, speed=SPEED, seed=3, more=more) as running:
+        yield running.ready()
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("runs")
+
+
+def llmdyno_(facts: dict[str, Any], folder: Path, *line: str) -> subprocess.CompletedProcess[str]:
+    return command(*line, cwd=folder, **KEYS, AWS_ENDPOINT_URL=facts["root"])
+
+
+def truth(facts: dict[str, Any]) -> dict[str, Any]:
+    with urllib.request.urlopen(facts["root"] + "/truth/copies") as answer:
+        return dict(json.loads(answer.read())[facts["model"]])
+
+
+@pytest.fixture(scope="module")
+def step(facts: dict[str, Any], folder: Path) -> dict[str, Any]:
+    """A step from 2 to 8 users and back, as a user drives it; the emulator's record of it."""
+    line = ["scaling", "--api", "bedrock", "--model", facts["model"], "--from", "2", "--to", "8"]
+    # A busy machine makes figures at thirty times real speed wobble: the bounds leave room for that.
+    line += ["--before", "3s", "--hold", "9s", "--after", "13s", "--slo", "ttft_s=0.5", "--slo", "end_to_end_latency_s=3"]
+    result = llmdyno_(facts, folder, *line, "--out", "step", *BASE)
+    assert result.returncode == 0, result.stderr
+    return {"printed": result.stdout, "truth": truth(facts), **json.loads((folder / "step/scaling.json").read_text())}
+
+
+def test_the_recovery_is_within_a_twentieth_of_the_truth(step: dict[str, Any], folder: Path) -> None:
+    run = llmdyno.load(folder / "step")
+    origin_ns = run.environment["clock"]["origin_monotonic_ns"]
+    ready_s = (step["truth"]["each"][1]["ready_ns"] - origin_ns) / 1e9 * SPEED
+    true_s = ready_s - step["step"]["at_s"]
+    assert 80 < true_s < 130
+    assert step["recovery_s"] == pytest.approx(true_s, rel=0.05)
+    assert step["copies"]["came_s"] == pytest.approx([true_s], rel=0.05)
+    assert step["copies"]["inferred"][1:] == [[pytest.approx(true_s, rel=0.05), 2]]
+    assert step["copies"]["source"] == "ModelCopy from CloudWatch"
+    assert step["copies"]["calls_per_copy"] == 4
+    assert step["meanwhile"]["throttled"] > 50
+    assert len(step["copies"]["went_s"]) == 1
+    at = {row["start_s"]: row for row in step["series"]}
+    assert at[0]["throttled"] > 0
+    assert max(row["copies"] for row in step["series"]) == 2.0
+
+
+def test_the_step_is_printed(step: dict[str, Any]) -> None:
+    printed = step["printed"]
+    assert "A step from 2 to 8 users" in printed
+    assert "EMULATED" in printed.partition("A step from")[2]
+    assert "latency was back within bounds" in printed
+    assert "2 at most (ModelCopy from CloudWatch)" in printed
+    assert "copies went" in printed
+
+
+def test_the_cost_is_the_emulators_bill(step: dict[str, Any], facts: dict[str, Any], folder: Path) -> None:
+    """With a scale-up, a scale-down and the tail of both copies in it."""
+    result = llmdyno_(facts, folder, "cost", "step", "--compare-price", "0.22,0.88")
+    assert result.returncode == 0, result.stderr
+    report = json.loads((folder / "step/cost.json").read_text())
+    assert report["windows"]["billed"] == step["truth"]["billed_windows"]
+    assert Decimal(report["cost"]["run"]) == WINDOW * step["truth"]["billed_windows"]
+    firsts = [one["first_success_ns"] for one in step["truth"]["each"]]
+    origin_ns = llmdyno.load(folder / "step").environment["clock"]["origin_monotonic_ns"]
+    true_s = [(first - origin_ns) / 1e9 * SPEED for first in firsts]
+    assert [one["first_success_s"] for one in report["copies"]["each"]] == pytest.approx(true_s, abs=6.0)
+    assert report["copies"]["most"] == 2
+    assert report["notes"] == []
+    assert f"${WINDOW * step['truth']['billed_windows']:,.3f}" in result.stdout
+    assert "EMULATED: nothing is billed" in result.stdout
+    assert "Storage               $3.90 a month" in result.stdout
+    assert "By the token" in result.stdout
+
+
+def test_readings_are_kept_and_read_again_on_request(step: dict[str, Any], facts: dict[str, Any], folder: Path) -> None:
+    kept = json.loads((folder / "step/cloudwatch.json").read_text())
+    assert set(kept["series"]) >= {"ModelCopy", "Invocations", "InvocationThrottles", "InvocationLatency"}
+    assert set(kept["series"]) >= {"TimeToFirstToken", "InputTokenCount", "OutputTokenCount"}
+    invocations = sum(value for _, value in kept["series"]["Invocations"]["Sum"])
+    ok = int((llmdyno.load(folder / "step").timeline.requests["state"] == "ok").sum())
+    assert invocations == pytest.approx(ok, abs=2)
+    before = (folder / "step/cloudwatch.json").stat().st_mtime_ns
+    assert llmdyno_(facts, folder, "cost", "step").returncode == 0
+    assert (folder / "step/cloudwatch.json").stat().st_mtime_ns == before
+    assert llmdyno_(facts, folder, "cost", "step", "--refresh").returncode == 0
+    assert (folder / "step/cloudwatch.json").stat().st_mtime_ns > before
+
+
+def test_a_day_of_traffic(step: dict[str, Any], facts: dict[str, Any], folder: Path) -> None:
+    (folder / "day.csv").write_text("time,requests\n09:00,3000\n10:00,6000\n12:00,500\n", encoding="utf-8")
+    result = llmdyno_(facts, folder, "cost", "step", "--traffic", "day.csv")
+    assert result.returncode == 0, result.stderr
+    found = json.loads((folder / "step/cost.json").read_text())["projection"]
+    assert found["requests"] == 9500
+    assert found["model"]["calls_per_copy"] == 4
+    assert found["windows"]["low"] <= found["windows"]["billed"] <= found["windows"]["high"]
+    assert Decimal(found["day"]["dollars"]) == WINDOW * found["windows"]["billed"]
+    assert Decimal(found["month"]["dollars"]) == 30 * Decimal(found["day"]["dollars"])
+    assert found["cold_starts"] >= 1
+    assert len(found["assumptions"]) == 8
+    assert "A day: day.csv: 9,500 requests a day" in result.stdout
+    bad = folder / "bad.csv"
+    bad.write_text("time,requests\n09:00,3000\nnoon,5\n", encoding="utf-8")
+    refused = llmdyno_(facts, folder, "cost", "step", "--traffic", "bad.csv")
+    assert (refused.returncode, refused.stderr.count("\n")) == (2, 1)
+    assert "bad.csv, line 3" in refused.stderr
+
+
+def test_what_is_missing_is_said_and_the_rest_comes(step: dict[str, Any], facts: dict[str, Any], folder: Path) -> None:
+    line = ["cost", "step", "--copies", "2", "--region", "eu-central-1"]
+    unpriced = llmdyno_(facts, folder, *line)
+    assert unpriced.returncode == 0
+    assert "no price of units of version v1.0 in eu-central-1" in unpriced.stdout
+    assert "Billed" in unpriced.stdout
+    priced = llmdyno_(facts, folder, *line, "--rate", "0.1", "--units", "8", "--units-version", "v9.0")
+    assert "$4.00 a window" in priced.stdout
+    # Nobody listens there: what an earlier reading left is used, and said to be so.
+    alone = llmdyno_(facts, folder, "cost", "step", "--refresh", "--endpoint-url", "http://127.0.0.1:9", "--wait", "1")
+    assert alone.returncode == 0
+    assert "CloudWatch was not read" in alone.stdout
+    (folder / "step/cloudwatch.json").unlink()
+    blind = llmdyno_(facts, folder, "cost", "step", "--endpoint-url", "http://127.0.0.1:9", "--wait", "1")
+    assert "inferred from the load" in blind.stdout
+    report = json.loads((folder / "step/cost.json").read_text())
+    assert report["windows"]["billed"] == pytest.approx(step["truth"]["billed_windows"], abs=1)
+
+
+@pytest.mark.parametrize(
+    ("line", "problem"),
+    [
+        (["--compare-price", "1"], "--compare-price: '1' does not fit"),
+        (["--rate", "-1"], "--rate: '-1' does not fit"),
+        (["--copies", "0"], "--copies: '0' does not fit"),
+        (["--units-version", "1"], "--units-version: '1' does not fit"),
+        (["--shape", "flat"], "add --requests-per-hour"),
+        (["--requests-per-hour", "5", "--shape", "round"], "--shape: 'round' does not fit"),
+        (["--traffic", "day.csv", "--requests-per-hour", "5"], "--traffic: is the whole day"),
+        (["--wait", "soon"], "--wait: 'soon' does not fit"),
+    ],
+)
+def test_bad_flags(step: dict[str, Any], facts: dict[str, Any], folder: Path, line: list[str], problem: str) -> None:
+    result = llmdyno_(facts, folder, "cost", "step", *line)
+    assert (result.returncode, result.stderr.count("\n")) == (2, 1)
+    assert problem in result.stderr
+
+
+def test_the_embedded_emulators_run_has_a_cost_too(tmp_path: Path) -> None:
+    run = command("run", "--requests", "6", "--speed", "100", "--quiet", "--out", "r", cwd=tmp_path, **KEYS)
+    assert run.returncode == 0, run.stderr
+    result = command("cost", "r", "--requests-per-hour", "500", "--shape", "business-hours", cwd=tmp_path, **KEYS)
+    assert result.returncode == 0, result.stderr
+    report = json.loads((tmp_path / "r/cost.json").read_text())
+    assert report["windows"]["billed"] >= 1
+    assert report["model"]["units"] == 2
+    assert "no CloudWatch to ask" in result.stdout
+    assert "on 22 days of a month" in result.stdout
+
+
+def test_a_run_of_no_imported_model_says_so(emulator: str, tmp_path: Path) -> None:
+    line = ["run", "--base-url", emulator, "--requests", "4", "--output-tokens", "20", "--quiet", "--out", "r"]
+    assert command(*line, cwd=tmp_path).returncode == 0
+    result = command("cost", "r", cwd=tmp_path, **KEYS)
+    assert (result.returncode, result.stderr.count("\n")) == (2, 1)
+    assert "measured no imported model; give --copies N --units N" in result.stderr
+    line = ["cost", "r", "--copies", "1", "--units", "2", "--units-version", "v1.0", "--region", "us-east-1"]
+    known = command(*line, cwd=tmp_path, **KEYS)
+    assert known.returncode == 0, known.stderr
+    assert "$0.572" in known.stdout
+
+
+def test_the_capacity_of_a_copy(facts: dict[str, Any], folder: Path) -> None:
+    line = ["capacity", "--api", "bedrock", "--model", facts["model"], "--users", "1,2,4,6", "--hold", "2s"]
+    line += ["--slo", "ttft_s=1", "--out", "sweep", *BASE]
+    result = llmdyno_(facts, folder, *line)
+    assert result.returncode == 0, result.stderr
+    report = json.loads((folder / "sweep/capacity.json").read_text())
+    assert (report["users"], report["beyond"], report["limited_by"]) == (4, 6, "throttling")
+    assert report["per_copy"] == pytest.approx(4.0, rel=0.3)
+    assert "4 users within bounds" in result.stdout
+    missing = llmdyno_(facts, folder, *line[:-11], "--out", "other", *BASE)
+    assert missing.returncode == 2
+    assert "--slo: not given" in missing.stderr
+
+
+@pytest.mark.parametrize(
+    ("line", "problem"),
+    [
+        (["scaling", "--from", "8", "--to", "4"], "--to: 4 is no step up from 8"),
+        (["scaling", "--concurrency", "8"], "--concurrency: is another load"),
+        (["scaling", "--hold", "long"], "--hold: 'long' does not fit"),
+        (["capacity", "--users", "4,2"], "--users: '4,2' does not fit"),
+        (["capacity", "--percentile", "100", "--slo", "ttft_s=1"], "--percentile"),
+    ],
+)
+def test_bad_steps(tmp_path: Path, line: list[str], problem: str) -> None:
+    result = command(*line, cwd=tmp_path)
+    assert (result.returncode, result.stderr.count("\n")) == (2, 1)
+    assert problem in result.stderr
