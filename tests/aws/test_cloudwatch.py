@@ -6,7 +6,7 @@ import json
 from collections.abc import Callable, Iterator
 
 import pytest
-from tests.support import Action, ScriptedServer, response
+from tests.support import ScriptedServer, response
 
 from llmdyno.aws.clients import Aws
 from llmdyno.aws.cloudwatch import COPIES, Readings, from_json, read, wait_for
@@ -41,7 +41,11 @@ def aws(keys: None, scripted: Servers) -> Iterator[Callable[..., Aws]]:
 
 def listed(*metrics: tuple[str, dict[str, str]]) -> bytes:
     found = [
-        {"Namespace": "AWS/Bedrock", "MetricName": name, "Dimensions": [{"Name": k, "Value": v} for k, v in what.items()]}
+        {
+            "Namespace": "AWS/Bedrock",
+            "MetricName": name,
+            "Dimensions": [{"Name": k, "Value": v} for k, v in what.items()],
+        }
         for name, what in metrics
     ]
     return response(json.dumps({"Metrics": found}).encode(), media_type=JSON)

@@ -35,7 +35,10 @@ def test_a_request_lasts_no_longer_than_its_timeout() -> None:
 
 def test_how_long_a_load_lasts() -> None:
     each_s = request_s(1500, 600.0)
-    assert length_of(spec(requests=100, concurrency=2)) == (50 * each_s, f"a request takes no longer than {each_s:.0f} s")
+    assert length_of(spec(requests=100, concurrency=2)) == (
+        50 * each_s,
+        f"a request takes no longer than {each_s:.0f} s",
+    )
     assert length_of(spec(duration_s=600)) == (600 + each_s, "")
     stages = [{"concurrency": 2, "duration": 60}, {"concurrency": 8, "duration": 240}]
     assert length_of(spec(stages=stages)) == (300 + each_s, "")

@@ -57,7 +57,18 @@ def step(facts: dict[str, Any], folder: Path) -> dict[str, Any]:
     """A step from 2 to 8 users and back, as a user drives it; the emulator's record of it."""
     line = ["scaling", "--api", "bedrock", "--model", facts["model"], "--from", "2", "--to", "8"]
     # A busy machine makes figures at thirty times real speed wobble: the bounds leave room for that.
-    line += ["--before", "3s", "--hold", "9s", "--after", "13s", "--slo", "ttft_s=0.5", "--slo", "end_to_end_latency_s=3"]
+    line += [
+        "--before",
+        "3s",
+        "--hold",
+        "9s",
+        "--after",
+        "13s",
+        "--slo",
+        "ttft_s=0.5",
+        "--slo",
+        "end_to_end_latency_s=3",
+    ]
     result = llmdyno_(facts, folder, *line, "--out", "step", *BASE)
     assert result.returncode == 0, result.stderr
     return {"printed": result.stdout, "truth": truth(facts), **json.loads((folder / "step/scaling.json").read_text())}

@@ -256,6 +256,8 @@ def test_the_notebook_runs_from_top_to_bottom(tmp_path: Path, monkeypatch: pytes
     assert "Number Of Completed Requests: 40" in printed
     assert "40 answers, 0 errors" in printed
     assert "EMULATED" in printed
+    assert "An hour of this load" in printed
+    assert "on 22 days of a month" in printed
     pictures = [output for cell in code for output in cell.outputs if "image/png" in output.get("data", {})]
     assert len(pictures) == 1
     assert "deleted" in printed

@@ -13,6 +13,7 @@ from llmdyno.cli.aws_flags import add_aws_arguments, aws_of
 from llmdyno.errors import InputError
 
 if TYPE_CHECKING:
+    from llmdyno.aws.clients import Aws
     from llmdyno.aws.cloudwatch import Readings
     from llmdyno.costing import Known
     from llmdyno.projecting import Scaling
@@ -86,7 +87,7 @@ def call(arguments: argparse.Namespace) -> int:
     known, prices = known_of(arguments), _prices(arguments.compare_price)
     scaling, traffic = _scaling(arguments), _traffic(arguments)
     run = load(arguments.directory)
-    readings, notes = read_again(run, arguments, known)
+    readings, known, notes = ask_aws(run, arguments, known)
     found = costing(run, known, readings, notes)
     report = as_json(run, found, prices)
     if traffic is not None:
@@ -192,30 +193,50 @@ def _prices(given: str | None) -> tuple[Decimal, Decimal] | None:
     return first, second
 
 
-def read_again(run: Run, arguments: argparse.Namespace, known: Known) -> tuple[Readings | None, tuple[str, ...]]:
-    """What CloudWatch says of a run: an earlier reading, where it is whole, or a new one; and why there is none."""
+def ask_aws(run: Run, arguments: argparse.Namespace, known: Known) -> tuple[Readings | None, Known, tuple[str, ...]]:
+    """What AWS says of a run's model, as far as it is needed: CloudWatch, where no earlier reading is whole, and the
+    units of a copy, where neither the run nor the user knows them. With it, why there is none."""
     from llmdyno.costing import collect, model_facts, stored_readings
     from llmdyno.spec import read_value
 
     wait_s = read_value("duration_s", arguments.wait, "--wait")
-    if known.copies is not None:
-        return None, ()
     stored = stored_readings(run)
-    if stored is not None and stored.covered and not arguments.refresh:
-        return stored, ()
     emulated: dict[str, Any] = run.environment.get("endpoint", {}).get("emulated") or {}
-    if emulated.get("embedded"):
-        return stored, ("the embedded emulator ended with its run: there is no CloudWatch to ask",)
-
-    def waiting(left_s: float) -> None:
-        print(f"waiting for CloudWatch's last datapoints, {left_s:.0f} s at most", file=sys.stderr, flush=True)
-
+    if emulated.get("embedded") and known.copies is None:
+        return stored, known, ("the embedded emulator ended with its run: there is no CloudWatch to ask",)
+    wanted = known.copies is None and (stored is None or not stored.covered or arguments.refresh)
+    notes: list[str] = []
     try:
         facts = model_facts(run)
+        nameless = known.units is None and facts["units"] is None
+        if not wanted and not nameless:
+            return (stored if known.copies is None else None), known, ()
         arguments.endpoint_url = arguments.endpoint_url or run.spec.endpoint_url
         arguments.region = arguments.region or facts["region"]
         arguments.profile = arguments.profile or run.spec.profile
         with aws_of(arguments) as aws:
-            return collect(run, aws, wait_s=wait_s, on_wait=waiting), ()
+            if nameless:
+                known = _with_units(aws, facts["arn"], known, notes)
+            if wanted:
+                stored = collect(run, aws, wait_s=wait_s, on_wait=_say)
     except InputError as error:
-        return stored, (f"CloudWatch was not read: {error.problem}; {error.fits}",)
+        if known.copies is None:
+            notes.append(f"CloudWatch was not read: {error.problem}; {error.fits}")
+    return stored, known, tuple(notes)
+
+
+def _with_units(aws: Aws, model: str, known: Known, notes: list[str]) -> Known:
+    from dataclasses import replace
+
+    from llmdyno.aws.models import describe, units_of
+
+    try:
+        units, version = units_of(describe(aws, model))
+    except InputError as error:
+        notes.append(f"the model was not described: {error.problem}; {error.fits}")
+        return known
+    return replace(known, units=units, units_version=known.units_version or version)
+
+
+def _say(left_s: float) -> None:
+    print(f"waiting for CloudWatch's last datapoints, {left_s:.0f} s at most", file=sys.stderr, flush=True)

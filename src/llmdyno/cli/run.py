@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import contextlib
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -13,6 +14,7 @@ from llmdyno.spec import KEYS, Spec, build, flag_name, read_toml
 
 if TYPE_CHECKING:
     from llmdyno.flow import Intention, Program
+    from llmdyno.report.live import LiveView
     from llmdyno.results.run import Run
 
 DESCRIPTION = (
@@ -116,10 +118,11 @@ def carry_out(spec: Spec, program: Program, *, quiet: bool, show: Callable[[Run]
         if not quiet:
             print(f"Measuring {intention.endpoint}: {intention.load}", file=sys.stderr, flush=True)
 
-    try:
-        run = run_command(spec, (lambda snapshot: None) if quiet else live, announce, program)
-    finally:
-        live.end()
+    with contextlib.nullcontext() if quiet else _watched(spec, live):
+        try:
+            run = run_command(spec, (lambda snapshot: None) if quiet else live, announce, program)
+        finally:
+            live.end()
     if show is not None:
         show(run)
         return run
@@ -129,6 +132,23 @@ def carry_out(spec: Spec, program: Program, *, quiet: bool, show: Callable[[Run]
 
     print_summary(run, Console(highlight=False))
     return run
+
+
+def _watched(spec: Spec, live: LiveView) -> contextlib.AbstractContextManager[object]:
+    """Show an imported model's copies while the run goes on, as CloudWatch says them."""
+    if spec.api != "bedrock" or spec.model is None:
+        return contextlib.nullcontext()
+    try:
+        from llmdyno.aws.session import region_of
+        from llmdyno.aws.watch import CopiesWatch
+    except ImportError:  # the run says what is missing
+        return contextlib.nullcontext()
+
+    def show(copies: int) -> None:
+        live.copies = copies
+
+    region = spec.region or region_of(spec.model)
+    return CopiesWatch(spec.model, region, spec.profile, spec.endpoint_url, show)
 
 
 def dry_run(spec: Spec) -> int:

@@ -17,10 +17,12 @@ _BAR = 20
 
 
 class LiveView:
-    """Call it with each snapshot; `end` leaves the terminal's line clean; `label` stands before every line."""
+    """Call it with each snapshot; `end` leaves the terminal's line clean; `label` stands before every line;
+    `copies` is how many model copies there are, where somebody says so."""
 
     def __init__(self, stream: TextIO | None = None) -> None:
         self.label = ""
+        self.copies: int | None = None
         self._stream = stream or sys.stderr
         self._terminal = self._stream.isatty()
         self._phase = ""
@@ -45,10 +47,11 @@ class LiveView:
             self._last = (snapshot.elapsed_s, snapshot.chunks)
         if self._terminal:
             width = shutil.get_terminal_size().columns - 1
-            self._stream.write(f"\r\x1b[K{self.label + progress_line(snapshot, self._rate, width - len(self.label))}")
+            line = progress_line(snapshot, self._rate, width - len(self.label), copies=self.copies)
+            self._stream.write(f"\r\x1b[K{self.label}{line}")
         elif snapshot.elapsed_s >= self._next_log_s:
             self._next_log_s = snapshot.elapsed_s + _LOG_EVERY_S
-            self._stream.write(self.label + progress_line(snapshot, self._rate) + "\n")
+            self._stream.write(self.label + progress_line(snapshot, self._rate, copies=self.copies) + "\n")
         else:
             return
         self._stream.flush()
@@ -60,8 +63,8 @@ class LiveView:
             self._stream.flush()
 
 
-def progress_line(snapshot: Snapshot, rate: float, width: int | None = None) -> str:
-    """Requests done, tokens a second of late, TTFT so far, failures, time left.
+def progress_line(snapshot: Snapshot, rate: float, width: int | None = None, *, copies: int | None = None) -> str:
+    """Requests done, copies, tokens a second of late, TTFT so far, failures, time left.
 
     With a `width`, a bar is added where there is room, and what matters least is left out where there is not:
     a line that wraps could not be renewed.
@@ -79,6 +82,8 @@ def progress_line(snapshot: Snapshot, rate: float, width: int | None = None) -> 
         parts["bar"] = "━" * filled + "╌" * (_BAR - filled)
     parts["requests"] = f"{ended}/{snapshot.total} requests" if snapshot.total is not None else f"{ended} requests"
     parts["in flight"] = f"{snapshot.in_flight} in flight"
+    if copies is not None:
+        parts["copies"] = f"{copies} cop{'y' if copies == 1 else 'ies'}"
     if snapshot.waiting:
         parts["waiting"] = f"{snapshot.waiting} waiting"
     parts["rate"] = f"~{rate:,.0f} tokens/s"
