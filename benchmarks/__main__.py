@@ -1,6 +1,7 @@
 """Everything in one table: how far off, what it costs, how exact the sends are, memory, start-up.
 
-    python -m benchmarks [--truth-server BINARY] [--floor BINARY] [--out benchmarks/results] [--tool NAME=VENV]
+    python -m benchmarks [--truth-server BINARY] [--floor BINARY] [--out benchmarks/results]
+        [--tool NAME=VENV] [--tokenizer FOLDER]
 
 About five minutes. Each row is one run of the whole command against a server that keeps the truth, which shares the
 machine's cores; errors are reported − true. The rows over TLS are against the null server of ``llmdyno selftest``,
@@ -151,6 +152,7 @@ def main() -> None:
     parser.add_argument("--floor", default=os.environ.get("LLMDYNO_FLOOR"))
     parser.add_argument("--out", default=str(Path(__file__).with_name("results")))
     parser.add_argument("--tool", action="append", default=[], metavar="NAME=VENV", help="; ".join(TOOLS))
+    parser.add_argument("--tokenizer", type=Path, help="a folder with a tokenizer, for tools that want one")
     arguments = parser.parse_args()
     resource.setrlimit(resource.RLIMIT_NOFILE, (resource.getrlimit(resource.RLIMIT_NOFILE)[1],) * 2)
     found: dict[str, Any] = {
@@ -177,7 +179,7 @@ def main() -> None:
             for given in arguments.tool:
                 tool, _, venv = given.partition("=")
                 for streams, requests in ((64, 256), (512, 1024)):
-                    row = run_tool(tool, Path(venv), server, streams, requests, folder)
+                    row = run_tool(tool, Path(venv), server, streams, requests, folder, arguments.tokenizer)
                     found["tools"].append(row)
                     named = f"{tool} {row['version']} | server-sent events | plain | {streams}"
                     print(f"| {named} | {row['text']} |", flush=True)

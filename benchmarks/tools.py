@@ -10,6 +10,7 @@ from __future__ import annotations
 import csv
 import json
 import os
+import shutil
 import subprocess
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -21,10 +22,12 @@ import numpy as np
 from benchmarks.fidelity import TOKENS, children_cpu_s
 from benchmarks.truth import TruthServer
 
+_PATIENCE_S = 600
+
 
 @dataclass(frozen=True)
 class Asked:
-    """What a tool is asked to do."""
+    """What a tool is asked to do; `tokenizer` is a folder with a tokenizer for those that do not go without one."""
 
     venv: Path
     url: str
@@ -32,16 +35,17 @@ class Asked:
     streams: int
     requests: int
     out: Path
+    tokenizer: Path | None = None
 
 
 @dataclass(frozen=True)
 class Tool:
-    """How a tool is called, and how its TTFTs are read: every one, or p50 and p99 where it gives no more; ms."""
+    """How a tool is called, and how the TTFT of every request is read from what it leaves, ms."""
 
     package: str
     command: Callable[[Asked], list[str]]
     ttfts_ms: Callable[[Asked], list[float]]
-    percentiles_only: bool = False
+    wants_tokenizer: bool = False
 
 
 def _servebench(asked: Asked) -> list[str]:
@@ -80,31 +84,100 @@ def _json_ttfts(asked: Asked) -> list[float]:
     return [float(value) for value in json.loads((asked.out / "ttfts.json").read_text(encoding="utf-8"))]
 
 
+def _vllm(asked: Asked) -> list[str]:
+    root = asked.url.removesuffix("/v1")
+    line = [str(asked.venv / "bin" / "vllm"), "bench", "serve", "--backend", "openai-chat", "--base-url", root]
+    line += ["--endpoint", "/v1/chat/completions", "--model", asked.model, "--tokenizer", str(asked.tokenizer)]
+    line += ["--dataset-name", "random", "--input-len", "500", "--output-len", str(TOKENS), "--ignore-eos"]
+    line += ["--num-prompts", str(asked.requests), "--max-concurrency", str(asked.streams)]
+    return [*line, "--save-result", "--save-detailed", "--result-dir", str(asked.out), "--result-filename", "vllm.json"]
+
+
+def _vllm_ttfts(asked: Asked) -> list[float]:
+    found = json.loads((asked.out / "vllm.json").read_text(encoding="utf-8"))
+    return [1e3 * ttft for ttft, error in zip(found["ttfts"], found["errors"], strict=True) if not error]
+
+
+def _guidellm(asked: Asked) -> list[str]:
+    line = [str(asked.venv / "bin" / "guidellm"), "run", "--disable-console"]
+    line += ["--backend", f"kind=openai_http,target={asked.url.removesuffix('/v1')},model={asked.model}"]
+    line += ["--profile", f"kind=concurrent,streams={asked.streams}"]
+    line += ["--constraint", f"kind=max_requests,count={asked.requests}"]
+    line += ["--tokenizer", f"kind=huggingface_auto,model={asked.tokenizer}"]
+    line += ["--data", f"kind=synthetic_text,prompt_tokens=500,output_tokens={TOKENS}"]
+    return [*line, "--output", f"kind=json,path={asked.out / 'guidellm.json'}"]
+
+
+def _guidellm_ttfts(asked: Asked) -> list[float]:
+    found = json.loads((asked.out / "guidellm.json").read_text(encoding="utf-8"))
+    return [float(one["time_to_first_token_ms"]) for one in found["benchmarks"][0]["requests"]["successful"]]
+
+
+def _aiperf(asked: Asked) -> list[str]:
+    """It takes a tokenizer by a hub's name only: the folder is laid into a cache of the hub's, where it looks first."""
+    assert asked.tokenizer is not None
+    cache = asked.out / "hub" / "models--local--tokenizer"
+    (cache / "refs").mkdir(parents=True)
+    (cache / "refs" / "main").write_text("0" * 40, encoding="utf-8")
+    shutil.copytree(asked.tokenizer, cache / "snapshots" / ("0" * 40))
+    line = [str(asked.venv / "bin" / "aiperf"), "profile", "-m", asked.model, "--url", asked.url.removesuffix("/v1")]
+    line += ["--endpoint-type", "chat", "--streaming", "--concurrency", str(asked.streams), "--ui-type", "none"]
+    line += ["--request-count", str(asked.requests), "--num-dataset-entries", "64", "--tokenizer", "local/tokenizer"]
+    line += ["--prompt-input-tokens-mean", "500", "--prompt-output-tokens-mean", str(TOKENS), "--use-legacy-max-tokens"]
+    line += ["--extra-inputs", "ignore_eos:true", "--export-level", "records"]
+    return [*line, "--output-artifact-dir", str(asked.out / "aiperf")]
+
+
+def _aiperf_ttfts(asked: Asked) -> list[float]:
+    (path,) = (asked.out / "aiperf").rglob("profile_export.jsonl")
+    records = map(json.loads, path.read_text(encoding="utf-8").splitlines())
+    found = (record["metrics"].get("time_to_first_token") for record in records)
+    return [float(one["value"]) for one in found if one is not None]
+
+
 TOOLS = {
     "servebench": Tool("servebench", _servebench, _servebench_ttfts),
     "llmeter": Tool("llmeter", _llmeter, _json_ttfts),
+    "aiperf": Tool("aiperf", _aiperf, _aiperf_ttfts, wants_tokenizer=True),
+    "guidellm": Tool("guidellm", _guidellm, _guidellm_ttfts, wants_tokenizer=True),
+    "vllm": Tool("vllm", _vllm, _vllm_ttfts, wants_tokenizer=True),
 }
 
 
-def run_tool(name: str, venv: Path, server: TruthServer, streams: int, requests: int, folder: Path) -> dict[str, Any]:
+def run_tool(
+    name: str,
+    venv: Path,
+    server: TruthServer,
+    streams: int,
+    requests: int,
+    folder: Path,
+    tokenizer: Path | None = None,
+) -> dict[str, Any]:
     """Run one tool once.
 
     Raises:
-        SystemExit: there is no such tool.
+        SystemExit: there is no such tool, or it wants a tokenizer.
     """
     if name not in TOOLS:
         raise SystemExit(f"--tool: {name!r} is not known; what fits: {', '.join(TOOLS)}")
     tool = TOOLS[name]
+    if tool.wants_tokenizer and tokenizer is None:
+        raise SystemExit(f"--tool {name}: wants a tokenizer; give --tokenizer FOLDER (with tokenizer.json)")
     out = folder / f"{name}-{streams}"
     out.mkdir()
-    asked = Asked(venv, server.url, server.model, streams, requests, out)
+    asked = Asked(venv, server.url, server.model, streams, requests, out.resolve(), tokenizer)
     server.reset()
     before = children_cpu_s()
-    environ = {**os.environ, "HF_HUB_OFFLINE": "1", "OPENAI_API_KEY": "none"}
-    done = subprocess.run(
-        tool.command(asked), cwd=out, env=environ, capture_output=True, text=True, timeout=600, check=False
-    )
+    offline = {"HF_HUB_OFFLINE": "1", "HF_HUB_CACHE": str(asked.out / "hub"), "TRANSFORMERS_OFFLINE": "1"}
+    environ = {**os.environ, **offline, "OPENAI_API_KEY": "none"}
     row: dict[str, Any] = {"tool": name, "version": _version(venv, tool.package), "streams": streams}
+    line = tool.command(asked)
+    try:
+        done = subprocess.run(
+            line, cwd=out, env=environ, capture_output=True, text=True, timeout=_PATIENCE_S, check=False
+        )
+    except subprocess.TimeoutExpired:
+        return {**row, "text": f"failed: not done after {_PATIENCE_S} s"}
     if done.returncode:
         return {**row, "text": f"failed: {(done.stderr or done.stdout).strip().splitlines()[-1][:120]}"}
     truth = server.truth().values()
@@ -112,13 +185,15 @@ def run_tool(name: str, venv: Path, server: TruthServer, streams: int, requests:
     reported = tool.ttfts_ms(asked)
     if not reported:
         return {**row, "text": "failed: it reports no TTFT"}
-    at = reported if tool.percentiles_only else [float(np.percentile(reported, q)) for q in (50, 99)]
+    at = [float(np.percentile(reported, q)) for q in (50, 99)]
     errors = [value - float(np.percentile(true_ms, q)) for value, q in zip(at, (50, 99), strict=True)]
     moments = sorted([(one.arrive_ns, 1) for one in truth] + [(one.end_ns, -1) for one in truth])
     peak = int(np.cumsum([step for _, step in moments]).max())
     cpu_s = children_cpu_s() - before
-    text = f"{errors[0]:+.1f} / {errors[1]:+.1f} | – | – | {cpu_s:.1f} | – | – | {peak} | –"
-    return {**row, "ttft": errors, "cpu_s": round(cpu_s, 1), "peak": peak, "text": text}
+    left_out = f"{len(reported)} of {len(truth)} requests reported" if len(reported) < len(truth) else "–"
+    text = f"{errors[0]:+.1f} / {errors[1]:+.1f} | – | – | {cpu_s:.1f} | – | – | {peak} | {left_out}"
+    found = {"ttft": errors, "cpu_s": round(cpu_s, 1), "peak": peak, "reported": len(reported), "text": text}
+    return {**row, **found}
 
 
 def _version(venv: Path, package: str) -> str:

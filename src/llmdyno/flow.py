@@ -33,6 +33,7 @@ from llmdyno.engine.tls import make_context
 from llmdyno.engine.warm import Warmer, refusal_of
 from llmdyno.engine.wire import Origin
 from llmdyno.errors import InputError
+from llmdyno.loads import placed
 from llmdyno.memory import give_memory_back
 from llmdyno.protocols.bedrock import NOT_READY
 from llmdyno.protocols.dialect import Target
@@ -165,7 +166,7 @@ class Flow:
             supply = Supply(planned, self._prepare, total=plan.warmup)
             self.phases.append(Phase(WARMUP, supply, users=self.program.warmup_users))
         measured, ahead = plan.measured, plan.measured
-        length_s = self.spec.duration_s or sum(stage.duration_s for stage in self.spec.stages)
+        length_s = self.spec.load.length_s
         if self.spec.open_loop:
             # The plan itself knows how many there are.
             measured = ahead = sum(1 for _ in plan.offsets_ns())
@@ -183,7 +184,7 @@ class Flow:
     def intention(self) -> Intention:
         """What is about to be measured."""
         spec = self.spec
-        load = spec.load_words()
+        load = spec.load.words()
         if not self.program.load:
             load = "how it wakes"
         emulated = self._emulated()
@@ -318,14 +319,11 @@ class Flow:
 
     def _stages(self) -> tuple[tuple[float, float, int], ...]:
         """Stages of users: start, length, how many."""
-        found, now_s = [], 0.0
-        for stage in self.spec.stages:
-            if stage.concurrency is None:
-                return ()
-            start_s = now_s if stage.start_s is None else stage.start_s
-            found.append((start_s, stage.duration_s, stage.concurrency))
-            now_s = start_s + stage.duration_s
-        return tuple(found)
+        return tuple(
+            (start_s, stage.duration_s, stage.concurrency)
+            for start_s, _, stage in placed(self.spec.stages)
+            if stage.concurrency is not None
+        )
 
     def _target(self, model: str) -> Target:
         spec = self.spec

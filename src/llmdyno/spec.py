@@ -18,9 +18,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from llmdyno import values
+from llmdyno import loads, values
 from llmdyno.distribution import Distribution
 from llmdyno.errors import InputError
+from llmdyno.loads import Load, Ramp, Stage
 from llmdyno.values import BODY_FORMATS, CHAT_TEMPLATES, REDACTED, ROUTES, SLO_METRICS
 
 REFERENCE_INPUT = "normal(500,25)"
@@ -264,17 +265,17 @@ class Spec:
     arrivals: str = _key(
         "constant",
         "load",
-        values.arrivals,
+        loads.arrivals,
         "open loop: constant, poisson, gamma(CV), or replay FILE (a trace) (default: constant)",
         metavar="KIND",
     )
-    ramp: values.Ramp | None = _key(
-        None, "load", values.ramp, "open loop: a rate that rises or falls, such as 1:50:60s", metavar="FROM:TO:S"
+    ramp: Ramp | None = _key(
+        None, "load", loads.ramp, "open loop: a rate that rises or falls, such as 1:50:60s", metavar="FROM:TO:S"
     )
-    stages: tuple[values.Stage, ...] = _key(
+    stages: tuple[Stage, ...] = _key(
         (),
         "load",
-        values.stages,
+        loads.stages,
         "parts of the load, one after the other, such as rate=10,duration=30s or concurrency=8,duration=1m",
         flag="--stage",
         metavar="K=V,…",
@@ -387,7 +388,8 @@ class Spec:
             InputError: keys contradict each other, or one that is needed is missing.
         """
         changes: dict[str, Any] = {}
-        self._check_load()
+        self.load.check()
+        self._check_tls()
         api = self.api or ("openai" if self.base_url else "emulator")
         changes["api"] = api
         if api == "openai":
@@ -424,9 +426,9 @@ class Spec:
                         "give --base-url URL or --api bedrock, or leave it out",
                     )
             changes["speed"] = self.speed or EMULATED_SPEED
-            if not self._ends:
+            if not self.load.ends:
                 changes["requests"] = EMULATED_REQUESTS
-        if api != "emulator" and not self._ends:
+        if api != "emulator" and not self.load.ends:
             raise InputError(
                 "--requests", "neither --requests nor --duration is given", "give one or both, so that the run ends"
             )
@@ -441,76 +443,40 @@ class Spec:
         return dataclasses.replace(self, **changes)
 
     @property
+    def load(self) -> Load:
+        """The load that the keys ask for."""
+        return Load(
+            concurrency=self.concurrency,
+            rate=self.rate,
+            arrivals=self.arrivals,
+            ramp=self.ramp,
+            stages=self.stages,
+            time_scale=self.time_scale,
+            max_concurrency=self.max_concurrency,
+            requests=self.requests,
+            duration_s=self.duration_s,
+        )
+
+    @property
     def open_loop(self) -> bool:
         """Whether requests leave at planned instants."""
-        return (
-            self.rate is not None
-            or self.ramp is not None
-            or self.arrivals.startswith("replay ")
-            or any(stage.rate is not None for stage in self.stages)
-        )
+        return self.load.open_loop
 
     @property
     def users(self) -> int:
         """The most users of a closed loop."""
-        return max((stage.concurrency or 0 for stage in self.stages), default=0) or self.concurrency
+        return self.load.users
 
-    def load_words(self) -> str:
-        """The load in words: open or closed, how much of it, until when."""
-        until = [f"{self.requests} request{'s' * (self.requests != 1)}"] if self.requests is not None else []
-        until += [f"{self.duration_s:g} s"] if self.duration_s is not None else []
-        ends = f", {' or '.join(until)}" if until else ""
-        if self.open_loop:
-            kind = "" if self.arrivals == "constant" else f" ({self.arrivals})"
-            if self.arrivals.startswith("replay "):
-                what = f"replay of {self.arrivals[7:]}" + (f" × {self.time_scale:g}" if self.time_scale != 1 else "")
-                kind = ""
-            elif self.ramp is not None:
-                what = f"{self.ramp.rate_from:g} to {self.ramp.rate_to:g} requests/s over {self.ramp.length_s:g} s"
-            elif self.stages:
-                what = ", ".join(f"{stage.rate:g} requests/s for {stage.duration_s:g} s" for stage in self.stages)
-            else:
-                what = f"{self.rate:g} requests/s"
-            bound = f", at most {self.max_concurrency} in flight" if self.max_concurrency else ""
-            return f"open loop, {what}{kind}{bound}{ends}"
-        if self.stages:
-            parts = (
-                f"{stage.concurrency} user{'s' * (stage.concurrency != 1)} for {stage.duration_s:g} s"
-                for stage in self.stages
-            )
-            return ", ".join(parts) + ends
-        return f"{self.concurrency} user{'s' * (self.concurrency != 1)}, closed loop{ends}"
-
-    @property
-    def _ends(self) -> bool:
-        bounded = self.ramp is not None or bool(self.stages) or self.arrivals.startswith("replay ")
-        return bounded or self.requests is not None or self.duration_s is not None
-
-    def _check_load(self) -> None:
-        """See that the load's keys go together.
+    def _check_tls(self) -> None:
+        """See that the keys of TLS go together.
 
         Raises:
-            InputError: two of them ask for different loads.
+            InputError: they contradict each other.
         """
-        shapes = {"rate": self.rate, "ramp": self.ramp, "stages": self.stages or None}
-        given = [name for name, value in shapes.items() if value is not None]
-        replay = self.arrivals.startswith("replay ")
-        if len(given) > 1 or (replay and given):
-            names = [flag_name(name) for name in given] + ["--arrivals replay"] * replay
-            raise InputError(" and ".join(names), "each of them is the whole load", "give one")
-        if not self.open_loop:
-            for name, unset in (("arrivals", "constant"), ("max_concurrency", None)):
-                if getattr(self, name) != unset:
-                    fits = "add --rate, --ramp or stages with a rate"
-                    raise InputError(flag_name(name), "is for an open loop, and nothing says how fast", fits)
-        if self.time_scale != 1.0 and not replay:
-            raise InputError("--time-scale", "is for --arrivals replay", "leave it out")
         if self.insecure and self.ca_file is not None:
             raise InputError("--insecure and --ca-file", "one verifies the certificate, the other does not", "give one")
         if self.client_key is not None and self.client_cert is None:
             raise InputError("--client-key", "stands alone", "add --client-cert")
-        if self.stages and self.duration_s is not None:
-            raise InputError("--duration", "each stage has its own", "leave it out")
 
     def _refuse(self, keys: tuple[str, ...], whose: str, instead: str) -> None:
         for key in keys:
@@ -541,7 +507,7 @@ class Spec:
                 value = int(value.a) if value.kind == "fixed" else str(value)
             elif field.name == "stages":
                 value = [stage.values() for stage in value]
-            elif isinstance(value, values.Ramp):
+            elif isinstance(value, Ramp):
                 value = str(value)
             elif field.name == "headers":
                 value = {k: REDACTED if SECRET_HEADER.search(k) else v for k, v in value.items()}

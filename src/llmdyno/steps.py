@@ -7,7 +7,6 @@ capacity.json, for a console and for drawing. CloudWatch is read where it can be
 from __future__ import annotations
 
 import sys
-from itertools import accumulate
 from typing import Any
 
 import numpy as np
@@ -19,6 +18,7 @@ from llmdyno.analysis.copies import inferred
 from llmdyno.aws.cloudwatch import Readings
 from llmdyno.costing import Costing, Known, collect, costing, model_facts, stored_readings
 from llmdyno.errors import InputError
+from llmdyno.loads import placed
 from llmdyno.metrics.request import chunk_tokens, request_metrics
 from llmdyno.metrics.slices import slice_length_s
 from llmdyno.results.directory import add_json
@@ -65,11 +65,9 @@ def _say(left_s: float) -> None:
 def _stages(run: Run) -> list[tuple[float, float, int]]:
     """(start, end, users) of each stage, wall seconds after the run's origin."""
     began_s = next(float(one["start_s"]) for one in run.environment["phases"] if one["name"] == MEASURED)
-    ends = list(accumulate(stage.duration_s for stage in run.spec.stages))
-    starts = [0.0, *ends[:-1]]
     return [
-        (began_s + start, began_s + end, stage.concurrency or 0)
-        for start, end, stage in zip(starts, ends, run.spec.stages, strict=True)
+        (began_s + start_s, began_s + end_s, stage.concurrency or 0)
+        for start_s, end_s, stage in placed(run.spec.stages)
     ]
 
 

@@ -11,7 +11,6 @@ import json
 import math
 import re
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -224,115 +223,6 @@ def slo(value: Any) -> dict[str, float]:
         return {str(name): positive("seconds")(bound) for name, bound in value.items()}
     except ValueError:
         raise ValueError(fits) from None
-
-
-@dataclass(frozen=True, slots=True)
-class Ramp:
-    """Requests a second, rising or falling evenly over `length_s`."""
-
-    rate_from: float
-    rate_to: float
-    length_s: float
-
-    def __str__(self) -> str:
-        return f"{self.rate_from:g}:{self.rate_to:g}:{self.length_s:g}s"
-
-
-@dataclass(frozen=True, slots=True)
-class Stage:
-    """A part of the load: a rate (requests a second) or a number of users, for so long; from `start_s` on, or where the
-    stage before it ends."""
-
-    duration_s: float
-    rate: float | None = None
-    concurrency: int | None = None
-    start_s: float | None = None
-
-    def values(self) -> dict[str, float | int]:
-        """As it stands in TOML."""
-        named = {"rate": self.rate, "concurrency": self.concurrency, "duration": self.duration_s, "start": self.start_s}
-        return {name: value for name, value in named.items() if value is not None}
-
-
-def ramp(value: Any) -> Ramp:
-    fits = "FROM:TO:DURATION, requests a second, such as 1:50:60s"
-    if isinstance(value, Ramp):
-        return value
-    parts = value.split(":") if isinstance(value, str) else []
-    if len(parts) != 3:
-        raise ValueError(fits)
-    try:
-        rates = [positive("requests a second")(part) for part in parts[:2]]
-        return Ramp(rates[0], rates[1], positive("seconds")(parts[2]))
-    except ValueError:
-        raise ValueError(fits) from None
-
-
-def arrivals(value: Any) -> str:
-    fits = "constant, poisson, gamma(CV) or replay FILE"
-    if not isinstance(value, str):
-        raise ValueError(fits)
-    text = " ".join(value.split())
-    if text in ("constant", "poisson"):
-        return text
-    gamma = re.fullmatch(r"gamma\(\s*([0-9.eE+-]+)\s*\)", text)
-    if gamma is not None:
-        try:
-            cv = positive("")(gamma[1])
-        except ValueError:
-            raise ValueError("gamma(CV) with a coefficient of variation above 0 and up to 10") from None
-        if cv > 10:
-            raise ValueError("gamma(CV) with a coefficient of variation above 0 and up to 10")
-        return f"gamma({cv:g})"
-    if text.startswith("replay ") and value.strip()[7:].strip():
-        return "replay " + value.strip()[7:].strip()
-    raise ValueError(fits)
-
-
-_STAGE_KEYS = {"rate", "concurrency", "duration", "start"}
-
-
-def stages(value: Any) -> tuple[Stage, ...]:
-    """Stages from texts ``rate=10,duration=30s``, from TOML tables, or as they are; none may overlap the one before."""
-    fits = (
-        "stages with duration and either rate or concurrency: rate=10,duration=30s; concurrency=8,duration=1m,start=90"
-    )
-    if isinstance(value, str):
-        value = [value]
-    if not isinstance(value, list | tuple) or not value:
-        raise ValueError(fits)
-    found: list[Stage] = []
-    for number, given in enumerate(value, 1):
-        if isinstance(given, Stage):
-            found.append(given)
-            continue
-        item = given
-        if isinstance(given, str):
-            item = dict(part.partition("=")[::2] for part in given.replace(" ", "").split(","))
-        if not isinstance(item, Mapping) or not set(item) <= _STAGE_KEYS or "duration" not in item:
-            raise ValueError(fits)
-        if ("rate" in item) == ("concurrency" in item):
-            raise ValueError(f"either rate or concurrency in stage {number}")
-        try:
-            found.append(
-                Stage(
-                    positive("seconds")(item["duration"]),
-                    positive("")(item["rate"]) if "rate" in item else None,
-                    whole(1)(item["concurrency"]) if "concurrency" in item else None,
-                    not_negative(item["start"]) if "start" in item else None,
-                )
-            )
-        except ValueError as error:
-            raise ValueError(f"in stage {number} {str(error).lstrip()}") from None
-    if len({stage.rate is None for stage in found}) > 1:
-        raise ValueError("stages of one kind: all with a rate, or all with a concurrency")
-    end_s = 0.0
-    for number, stage in enumerate(found, 1):
-        start_s = end_s if stage.start_s is None else stage.start_s
-        if start_s < end_s - 1e-9:
-            raise ValueError(f"stages that do not overlap: stage {number} starts at {start_s:g} s, before {end_s:g} s")
-        end_s = start_s + stage.duration_s
-    return tuple(found)
 
 
 def http_version(value: Any) -> str:

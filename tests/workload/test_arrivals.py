@@ -201,4 +201,4 @@ def test_a_load_reads_back_from_its_toml(tmp_path: Path) -> None:
             asked.arrivals,
             asked.time_scale,
         )
-        assert back.load_words() == asked.load_words()
+        assert back.load.words() == asked.load.words()

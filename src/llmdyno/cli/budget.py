@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import argparse
 import math
+import os
 import sys
 from collections.abc import Callable
 from decimal import Decimal
@@ -94,8 +95,16 @@ def on_aws(spec: Spec) -> bool:
         return ":imported-model/" in str(spec.model) and not (spec.endpoint_url or spec.base_url)
     if spec.api != "bedrock" or spec.model is None:
         return False
-    from llmdyno.aws.session import find_endpoint
+    named = (
+        spec.endpoint_url or os.environ.get("AWS_ENDPOINT_URL_BEDROCK_RUNTIME") or os.environ.get("AWS_ENDPOINT_URL")
+    )
+    if named and loopback(urlsplit(named).hostname or ""):
+        return False
+    from llmdyno.aws.session import check_model, find_endpoint
+    from llmdyno.runner import settle
 
+    settle(spec)  # what contradicts itself is said before what it would cost
+    check_model(spec.model)
     url = find_endpoint("bedrock-runtime", spec.region, spec.profile, spec.endpoint_url, spec.model).url
     return not loopback(urlsplit(url).hostname or "")
 
@@ -116,9 +125,8 @@ def length_of(spec: Spec) -> tuple[float, str]:
 
     tokens = spec.output_tokens.mean * 1.5
     each_s = request_s(tokens, spec.timeout_s)
-    known_s = spec.duration_s or sum(stage.duration_s + (stage.start_s or 0.0) for stage in spec.stages)
-    known_s = known_s or (spec.ramp.length_s if spec.ramp is not None else 0.0)
-    if known_s:
+    known_s = spec.load.length_s
+    if known_s is not None:
         return known_s + each_s, ""
     guess = f"a request takes no longer than {each_s:.0f} s"
     count = (spec.requests or 0) + spec.warmup

@@ -167,8 +167,7 @@ def dry_run(spec: Spec) -> int:
     for phase, count in ((WARMUP, plan.warmup), (MEASURED, plan.measured)):
         if count is None:
             inputs, outputs = spec.input_tokens.mean, spec.output_tokens.mean
-            length_s = spec.duration_s or sum(stage.duration_s for stage in spec.stages)
-            print(f"# {phase}: as many requests as fit into {length_s:g} s,")
+            print(f"# {phase}: as many requests as fit into {spec.load.length_s:g} s,")
             print(f"#   about {inputs:,.0f} tokens in and at most {outputs:,.0f} out each")
         elif count:
             lengths = [plan.lengths(phase, number) for number in range(count)]

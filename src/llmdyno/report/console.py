@@ -95,7 +95,7 @@ def _title(run: Run) -> str:
 
 def _load_line(run: Run) -> str:
     spec: Spec = run.spec
-    parts = [spec.load_words()]
+    parts = [spec.load.words()]
     lengths = f"{lengths_text(spec.input_tokens)} tokens in, {lengths_text(spec.output_tokens)} out"
     if spec.arrivals.startswith("replay "):
         lengths = "lengths from the trace"

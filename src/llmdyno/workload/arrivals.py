@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from random import Random
 from statistics import NormalDist
 
+from llmdyno.loads import placed
 from llmdyno.spec import Spec
 
 CONSTANT, POISSON, GAMMA, REPLAY = "constant", "poisson", "gamma", "replay"
@@ -47,14 +48,11 @@ class Segment:
 def segments(spec: Spec) -> list[Segment]:
     """The rate over time that a spec asks for; empty where it asks for none."""
     if spec.stages:
-        found, now_s = [], 0.0
-        for stage in spec.stages:
-            if stage.rate is None:
-                return []
-            start_s = now_s if stage.start_s is None else stage.start_s
-            found.append(Segment(start_s, stage.duration_s, stage.rate, stage.rate))
-            now_s = start_s + stage.duration_s
-        return found
+        return [
+            Segment(start_s, stage.duration_s, stage.rate, stage.rate)
+            for start_s, _, stage in placed(spec.stages)
+            if stage.rate is not None
+        ]
     if spec.ramp is not None:
         return [Segment(0.0, spec.ramp.length_s, spec.ramp.rate_from, spec.ramp.rate_to)]
     if spec.rate is not None:
