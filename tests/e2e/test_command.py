@@ -63,7 +63,7 @@ def test_the_embedded_run_says_that_it_is_emulated(tmp_path: Path) -> None:
     assert f"runs/{path.name}" in result.stdout
     run = llmdyno.load(path)
     emulated = dict(run.summary["emulated"])
-    assert emulated.pop("since_unix_s") <= run.environment["clock"]["origin_unix_ns"] / 1e9
+    assert abs(emulated.pop("since_unix_s") - run.environment["clock"]["origin_unix_ns"] / 1e9) < 60
     assert emulated == {"profile": "deepseek-r1-distill-llama-8b", "speed": 100, "embedded": True}
     assert run.summary["requests"]["succeeded"] == 6
     assert sorted(entry.name for entry in (path / "llmperf").iterdir()) == [

@@ -34,7 +34,8 @@ def add_budget_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def agree(spec: Spec, arguments: argparse.Namespace, *, rounds: int | None = None) -> None:
-    """Say what a load on AWS may cost at most, and ask where that is beyond the budget; elsewhere do nothing.
+    """Say what a load on AWS may cost at most, and ask where that is beyond the budget; elsewhere do nothing, but for a
+    series of cold starts, of which is said what it would cost there.
 
     Args:
         spec: the load, settled or not.
@@ -47,9 +48,16 @@ def agree(spec: Spec, arguments: argparse.Namespace, *, rounds: int | None = Non
     from llmdyno.cli.cost import money
 
     budget = money(arguments.budget, "--budget", "dollars, such as 5")
-    if not on_aws(spec):
+    local = not on_aws(spec)
+    if local and (rounds is None or spec.api != "bedrock"):
         return
     found, unknown = _most(spec, rounds)
+    if local:
+        if not arguments.quiet and found.dollars is not None:
+            print(
+                f"Amazon Bedrock would bill at most ${found.dollars:,.2f}: {found.words}", file=sys.stderr, flush=True
+            )
+        return
     decide(found, unknown, budget, yes=arguments.yes, quiet=arguments.quiet, ask=_ask if sys.stdin.isatty() else None)
 
 
@@ -92,7 +100,9 @@ def on_aws(spec: Spec) -> bool:
         InputError: Bedrock's endpoint cannot be found.
     """
     if spec.api == "litellm":
-        return ":imported-model/" in str(spec.model) and not (spec.endpoint_url or spec.base_url)
+        given = spec.litellm_param.get("aws_bedrock_runtime_endpoint") or os.environ.get("AWS_BEDROCK_RUNTIME_ENDPOINT")
+        named = spec.endpoint_url or spec.base_url or given
+        return ":imported-model/" in str(spec.model) and not (named and loopback(urlsplit(str(named)).hostname or ""))
     if spec.api != "bedrock" or spec.model is None:
         return False
     named = (
