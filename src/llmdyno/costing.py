@@ -8,6 +8,7 @@ emulator's minutes are as many times shorter as it says.
 from __future__ import annotations
 
 import json
+import time
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from decimal import Decimal
@@ -15,10 +16,11 @@ from typing import Any
 
 from llmdyno.analysis.billing import WINDOW_S, Bill, bill
 from llmdyno.analysis.calls import Calls, calls_of
-from llmdyno.analysis.copies import Copies, Point, given, inferred, measured
+from llmdyno.analysis.copies import INFERRED, UNKNOWN, Copies, Point, given, inferred, measured
 from llmdyno.analysis.cost import Cost, Delivered, Price, compare, cost_of, keeping_warm
 from llmdyno.analysis.prices import known, rate_of, storage_rate
-from llmdyno.aws.cloudwatch import COPIES, LATE_S, PERIOD_S, Readings, from_json, read, wait_for
+from llmdyno.aws.clients import Aws
+from llmdyno.aws.cloudwatch import COPIES, LATE_S, PERIOD_S, POLL_S, Readings, from_json, read, wait_for
 from llmdyno.errors import InputError
 from llmdyno.metrics.windows import steady_window, whole_window
 from llmdyno.results.directory import add_json
@@ -28,6 +30,7 @@ CLOUDWATCH, COST = "cloudwatch.json", "cost.json"
 _AROUND_S = 60.0
 _HOUR_S = 3600.0
 _QUICK_S = 3.0
+_LEAST_POLL_S = 0.2
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,7 +108,7 @@ def stored_readings(run: Run) -> Readings | None:
 
 def collect(
     run: Run,
-    aws: Any,
+    aws: Aws,
     *,
     wait_s: float | None = LATE_S,
     on_wait: Callable[[float], None] = lambda left_s: None,
@@ -114,38 +117,29 @@ def collect(
 
     Args:
         run: of an imported model.
-        aws: clients (:class:`~llmdyno.aws.clients.Aws`).
+        aws: its account's clients.
         wait_s: how long after the run's end late datapoints are waited for, at real speed; None: one reading.
         on_wait: hears how many seconds it will still wait at most.
 
     Raises:
         InputError: CloudWatch refuses.
     """
-    import time
-
     clock = ServiceClock.of(run)
     from_s, to_s = span_of(run, clock)
     arn = model_facts(run)["arn"]
-
-    def attempt() -> Readings:
-        # The minute under way has no datapoint; the end of what is asked for moves on with the clock.
-        return read(aws, arn, from_s, min(to_s, clock.of_wall(run, time.time())))
-
-    if wait_s is None:
-        readings = attempt()
+    if wait_s is None:  # the minute under way has no datapoint yet
+        readings = read(aws, arn, from_s, min(to_s, clock.of_wall(run, time.time())))
     else:
         ended_s = run.environment["clock"]["origin_unix_ns"] / 1e9 + float(calls_of(run.timeline).end_s.max())
         until_s = ended_s + (wait_s + _AROUND_S) / clock.speed
-        full = lambda: read(aws, arn, from_s, to_s)  # noqa: E731
-        readings = wait_for(full, until_s, on_wait=on_wait, poll_s=max(0.2, 5.0 / clock.speed))
+        poll_s = max(_LEAST_POLL_S, POLL_S / clock.speed)
+        readings = wait_for(lambda: read(aws, arn, from_s, to_s), until_s, on_wait=on_wait, poll_s=poll_s)
     add_json(run.path, CLOUDWATCH, readings.as_json())
     return readings
 
 
 def read_once(run: Run) -> None:
     """After a run on an imported model: what CloudWatch has of it by now, or why it says nothing."""
-    from llmdyno.aws.clients import Aws
-
     try:
         facts, spec = model_facts(run), run.spec
         aws = Aws(facts["region"], spec.profile, spec.endpoint_url, connect_timeout_s=_QUICK_S, attempts=1)
@@ -165,15 +159,23 @@ def model_facts(run: Run) -> dict[str, Any]:
     Raises:
         InputError: it measured no imported model.
     """
+    facts = model_facts_or_none(run)
+    if facts is None:
+        fits = "give --copies N --units N to say what it is"
+        raise InputError(str(run.path), "this run measured no imported model", fits)
+    return facts
+
+
+def model_facts_or_none(run: Run) -> dict[str, Any] | None:
+    """The same, or None where it measured no imported model."""
     facts = run.environment.get("endpoint", {}).get("imported_model")
     if facts:
         return dict(facts)
     model = run.spec.model or ""
     place = model.find("arn:")
     if place < 0 or ":imported-model/" not in model:
-        raise InputError(
-            str(run.path), "this run measured no imported model", "give --copies N --units N to say what it is"
-        )
+        return None
+
     from llmdyno.aws.session import region_of
 
     arn = model[place:]
@@ -191,13 +193,8 @@ def costing(run: Run, known: Known, readings: Readings | None, notes: tuple[str,
     """
     clock = ServiceClock.of(run)
     calls = calls_of(run.timeline, clock.speed)
-    try:
-        model = model_facts(run)
-    except InputError:
-        model = {"arn": None, "region": None, "units": None, "units_version": None}
-        if known.copies is None:
-            raise
-    copies = _copies(known, readings, calls, clock)
+    model = model_facts_or_none(run) or {"arn": None, "region": None, "units": None, "units_version": None}
+    copies = _copies(known, readings, calls, clock) if model["arn"] or known.copies else Copies((), UNKNOWN)
     found = bill(copies, calls)
     delivered = _delivered(run, copies, clock)
     said = [*notes, *(readings.notes if readings is not None else ()), *copies.notes, *_others(readings, calls, clock)]
@@ -285,6 +282,7 @@ def as_json(run: Run, found: Costing, prices: tuple[Decimal, Decimal] | None = N
         "copies": {
             "source": copies.source,
             "calls_per_copy": copies.calls_per_copy,
+            "at_least": copies.source == INFERRED and copies.calls_per_copy is None,
             "most": max((count for _, count in copies.steps()), default=0),
             "over_time": [[round(moment_s, 3), count] for moment_s, count in copies.steps()],
             "each": [

@@ -48,14 +48,7 @@ def _known(run: Run) -> Costing:
                 aws.close()
         except InputError as error:
             notes = (f"CloudWatch was not read: {error.problem}; {error.fits}",)
-    return costing(run, Known(copies=None if _imported(run) else 1), readings, notes)
-
-
-def _imported(run: Run) -> bool:
-    try:
-        return bool(model_facts(run))
-    except InputError:
-        return False
+    return costing(run, Known(), readings, notes)
 
 
 def _say(left_s: float) -> None:

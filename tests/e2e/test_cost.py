@@ -216,6 +216,19 @@ def test_a_run_of_no_imported_model_says_so(emulator: str, tmp_path: Path) -> No
     assert "$0.572" in known.stdout
 
 
+def test_a_step_on_another_endpoint_has_no_copies(emulator: str, tmp_path: Path) -> None:
+    line = ["scaling", "--base-url", emulator, "--from", "1", "--to", "3", "--before", "1s", "--hold", "2s"]
+    line += ["--after", "1s", "--output-tokens", "50", "--slo", "ttft_s=1", "--out", "r", "--quiet"]
+    result = command(*line, cwd=tmp_path, **KEYS)
+    assert result.returncode == 0, result.stderr
+    report = json.loads((tmp_path / "r/scaling.json").read_text())
+    assert report["recovery_s"] == pytest.approx(0.0, abs=5.0)
+    assert report["first_refusal_s"] is None
+    assert report["copies"]["most"] == 0
+    assert "unknown: the endpoint is no imported model" in result.stdout
+    assert "nothing was refused" in result.stdout
+
+
 def test_the_capacity_of_a_copy(facts: dict[str, Any], folder: Path) -> None:
     line = ["capacity", "--api", "bedrock", "--model", facts["model"], "--users", "1,2,4,6", "--hold", "2s"]
     line += ["--slo", "ttft_s=1", "--out", "sweep", *BASE]

@@ -27,7 +27,7 @@ from llmdyno.engine.assemble import assemble
 from llmdyno.engine.client import Client
 from llmdyno.engine.clock import NO_STAMP, Clock
 from llmdyno.engine.driver import Driver, Load, Phase, Snapshot, allow_open_files
-from llmdyno.engine.exchange import Exchange, Prepared
+from llmdyno.engine.exchange import ATTEMPT_STRIDE, Exchange, Prepared
 from llmdyno.engine.probe import look
 from llmdyno.engine.proxy import Proxy, find_proxy
 from llmdyno.engine.recorder import Recorder, outcome
@@ -723,6 +723,23 @@ def test_a_bound_holds_requests_back_and_their_instants_stay(scripted: Scripted)
     assert waits[2] > 0.5  # first come, first served
     assert server.accepted == 1
     assert max(snapshot.waiting for snapshot in snapshots) >= 1
+
+
+def test_a_throttled_request_gives_its_place_up_until_it_comes_again(scripted: Scripted) -> None:
+    refusal: list[Action] = [response(b'{"message":"slow down"}', "429 Too Many Requests")]
+    server = scripted(refusal, SLOW)
+    load = Load(
+        1, None, 5, retries=2, open_loop=True, max_concurrency=1, throttled=lambda exchange: exchange.status == 429
+    )
+    supply = planned_supply(server.url, [0.0, 0.01, 0.02])
+    records, _, _ = asyncio.run(drive_load(server.url, load, supply))
+    first, second, third, again = records
+    assert [record.state for record in records] == ["failed", "ok", "ok", "ok"]
+    assert (again.attempt, again.request % ATTEMPT_STRIDE) == (1, first.request)
+    assert second.sent_ns < third.sent_ns < again.sent_ns
+    assert (second.sent_ns - first.sent_ns) / 1e9 < 0.5  # it did not wait for the other's second attempt
+    assert 1.0 <= (again.sent_ns - first.sent_ns) / 1e9 < 2.0
+    assert again.planned_ns is None
 
 
 def test_stopping_an_open_loop_sends_nothing_more(scripted: Scripted) -> None:

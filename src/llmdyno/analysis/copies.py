@@ -20,6 +20,8 @@ import numpy as np
 from llmdyno.analysis.calls import Calls, Curve, served_in_flight
 
 MEASURED, INFERRED, GIVEN = "ModelCopy from CloudWatch", "inferred from the load", "given"
+UNKNOWN = "unknown: the endpoint is no imported model"
+"""How copies are known."""
 IDLE_S = 300.0
 """After so long without a call a model scales to zero, as documented; elsewhere an hour is named."""
 

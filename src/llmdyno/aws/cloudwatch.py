@@ -29,7 +29,7 @@ STATISTICS = {
 """What is read of which metric. A gauge is never summed; percentiles are ours to compute."""
 LATE_S = 180.0
 """How long after its minute a datapoint may still come; minutes are what is usual."""
-_POLL_S = 5.0
+POLL_S = 5.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,7 +130,7 @@ def wait_for(
     on_wait: Callable[[float], None] = lambda left_s: None,
     now: Callable[[], float] = time.time,
     sleep: Callable[[float], None] = time.sleep,
-    poll_s: float = _POLL_S,
+    poll_s: float = POLL_S,
 ) -> Readings:
     """Read until the last minute is there, or until a moment (unix s) has come; `on_wait` hears once how long that
     is."""

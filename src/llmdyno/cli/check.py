@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import argparse
 import sys
+from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from llmdyno.cli import run
+from llmdyno.cli.budget import agree
 from llmdyno.errors import InputError
 from llmdyno.spec import flag_name, read_value
 from llmdyno.workload.questions import KINDS, QuestionPlan, make_questions
@@ -69,6 +71,7 @@ def call(arguments: argparse.Namespace) -> int:
 
     defaults = {"requests": count, "temperature": 0.0, "concurrency": 8, "name": "check"}
     spec = run.spec_of(arguments, defaults)
+    agree(replace(spec, requests=count * (1 + arguments.alone)), arguments)
     result, _, found = ask(spec, count, kinds, answer_tokens, alone=arguments.alone, quiet=arguments.quiet)
     add_json(result.path, "check.json", found)
     print_check(found, _SHOWN, result.path)

@@ -80,13 +80,15 @@ def call(arguments: argparse.Namespace) -> int:
     """
     from rich.console import Console
 
-    from llmdyno.costing import COST, as_json, costing
+    from llmdyno.costing import COST, as_json, costing, model_facts
     from llmdyno.report.cost import print_cost
     from llmdyno.results.directory import add_json, load
 
     known, prices = known_of(arguments), _prices(arguments.compare_price)
     scaling, traffic = _scaling(arguments), _traffic(arguments)
     run = load(arguments.directory)
+    if known.copies is None:
+        model_facts(run)  # says so, where there is no such model
     readings, known, notes = ask_aws(run, arguments, known)
     found = costing(run, known, readings, notes)
     report = as_json(run, found, prices)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 
 from llmdyno.cli import run
+from llmdyno.cli.budget import agree
 from llmdyno.cli.coldstart import check_wakes
 
 DESCRIPTION = (
@@ -29,5 +30,6 @@ def call(arguments: argparse.Namespace) -> int:
 
     spec = settle(run.spec_of(arguments, {"requests": 1}))
     check_wakes(spec)
+    agree(spec, arguments, rounds=1)
     result = run.carry_out(spec, Program(load=False), quiet=arguments.quiet)
     return 130 if result.interrupted else 0

@@ -115,7 +115,7 @@ class Driver:
         self._load = load
         self._watch = watch
         self._loop = asyncio.get_running_loop()
-        self._waiting: deque[tuple[Prepared, int]] = deque()
+        self._waiting: deque[tuple[Prepared, int | None]] = deque()
         self._wanted = 2**31
         self._wake: Callable[[], None] | None = None
         self.stopping = False
@@ -177,26 +177,49 @@ class Driver:
         With a bound on what is in flight, those beyond it wait in the order of their plan.
         """
         most = self._load.max_concurrency or 2**31
-        tasks: set[asyncio.Task[None]] = set()
+        tasks: set[asyncio.Task[Exchange]] = set()
         ended = self._loop.create_future()
         following = supply.take()
-        waiting = self._waiting
+        waiting, pausing = self._waiting, 0
 
-        def begin(prepared: Prepared, planned_ns: int) -> None:
+        def begin(prepared: Prepared, planned_ns: int | None) -> None:
             exchange = Exchange(prepared, 0)
             exchange.planned_ns = planned_ns
-            task = asyncio.ensure_future(self._single(exchange))
+            task = asyncio.ensure_future(self._once(exchange))
             tasks.add(task)
             task.add_done_callback(done)
 
-        def done(task: asyncio.Task[None]) -> None:
+        def done(task: asyncio.Task[Exchange]) -> None:
             tasks.discard(task)
             error = None if task.cancelled() else task.exception()
             if error is not None and not ended.done():
                 ended.set_exception(error)
+            if error is None and not task.cancelled():
+                again(task.result())
             if waiting and not self.stopping:
                 begin(*waiting.popleft())
-            elif not tasks and (following is None or self.stopping) and not ended.done():
+            settle()
+
+        def again(exchange: Exchange) -> None:
+            """Send a throttled request again, later; until then its place is another's."""
+            nonlocal pausing
+            attempt = exchange.prepared.attempt
+            if attempt < self._load.retries and self._load.throttled(exchange) and not self.stopping:
+                pausing += 1
+                self._loop.call_later(_backoff_s(attempt), resume, exchange.prepared.again())
+
+        def resume(prepared: Prepared) -> None:
+            nonlocal pausing
+            pausing -= 1
+            if not self.stopping and len(tasks) < most:
+                begin(prepared, None)
+            elif not self.stopping:
+                waiting.append((prepared, None))
+            settle()
+
+        def settle() -> None:
+            over = self.stopping or (following is None and not waiting and not pausing)
+            if over and not tasks and not ended.done():
                 ended.set_result(None)
 
         def due() -> None:
@@ -213,8 +236,7 @@ class Driver:
                     waiting.append((following, planned_ns))
                 following = supply.take()
             following = None
-            if not tasks and not ended.done():
-                ended.set_result(None)
+            settle()
 
         timer = Timer(self._loop, due)
         self._wake = due
@@ -247,20 +269,17 @@ class Driver:
         self._wanted = 0
         await asyncio.gather(*users.values())
 
-    async def _single(self, exchange: Exchange) -> None:
+    async def _once(self, exchange: Exchange) -> Exchange:
         await self.client.perform(exchange, self._load.timeout_s)
         self._recorder.add(exchange)
-        await self._retried(exchange)
+        return exchange
 
     async def _user(self, number: int, supply: Supply, deadline_ns: int | None) -> None:
         while number < self._wanted and not self.stopping and (deadline_ns is None or monotonic_ns() < deadline_ns):
             prepared = supply.take()
             if prepared is None:
                 return
-            exchange = Exchange(prepared, number)
-            await self.client.perform(exchange, self._load.timeout_s)
-            self._recorder.add(exchange)
-            exchange = await self._retried(exchange)
+            exchange = await self._retried(await self._once(Exchange(prepared, number)))
             if _is_connect(exchange.failure) and not self.stopping:
                 # Nobody answered: without a pause a timed run would record nothing but refusals, thousands a second.
                 await asyncio.sleep(_PAUSE_AFTER_NO_CONNECTION_S)
@@ -272,12 +291,10 @@ class Driver:
         for attempt in range(self._load.retries):
             if not self._load.throttled(exchange):
                 break
-            await asyncio.sleep(min(_LONGEST_BACKOFF_S, 2.0**attempt))
+            await asyncio.sleep(_backoff_s(attempt))
             if self.stopping:  # also where it came while this waited
                 break
-            exchange = Exchange(exchange.prepared.again(), exchange.user)
-            await self.client.perform(exchange, self._load.timeout_s)
-            self._recorder.add(exchange)
+            exchange = await self._once(Exchange(exchange.prepared.again(), exchange.user))
         return exchange
 
     async def _tick(self, name: str, start_ns: int, supply: Supply, duration_s: float | None) -> None:
@@ -315,6 +332,11 @@ class Driver:
             emulated=recorder.emulated is not None,
             waiting=len(self._waiting),
         )
+
+
+def _backoff_s(attempt: int) -> float:
+    """How long to wait after a throttled attempt, counted from 0."""
+    return min(_LONGEST_BACKOFF_S, 2.0**attempt)
 
 
 def _pieces(exchange: Exchange) -> int:

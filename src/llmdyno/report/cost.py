@@ -82,7 +82,7 @@ def _moment(seconds: float | None) -> str:
 
 def _facts(report: dict[str, Any]) -> list[tuple[str, str]]:
     copies, windows, cost, delivered = report["copies"], report["windows"], report["cost"], report["delivered"]
-    line = f"{copies['most']} at most, {copies['source']}"
+    line = f"{copies['most']} {'or more' if copies['at_least'] else 'at most'}, {copies['source']}"
     if copies["calls_per_copy"] is not None:
         line += f"; one carried {copies['calls_per_copy']} calls at a time when it refused more"
     facts = [("Copies", line)]
@@ -93,7 +93,8 @@ def _facts(report: dict[str, Any]) -> list[tuple[str, str]]:
     between = ""
     if cost["run_low"] != cost["run_high"]:
         between = f" ({dollars(cost['run_low'])} to {dollars(cost['run_high'])})"
-    facts.append(("This run", f"{dollars(cost['run'])}{between}: {billed}"))
+    more = " or more" if copies["at_least"] else ""
+    facts.append(("This run", f"{dollars(cost['run'])}{more}{between}: {billed}"))
     tail = f"{span(cost['tail_s'])} of copies paid for after their last calls, {dollars(cost['tail'])} of the above"
     facts.append(("Idle tail", tail))
     if delivered is not None:

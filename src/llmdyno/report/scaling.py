@@ -10,6 +10,7 @@ from rich.markup import escape
 from rich.table import Table
 from rich.text import Text
 
+from llmdyno.analysis.copies import UNKNOWN
 from llmdyno.report.console import bars
 from llmdyno.report.cost import span
 
@@ -57,14 +58,22 @@ def _scaling_facts(report: dict[str, Any], copies: dict[str, Any], meanwhile: di
     facts.append(("Refusals", f"{refused}; {report['throttled']:,} throttled in all while it was held"))
     came = ", ".join(span(moment_s) for moment_s in copies["came_s"]) or "none"
     line = f"{copies['before']} before, {copies['most']} at most ({copies['source']}); came after {came}"
+    if not copies["most"]:
+        line = str(copies["source"])
     if copies["calls_per_copy"] is not None:
         line += f"; one carries {copies['calls_per_copy']} calls"
     facts.append(("Copies", line))
+    if not copies["most"]:
+        return facts + _over_time(report["series"])
     inferred = ", ".join(f"{count} from {moment_s:+.0f} s" for moment_s, count in copies["inferred"])
     facts.append(("By the load", inferred or "nothing to infer from"))
     went = ", ".join(span(moment_s) for moment_s in copies["went_s"])
     facts.append(("Scale-in", f"copies went {went} after the step down" if went else "none was seen to go"))
-    series = report["series"]
+    return facts + _over_time(report["series"])
+
+
+def _over_time(series: list[dict[str, Any]]) -> list[tuple[str, str]]:
+    facts = []
     for label, name, unit in (
         ("Over time", "output_token_per_s", "output tokens/s"),
         ("", "ttft_p50_s", "TTFT p50, s"),
@@ -116,7 +125,10 @@ def _capacity_facts(report: dict[str, Any]) -> list[tuple[str, str]]:
         return [("Capacity", f"not even {report['levels'][0]['users']} users are within bounds ({sure})")]
     copies = report["copies_then"]
     line = f"{report['users']} users within bounds"
-    line += f" on {copies:.2f} copies: {report['per_copy']:.1f} a copy" if copies > 1.01 else " on one copy"
+    if report["copies_source"] == UNKNOWN:
+        line += " in all"
+    else:
+        line += f" on {copies:.2f} copies: {report['per_copy']:.1f} a copy" if copies > 1.01 else " on one copy"
     facts = [("Capacity", f"{line} ({sure})")]
     if report["beyond"] is None:
         facts.append(("Limit", "none was reached: try more users"))
