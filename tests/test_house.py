@@ -19,6 +19,7 @@ ORDER = [
     "errors",
     "timer",
     "memory",
+    "child",
     "distribution",
     "values",
     "loads",

@@ -7,7 +7,6 @@ emulator's minutes are as many times shorter as it says.
 
 from __future__ import annotations
 
-import json
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, replace
@@ -23,7 +22,7 @@ from llmdyno.aws.clients import Aws
 from llmdyno.aws.cloudwatch import COPIES, LATE_S, PERIOD_S, POLL_S, Readings, from_json, read, wait_for
 from llmdyno.errors import InputError
 from llmdyno.metrics.windows import steady_window, whole_window
-from llmdyno.results.directory import add_json
+from llmdyno.results.directory import add_json, load_json
 from llmdyno.results.run import Run
 
 CLOUDWATCH, COST = "cloudwatch.json", "cost.json"
@@ -101,8 +100,8 @@ def span_of(run: Run, clock: ServiceClock) -> tuple[float, float]:
 def stored_readings(run: Run) -> Readings | None:
     """What an earlier reading of CloudWatch left in the run directory."""
     try:
-        return from_json(json.loads((run.path / CLOUDWATCH).read_text(encoding="utf-8")))
-    except (OSError, ValueError, KeyError, TypeError):
+        return from_json(load_json(run.path, CLOUDWATCH) or {})
+    except (KeyError, TypeError):
         return None
 
 

@@ -11,7 +11,6 @@ import asyncio
 import contextlib
 import dataclasses
 import itertools
-import signal
 import ssl
 import time
 from collections.abc import Callable, Iterator
@@ -28,6 +27,7 @@ from llmdyno.engine.probe import Found, look
 from llmdyno.engine.proxy import find_proxy
 from llmdyno.engine.recorder import Assemble, Recorder, outcome
 from llmdyno.engine.sdk import SdkClient, assemble_sdk
+from llmdyno.engine.signals import signals
 from llmdyno.engine.supply import Supply, prepare
 from llmdyno.engine.tls import make_context
 from llmdyno.engine.warm import Warmer, refusal_of
@@ -35,7 +35,7 @@ from llmdyno.engine.wire import Origin
 from llmdyno.errors import InputError
 from llmdyno.loads import placed
 from llmdyno.memory import give_memory_back
-from llmdyno.protocols.bedrock import NOT_READY
+from llmdyno.protocols.bedrock import NOT_READY, REFUSED_STATUS
 from llmdyno.protocols.dialect import Target
 from llmdyno.protocols.events import Event
 from llmdyno.spec import SECRET_HEADER, Spec
@@ -207,7 +207,8 @@ class Flow:
             spec.duration_s,
             spec.timeout_s,
             retries=spec.retry_throttled,
-            throttle_pause_s=spec.throttle_pause_s,
+            refused_pause_s=spec.throttle_pause_s,
+            refused=lambda exchange: exchange.status == REFUSED_STATUS,
             throttled=self._throttled,
             open_loop=spec.open_loop,
             max_concurrency=spec.max_concurrency,
@@ -226,7 +227,7 @@ class Flow:
         self.directory.write_json("environment.json", self._environment(time.time()))
         task = asyncio.ensure_future(self._warm_and_drive(driver))
         cancelled = False
-        with _signals(loop, stop) if handle_signals else contextlib.nullcontext():
+        with signals(loop, stop) if handle_signals else contextlib.nullcontext():
             try:
                 await asyncio.shield(task)
             except asyncio.CancelledError:
@@ -383,7 +384,7 @@ class Flow:
 
     def _throttled(self, exchange: Exchange) -> bool:
         """Whether an answer says "too many requests", and not that the model is not ready."""
-        return exchange.status == 429 and refusal_of(exchange, self.dialect) != NOT_READY
+        return exchange.status == REFUSED_STATUS and refusal_of(exchange, self.dialect) != NOT_READY
 
     def made_late(self) -> int:
         """How many requests were prepared while others were in flight."""
@@ -470,25 +471,3 @@ def _number(text: str | None) -> float | None:
 
 def _largest(values: list[float]) -> float | None:
     return round(max(values), 6) if values else None
-
-
-@contextlib.contextmanager
-def _signals(loop: asyncio.AbstractEventLoop, stop: Callable[[], None]) -> Iterator[None]:
-    """SIGINT and SIGTERM call `stop` once; another one then has its usual effect."""
-    before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
-
-    def restore() -> None:
-        for number, handler in before.items():
-            loop.remove_signal_handler(number)
-            signal.signal(number, handler)
-
-    def once() -> None:
-        restore()
-        stop()
-
-    for number in before:
-        loop.add_signal_handler(number, once)
-    try:
-        yield
-    finally:
-        restore()

@@ -14,7 +14,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from llmdyno.emulator.embedded import Child
+from llmdyno.child import Child
 from llmdyno.engine.tls import make_context
 from llmdyno.spec import Spec
 

@@ -250,7 +250,7 @@ class Spec:
         0.0,
         "load",
         values.not_negative,
-        "closed loop: a user whose request was throttled pauses so long before the next one (default: 0)",
+        "closed loop: a user whose request was refused with 429 (throttled, not ready) pauses so long (default: 0)",
         flag="--throttle-pause",
         metavar="S",
     )

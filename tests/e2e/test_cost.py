@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import subprocess
 import urllib.request
 from collections.abc import Iterator
@@ -120,6 +121,14 @@ def test_the_cost_is_the_emulators_bill(step: dict[str, Any], facts: dict[str, A
     assert "By the token" in result.stdout
 
 
+def test_it_is_shown_again_from_the_files(step: dict[str, Any], facts: dict[str, Any], folder: Path) -> None:
+    assert llmdyno_(facts, folder, "cost", "step").returncode == 0
+    shown = command("show", "step", cwd=folder, COLUMNS="200")
+    assert shown.returncode == 0, shown.stderr
+    assert "A step from 2 to 8 users" in shown.stdout
+    assert "An hour of this load" in shown.stdout
+
+
 def test_readings_are_kept_and_read_again_on_request(step: dict[str, Any], facts: dict[str, Any], folder: Path) -> None:
     kept = json.loads((folder / "step/cloudwatch.json").read_text())
     assert set(kept["series"]) >= {"ModelCopy", "Invocations", "InvocationThrottles", "InvocationLatency"}
@@ -132,6 +141,15 @@ def test_readings_are_kept_and_read_again_on_request(step: dict[str, Any], facts
     assert (folder / "step/cloudwatch.json").stat().st_mtime_ns == before
     assert llmdyno_(facts, folder, "cost", "step", "--refresh").returncode == 0
     assert (folder / "step/cloudwatch.json").stat().st_mtime_ns > before
+
+
+def test_copies_are_shown_while_the_run_goes_on(facts: dict[str, Any], folder: Path) -> None:
+    line = ["run", "--api", "bedrock", "--model", facts["model"], "--duration", "8", "--output-tokens", "200"]
+    result = llmdyno_(facts, folder, *line, "--warm-interval", "0.05", "--out", "live")
+    assert result.returncode == 0, result.stderr
+    assert re.search(r"in flight · \d cop(y|ies) · ~", result.stderr), result.stderr
+    kept = json.loads((folder / "live/cloudwatch.json").read_text())
+    assert kept["series"]["ModelCopy"]["Maximum"]  # read at the run's end, without waiting
 
 
 def test_a_day_of_traffic(step: dict[str, Any], facts: dict[str, Any], folder: Path) -> None:
@@ -190,6 +208,23 @@ def test_bad_flags(step: dict[str, Any], facts: dict[str, Any], folder: Path, li
     result = llmdyno_(facts, folder, "cost", "step", *line)
     assert (result.returncode, result.stderr.count("\n")) == (2, 1)
     assert problem in result.stderr
+
+
+def test_the_bill_of_two_bursts_between_which_the_model_went(tmp_path: Path) -> None:
+    more = ["--aws-services", "--cold-start", "30", "--requests-per-copy", "4"]
+    with EmbeddedEmulator(DEFAULT_PROFILE, speed=60.0, seed=3, more=more) as running:
+        facts = running.ready()
+        line = ["run", "--api", "bedrock", "--model", facts["model"], "--stage", "concurrency=2,duration=3"]
+        line += ["--stage", "concurrency=2,duration=6,start=10", "--out", "bursts", *BASE]
+        result = llmdyno_(facts, tmp_path, *line)
+        assert result.returncode == 0, result.stderr
+        assert llmdyno_(facts, tmp_path, "cost", "bursts").returncode == 0
+        found = truth(facts)
+    assert len(found["each"]) == 2  # it had gone cold in between
+    report = json.loads((tmp_path / "bursts/cost.json").read_text())
+    assert [len(one["windows"]) for one in report["copies"]["each"]] == [len(one["windows"]) for one in found["each"]]
+    assert report["windows"]["billed"] == found["billed_windows"] == 3
+    assert Decimal(report["cost"]["run"]) == WINDOW * 3
 
 
 def test_the_embedded_emulators_run_has_a_cost_too(tmp_path: Path) -> None:

@@ -413,7 +413,18 @@ def test_the_wall_clock_may_be_set_during_a_run() -> None:
 # --- driving
 
 
-async def drive(url: str, load: Load, phases: list[tuple[str, int | None]], stop_after_s: float | None = None) -> Any:
+def watching(snapshots: list[Snapshot], stop: Callable[[], None], chunks: int | None) -> Callable[[Snapshot], None]:
+    """Keeps snapshots, and stops the load once so many chunks have come."""
+
+    def watch(snapshot: Snapshot) -> None:
+        snapshots.append(snapshot)
+        if chunks is not None and snapshot.chunks >= chunks:
+            stop()
+
+    return watch
+
+
+async def drive(url: str, load: Load, phases: list[tuple[str, int | None]], stop_at_chunks: int | None = None) -> Any:
     loop, clock, origin = asyncio.get_running_loop(), Clock(), Origin.of(url)
     client = Client(origin, loop)
     await client.resolve()
@@ -422,7 +433,11 @@ async def drive(url: str, load: Load, phases: list[tuple[str, int | None]], stop
     recorder = Recorder(
         loop, partial(assemble, dialect=CHAT, clock=clock, keep_text=False), records.append, secrets=("sk-secret",)
     )
-    driver = Driver(client, recorder, clock, load, snapshots.append)
+
+    def stop() -> None:
+        driver.stop()
+
+    driver = Driver(client, recorder, clock, load, watching(snapshots, stop, stop_at_chunks))
     wire = serialise(origin, HttpRequest("POST", origin.path + "/chat/completions", {}, b"{}"))
     supplies, first = [], 0
     for name, count in phases:
@@ -431,8 +446,6 @@ async def drive(url: str, load: Load, phases: list[tuple[str, int | None]], stop
         supply = Supply(planned, lambda request: prepare(request, wire), total=count, ahead=count or 4)
         supplies.append(Phase(name, supply, timed=name == "measured"))
         first += total
-    if stop_after_s is not None:
-        loop.call_later(stop_after_s, driver.stop)
     await driver.run(supplies)
     client.close()
     clock.close()
@@ -468,7 +481,7 @@ def test_a_duration_ends_the_sending_and_lets_answers_end(scripted: Scripted) ->
 
 def test_stopping_marks_what_is_in_flight(scripted: Scripted, in_loop: Callable[..., Any]) -> None:
     server = scripted([stream_head() + event("a"), 30.0])
-    records, _, driver, _ = in_loop(drive(server.url, Load(3, None, 60), [("measured", 10)], stop_after_s=0.3))
+    records, _, driver, _ = in_loop(drive(server.url, Load(3, None, 60), [("measured", 10)], stop_at_chunks=3))
     assert [record.state for record in records] == ["cancelled"] * 3
     assert all(list(array("b", record.kinds)) == [TEXT] for record in records)
     assert driver.observed.interrupted
@@ -679,16 +692,18 @@ def planned_supply(url: str, offsets_s: list[float]) -> Supply:
     return Supply(planned, lambda request: prepare(request, wire), total=len(offsets_s))
 
 
-async def drive_load(url: str, load: Load, supply: Supply, stop_after_s: float | None = None) -> Any:
+async def drive_load(url: str, load: Load, supply: Supply, stop_at_chunks: int | None = None) -> Any:
     loop, clock, origin = asyncio.get_running_loop(), Clock(), Origin.of(url)
     client = Client(origin, loop)
     await client.resolve()
     records: list[RequestRecord] = []
     snapshots: list[Snapshot] = []
     recorder = Recorder(loop, partial(assemble, dialect=CHAT, clock=clock, keep_text=False), records.append)
-    driver = Driver(client, recorder, clock, load, snapshots.append)
-    if stop_after_s is not None:
-        loop.call_later(stop_after_s, driver.stop)
+
+    def stop() -> None:
+        driver.stop()
+
+    driver = Driver(client, recorder, clock, load, watching(snapshots, stop, stop_at_chunks))
     await driver.run([Phase("measured", supply, timed=True)])
     client.close()
     clock.close()
@@ -743,11 +758,11 @@ def test_a_throttled_request_gives_its_place_up_until_it_comes_again(scripted: S
 
 
 def test_stopping_an_open_loop_sends_nothing_more(scripted: Scripted) -> None:
-    server = scripted(SLOW)
-    load = Load(1, None, 5, open_loop=True, max_concurrency=2)
+    server = scripted([stream_head() + event("a"), 30.0])
+    load = Load(1, None, 60, open_loop=True, max_concurrency=2)
     supply = planned_supply(server.url, [0.0, 0.0, 0.0, 60.0])
     began = time.monotonic()
-    records, _, _ = asyncio.run(drive_load(server.url, load, supply, stop_after_s=0.15))
+    records, _, _ = asyncio.run(drive_load(server.url, load, supply, stop_at_chunks=2))
     assert time.monotonic() - began < 5
     assert [record.state for record in records] == ["cancelled", "cancelled"]
 

@@ -209,6 +209,8 @@ def snapshot(**facts: Any) -> Snapshot:
 
 
 def test_the_progress_line() -> None:
+    assert " in flight · 1 copy · ~200" in progress_line(snapshot(), 200.0, copies=1)
+    assert " in flight · 3 copies · ~200" in progress_line(snapshot(), 200.0, copies=3)
     assert progress_line(snapshot(), 200.0) == (
         "measured · 4/10 requests · 2 in flight · ~200 tokens/s · TTFT p50 250 ms · 1 failed · 5 s · about 5 s left"
     )

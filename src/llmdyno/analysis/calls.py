@@ -11,12 +11,11 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from llmdyno.protocols.bedrock import NOT_READY, THROTTLED
+from llmdyno.protocols.bedrock import NOT_READY, REFUSED_STATUS, THROTTLED
 from llmdyno.timeline.columns import MISSING, Timeline
 from llmdyno.timeline.record import OK
 
 Floats = NDArray[np.float64]
-_TOO_MANY_REQUESTS = 429
 
 
 @dataclass(frozen=True)
@@ -46,7 +45,7 @@ def calls_of(timeline: Timeline, speed: float = 1.0) -> Calls:
     status, error = requests["http_status"][keep], requests["error_type"][keep]
     ok = np.asarray(requests["state"][keep] == OK, bool)
     not_ready = np.asarray(error == NOT_READY, bool)
-    refused = status == _TOO_MANY_REQUESTS
+    refused = status == REFUSED_STATUS
     return Calls(
         sent_s=requests["sent_ns"][keep] / 1e9 * speed,
         end_s=requests["end_ns"][keep] / 1e9 * speed,

@@ -8,23 +8,21 @@ from __future__ import annotations
 
 import json
 import os
-import subprocess
 import sys
 import threading
 import time
 import urllib.request
 from collections.abc import Callable
-from types import TracebackType
-from typing import Self
 
 from llmdyno.aws.clients import Aws
 from llmdyno.aws.cloudwatch import COPIES, read
+from llmdyno.child import Child
 from llmdyno.errors import InputError
 
 _EVERY_S, _BACK_S = 15.0, 600.0
 
 
-class CopiesWatch:
+class CopiesWatch(Child):
     """A context in which `on_copies` hears how many copies there are, from a thread, as CloudWatch says it."""
 
     def __init__(
@@ -35,31 +33,13 @@ class CopiesWatch:
         endpoint_url: str | None,
         on_copies: Callable[[int], None],
     ) -> None:
-        line = [sys.executable, "-m", "llmdyno.aws.watch", model, region or "", profile or "", endpoint_url or ""]
-        self._process = subprocess.Popen(  # noqa: S603  our own interpreter and module, no shell
-            line, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, start_new_session=True
-        )
-        self._thread = threading.Thread(target=self._listen, args=(on_copies,), daemon=True)
-        self._thread.start()
+        line = ["-m", "llmdyno.aws.watch", model, region or "", profile or "", endpoint_url or ""]
+        super().__init__(line, quiet=True)
+        threading.Thread(target=self._listen, args=(on_copies,), daemon=True).start()
 
     def _listen(self, on_copies: Callable[[int], None]) -> None:
-        assert self._process.stdout is not None
-        for line in self._process.stdout:
+        for line in self.lines():
             on_copies(int(json.loads(line)["copies"]))
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        assert self._process.stdin is not None
-        assert self._process.stdout is not None
-        self._process.stdin.close()
-        self._process.kill()
-        self._process.wait()
-        self._thread.join()
-        self._process.stdout.close()
 
 
 def emulated_now(url: str, now_s: float) -> float:

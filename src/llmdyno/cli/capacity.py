@@ -6,12 +6,13 @@ import argparse
 from typing import TYPE_CHECKING
 
 from llmdyno.cli import run
-from llmdyno.cli.budget import agree
-from llmdyno.cli.scaling import staged_spec
+from llmdyno.cli.scaling import drive, staged_spec
 from llmdyno.errors import InputError
 from llmdyno.spec import read_value
 
 if TYPE_CHECKING:
+    from rich.console import Console
+
     from llmdyno.results.run import Run
 
 DESCRIPTION = (
@@ -52,20 +53,11 @@ def call(arguments: argparse.Namespace) -> int:
         raise InputError("--slo", "not given, and it is what is to be kept", "give --slo ttft_s=0.5, say")
     if arguments.dry_run:
         return run.dry_run(spec)
-    from llmdyno.flow import Program
-    from llmdyno.steps import finish_capacity
 
-    def show(result: Run) -> None:
-        from rich.console import Console
-
-        from llmdyno.report.console import print_summary
+    def show(result: Run, console: Console) -> None:
         from llmdyno.report.scaling import print_capacity
+        from llmdyno.steps import finish_capacity
 
-        console = Console(highlight=False)
-        print_summary(result, console)
-        if result.succeeded:
-            print_capacity(finish_capacity(result, percentile), console)
+        print_capacity(finish_capacity(result, percentile), console)
 
-    agree(spec, arguments)
-    result = run.carry_out(spec, Program(), quiet=arguments.quiet, show=show)
-    return 130 if result.interrupted else 1 if result.succeeded == 0 else 0
+    return drive(spec, arguments, show)

@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import argparse
+import sys
+from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from llmdyno.cli import run
 from llmdyno.cli.budget import agree
 from llmdyno.errors import InputError
-from llmdyno.spec import Spec, read_value
+from llmdyno.spec import EMULATED_SPEED, Spec, flag_name, read_value
 
 if TYPE_CHECKING:
+    from rich.console import Console
+
     from llmdyno.results.run import Run
 
 DESCRIPTION = (
@@ -18,7 +22,6 @@ DESCRIPTION = (
     "refused meanwhile, how copies came and went. Takes the flags of llmdyno run but those of its load; bounds are "
     "--slo, or what was usual before the step."
 )
-_DEFAULTS = {"before": "2m", "hold": "10m", "after": "7m"}
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -43,23 +46,43 @@ def call(arguments: argparse.Namespace) -> int:
     spec = step_spec(arguments)
     if arguments.dry_run:
         return run.dry_run(spec)
-    from llmdyno.flow import Program
+    return drive(spec, arguments, _show)
+
+
+def _show(result: Run, console: Console) -> None:
+    from llmdyno.report.scaling import print_scaling
     from llmdyno.steps import finish_scaling
+
+    print_scaling(finish_scaling(result), console)
+
+
+def drive(spec: Spec, arguments: argparse.Namespace, show_steps: Callable[[Run, Console], None]) -> int:
+    """Drive a load in stages, print the run's summary and what the stages showed; the exit code.
+
+    Raises:
+        InputError: the endpoint cannot be measured, or what it would cost was not agreed to.
+    """
+    from llmdyno.flow import Program
+
+    agree(spec, arguments)
 
     def show(result: Run) -> None:
         from rich.console import Console
 
         from llmdyno.report.console import print_summary
-        from llmdyno.report.scaling import print_scaling
 
         console = Console(highlight=False)
         print_summary(result, console)
-        if result.succeeded:
-            print_scaling(finish_scaling(result), console)
+        if result.succeeded and not result.interrupted:
+            show_steps(result, console)
 
-    agree(spec, arguments)
     result = run.carry_out(spec, Program(), quiet=arguments.quiet, show=show)
-    return 130 if result.interrupted else 1 if result.succeeded == 0 else 0
+    if result.interrupted:
+        return 130
+    if result.succeeded == 0:
+        print("llmdyno: every request failed", file=sys.stderr)
+        return 1
+    return 0
 
 
 def step_spec(arguments: argparse.Namespace) -> Spec:
@@ -72,7 +95,9 @@ def step_spec(arguments: argparse.Namespace) -> Spec:
     users_to = read_value("concurrency", arguments.users_to, "--to")
     if users_to <= users_from:
         raise InputError("--to", f"{users_to} is no step up from {users_from}", "give more users than --from")
-    spans = {name: read_value("duration_s", getattr(arguments, name), f"--{name}") for name in _DEFAULTS}
+    spans = {
+        name: read_value("duration_s", getattr(arguments, name), f"--{name}") for name in ("before", "hold", "after")
+    }
     return staged_spec(
         arguments, [(users_from, spans["before"]), (users_to, spans["hold"]), (users_from, spans["after"])]
     )
@@ -86,13 +111,9 @@ def staged_spec(arguments: argparse.Namespace, parts: list[tuple[int, float]]) -
     """
     for name in ("rate", "ramp", "stages", "arrivals", "concurrency", "requests", "duration_s", "max_concurrency"):
         if name in vars(arguments):
-            from llmdyno.spec import flag_name
-
             raise InputError(flag_name(name), "is another load than this command's own", "leave it out")
     plain = run.spec_of(arguments, {})
     embedded = plain.api == "emulator" or (plain.api is None and plain.base_url is None)
-    from llmdyno.spec import EMULATED_SPEED
-
     speed = (plain.speed or EMULATED_SPEED) if embedded else 1.0
     stages = [{"concurrency": users, "duration": span_s / speed} for users, span_s in parts]
     pause_s = plain.throttle_pause_s or 1.0 / speed

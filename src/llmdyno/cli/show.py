@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import argparse
 
-DESCRIPTION = "Print a finished run again, from its files alone. A run that was killed is read from its journal."
+DESCRIPTION = (
+    "Print a finished run again, from its files alone, with what later commands found of it (scaling, capacity, cost). "
+    "A run that was killed is read from its journal."
+)
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -18,10 +21,20 @@ def call(arguments: argparse.Namespace) -> int:
     Raises:
         InputError: it is no run directory.
     """
+    from pathlib import Path
+
     from rich.console import Console
 
     from llmdyno.report.console import print_summary
-    from llmdyno.results.directory import load
+    from llmdyno.report.cost import print_cost
+    from llmdyno.report.scaling import print_capacity, print_scaling
+    from llmdyno.results.directory import load, load_json
 
-    print_summary(load(arguments.directory), Console(highlight=False))
+    console, path = Console(highlight=False), Path(arguments.directory)
+    print_summary(load(path), console)
+    for name, show in (("scaling", print_scaling), ("capacity", print_capacity)):
+        if (found := load_json(path, f"{name}.json")) is not None:
+            show(found, console)
+    if (found := load_json(path, "cost.json")) is not None:
+        print_cost(found, path, console)
     return 0

@@ -40,7 +40,7 @@ class Load:
     more than `max_concurrency` in flight.
 
     A request that was `throttled` is sent again up to `retries` times, after 1 s, 2 s, 4 s and so on up to 20 s; a user
-    whose last attempt was throttled pauses for `throttle_pause_s`.
+    whose last attempt was `refused`, for whatever reason that passes, pauses for `refused_pause_s`.
     """
 
     concurrency: int
@@ -50,7 +50,8 @@ class Load:
     open_loop: bool = False
     max_concurrency: int | None = None
     stages: tuple[tuple[float, float, int], ...] = ()
-    throttle_pause_s: float = 0.0
+    refused_pause_s: float = 0.0
+    refused: Callable[[Exchange], bool] = lambda exchange: False
     throttled: Callable[[Exchange], bool] = lambda exchange: False
 
 
@@ -283,8 +284,8 @@ class Driver:
             if _is_connect(exchange.failure) and not self.stopping:
                 # Nobody answered: without a pause a timed run would record nothing but refusals, thousands a second.
                 await asyncio.sleep(_PAUSE_AFTER_NO_CONNECTION_S)
-            elif self._load.throttle_pause_s and self._load.throttled(exchange) and not self.stopping:
-                await asyncio.sleep(self._load.throttle_pause_s)
+            elif self._load.refused_pause_s and self._load.refused(exchange) and not self.stopping:
+                await asyncio.sleep(self._load.refused_pause_s)
 
     async def _retried(self, exchange: Exchange) -> Exchange:
         """Send a throttled request again, later each time, as often as the load says; the last attempt."""

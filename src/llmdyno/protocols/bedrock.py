@@ -31,7 +31,8 @@ from llmdyno.protocols.openai import ChunkChoice, ChunkUsage, read_choice
 MEDIA_TYPE = "application/vnd.amazon.eventstream"
 
 NOT_READY, THROTTLED = "ModelNotReadyException", "ThrottlingException"
-"""The runtime's names for a cold model and for too many calls; both have the same status."""
+REFUSED_STATUS = 429
+"""The runtime's names for a cold model and for too many calls, and the status that both have."""
 
 Body = Callable[[str, int], dict[str, Any]]
 

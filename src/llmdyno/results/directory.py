@@ -135,6 +135,15 @@ def add_json(path: Path, name: str, value: Any) -> None:
     RunDirectory(path).write_json(name, value)
 
 
+def load_json(path: Path, name: str) -> dict[str, Any] | None:
+    """A JSON file that a later command left in a run's directory; None where it did not, or it cannot be read."""
+    try:
+        value = json.loads((path / name).read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return None
+    return value if isinstance(value, dict) else None
+
+
 def load(path: str | Path) -> Run:
     """Read a run directory; one whose run was killed is read from its journal.
 
