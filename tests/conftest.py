@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import socket
 from collections.abc import Callable, Iterator
 
 import pytest
@@ -29,3 +30,9 @@ def emulator() -> Iterator[str]:
     """The base URL of an emulator at 100 times real speed."""
     with EmbeddedEmulator("deepseek-r1-distill-llama-8b", speed=100.0, seed=5) as running:
         yield running.ready()["url"]
+
+
+@pytest.fixture
+def free_port() -> int:
+    with socket.create_server(("127.0.0.1", 0)) as sock:
+        return int(sock.getsockname()[1])

@@ -20,6 +20,7 @@ ORDER = [
     "timer",
     "memory",
     "child",
+    "emulated",
     "distribution",
     "values",
     "loads",

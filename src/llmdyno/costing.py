@@ -20,6 +20,7 @@ from llmdyno.analysis.cost import Cost, Delivered, Price, compare, cost_of, keep
 from llmdyno.analysis.prices import known, rate_of, storage_rate
 from llmdyno.aws.clients import Aws
 from llmdyno.aws.cloudwatch import COPIES, LATE_S, PERIOD_S, POLL_S, Readings, from_json, read, wait_for
+from llmdyno.emulated import Emulated
 from llmdyno.errors import InputError
 from llmdyno.metrics.windows import steady_window, whole_window
 from llmdyno.results.directory import add_json, load_json
@@ -42,12 +43,10 @@ class ServiceClock:
     @classmethod
     def of(cls, run: Run) -> ServiceClock:
         """The clock of a run's endpoint: ours, for a real one."""
-        origin_s = run.environment["clock"]["origin_unix_ns"] / 1e9
-        emulated = run.environment.get("endpoint", {}).get("emulated") or {}
-        speed, since_s = float(emulated.get("speed") or 1.0), emulated.get("since_unix_s")
-        if since_s is None:
-            return cls(origin_s, speed)
-        return cls(float(since_s) + (origin_s - float(since_s)) * speed, speed)
+        origin_s = float(run.environment["clock"]["origin_unix_ns"]) / 1e9
+        found = run.environment.get("endpoint", {}).get("emulated") or {}
+        clock = Emulated(str(found.get("profile")), float(found.get("speed") or 1.0), found.get("since_unix_s"))
+        return cls(clock.now(origin_s), clock.speed)
 
     def of_wall(self, run: Run, unix_s: float) -> float:
         """The service's unix seconds at a moment of our wall clock."""
@@ -196,7 +195,14 @@ def costing(run: Run, known: Known, readings: Readings | None, notes: tuple[str,
     copies = _copies(known, readings, calls, clock) if model["arn"] or known.copies else Copies((), UNKNOWN)
     found = bill(copies, calls)
     delivered = _delivered(run, copies, clock)
-    said = [*notes, *(readings.notes if readings is not None else ()), *copies.notes, *_others(readings, calls, clock)]
+    awake = ["the model was up already: where its windows began is not known, and the first may be paid for by others"]
+    said = [
+        *(awake if found.awake else ()),
+        *notes,
+        *(readings.notes if readings is not None else ()),
+        *copies.notes,
+        *_others(readings, calls, clock),
+    ]
     region, version = known.region or model["region"], known.units_version or model["units_version"]
     units = known.units or model["units"]
     price, source, problem = price_of(region, version, units, known.dollars_per_cmu_minute)

@@ -17,6 +17,7 @@ from collections.abc import Callable, Iterator
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
+from llmdyno.emulated import read_label
 from llmdyno.endpoints import Endpoint
 from llmdyno.engine.assemble import assemble, reread
 from llmdyno.engine.client import Client, connect_text
@@ -406,14 +407,12 @@ class Flow:
 
     def _emulated(self) -> dict[str, Any] | None:
         """What the endpoint says it emulates; the embedded emulator is known without asking."""
-        said = (self.found.emulated if self.found is not None else None) or self.recorder.emulated or ""
-        facts = dict(part.strip().partition("=")[::2] for part in said.split(";"))
-        since_s = _number(facts.get("since"))
+        said = read_label((self.found.emulated if self.found is not None else None) or self.recorder.emulated)
+        since_s = said.since_unix_s if said is not None else None
         if self.spec.api == "emulator":
             found = {"profile": self.spec.deployment, "speed": self.spec.speed, "embedded": True}
-        elif said:
-            speed = _number(facts.get("speed")) or 1.0
-            found = {"profile": facts.get("profile", "unknown"), "speed": speed, "embedded": False}
+        elif said is not None:
+            found = {"profile": said.profile, "speed": said.speed, "embedded": False}
         else:
             return None
         return {**found, "since_unix_s": since_s}
@@ -460,13 +459,6 @@ class Flow:
                 "gc_pause_s": _largest(self.observed.gc_pauses_s),
             },
         }
-
-
-def _number(text: str | None) -> float | None:
-    try:
-        return float(text) if text else None
-    except ValueError:
-        return None
 
 
 def _largest(values: list[float]) -> float | None:

@@ -22,8 +22,9 @@ from llmdyno.results.run import Run
 from llmdyno.workload.traffic import Traffic
 
 _DEFAULT = CopiesModel(1)
-_SPREAD, _SPREAD_UNSEEN = 0.2, 0.5
-"""How far the calls that a copy carries are taken to lie about what was seen; the latter where no limit was seen."""
+_SPREAD = 0.2
+_NO_LIMIT = 10**9
+"""How far the calls that a copy carries are taken to lie about what was seen; no limit, where none was seen."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,11 +40,11 @@ class Scaling:
 
 @dataclass(frozen=True, slots=True)
 class Fitted:
-    """The model with where each of its figures is from; `spread` is how unsure the calls per copy are."""
+    """The model with where each of its figures is from; between how many calls a copy carries."""
 
     model: CopiesModel
     service_s: float
-    spread: float
+    carries: tuple[int, int]
     assumptions: tuple[str, ...]
 
 
@@ -60,7 +61,7 @@ def fit(run: Run, found: Costing, better: Scaling) -> Fitted:
         raise InputError(str(run.path), "no request succeeded, so nothing says how long one takes", "give another run")
     service_s = float(latencies.mean())
     said = [f"an answer takes {service_s:.2f} s, as in this run on average, however many are carried"]
-    carried, spread, why = _carried(found, better)
+    carried, carries, why = _carried(found, better)
     said.append(f"a copy carries {carried} calls at a time, {why}")
     cold = [one["cold_start_s"] * speed for one in run.summary["cold_starts"] if one.get("cold_start_s")]
     cold_s, why = _first(better.cold_start_s, float(np.median(cold)) if cold else None, _DEFAULT.cold_start_s)
@@ -76,19 +77,23 @@ def fit(run: Run, found: Costing, better: Scaling) -> Fitted:
     said.append("windows without a call are not billed, and the model begins the day cold")
     after_s = min(_DEFAULT.scale_up_after_s, scale_s / 3)
     model = CopiesModel(carried, most, cold_s, after_s, scale_s - after_s, idle_s)
-    return Fitted(model, service_s, spread, tuple(said))
+    return Fitted(model, service_s, carries, tuple(said))
 
 
-def _carried(found: Costing, better: Scaling) -> tuple[int, float, str]:
-    """How many calls a copy carries, how unsure that is, and where it is from."""
-    if better.calls_per_copy is not None:
-        return better.calls_per_copy, _SPREAD, "as given"
-    if found.copies.calls_per_copy is not None:
-        return found.copies.calls_per_copy, _SPREAD, "as in this run when more were refused"
+def _carried(found: Costing, better: Scaling) -> tuple[int, tuple[int, int], str]:
+    """How many calls a copy carries, between which bounds, and where it is from."""
+    given, seen = better.calls_per_copy, found.copies.calls_per_copy
+    count = given if given is not None else seen
+    if count is not None:
+        bounds = (max(1, round(count * (1 - _SPREAD))), round(count / (1 - _SPREAD)))
+        return count, bounds, "as given" if given is not None else "as in this run when more were refused"
     peak = int(served_in_flight(found.calls).count.max(initial=1))
     most = max(1, max((count for _, count in found.copies.steps()), default=1))
-    seen = max(1, peak // most)
-    return seen, _SPREAD_UNSEEN, "the most that this run asked of one: none was seen to refuse, so it may be more"
+    least = max(1, peak // most)
+    why = (
+        "the most that this run asked of one: none refused, so it may be far more (llmdyno capacity; --calls-per-copy)"
+    )
+    return least, (least, _NO_LIMIT), why
 
 
 def _first(given: float | None, seen: float | None, documented: float) -> tuple[float, str]:
@@ -112,10 +117,7 @@ def projection_report(found: Costing, fitted: Fitted, traffic: Traffic) -> dict[
     """
     arrivals = traffic.arrivals_s.tolist()
     best = project(arrivals, fitted.service_s, fitted.model)
-    few, many = (
-        replace(fitted.model, calls_per_copy=max(1, round(fitted.model.calls_per_copy * factor)))
-        for factor in (1 - fitted.spread, 1 / (1 - fitted.spread))
-    )
+    few, many = (replace(fitted.model, calls_per_copy=count) for count in fitted.carries)
     worse, better = (project(arrivals, fitted.service_s, model) for model in (few, many))
     windows = (
         min(best.windows, better.windows, worse.windows),

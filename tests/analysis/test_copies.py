@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import dataclasses
+
 import pytest
 from tests.analysis.virtual import SECOND, Seen, drive
 
 from llmdyno.analysis.billing import bill
-from llmdyno.analysis.calls import served_in_flight
+from llmdyno.analysis.calls import Calls, served_in_flight
 from llmdyno.analysis.copies import Point, given, inferred, measured
 from llmdyno.emulator.copies import Scaling
 
@@ -102,3 +104,19 @@ def test_a_gauge_without_any_call_in_its_minutes() -> None:
     found = measured(points, seen.calls)
     assert [found.at(moment_s) for moment_s in (30, 110, 200)] == [0, 1, 2]
     assert [life.from_span_s for life in found.lives] == [(60.0, 120.0), (120.0, 180.0)]
+
+
+def test_a_model_that_was_up_before_the_run_makes_the_bill_a_range() -> None:
+    """Where its windows began is not known: one more may be touched."""
+    seen = drive(SCALING, [(0.0, 1000.0, 2)])
+    later = seen.calls.sent_s > 400.0
+    calls = Calls(*(getattr(seen.calls, field.name)[later] for field in dataclasses.fields(Calls)))
+    found = bill(measured(seen.points, calls), calls)
+    assert found.awake
+    first_ns = seen.copies.copies[0].first_success_ns
+    assert first_ns is not None
+    sent = (calls.sent_s.min() - first_ns / SECOND) // 300
+    last = (calls.end_s.max() - first_ns / SECOND) // 300
+    assert found.low <= last - sent + 1 <= found.high
+    assert found.high > found.windows
+    assert not bill(measured(seen.points, seen.calls), seen.calls).awake

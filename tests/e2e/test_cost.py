@@ -60,11 +60,11 @@ def step(facts: dict[str, Any], folder: Path) -> dict[str, Any]:
     # A busy machine makes figures at thirty times real speed wobble: the bounds leave room for that.
     line += [
         "--before",
-        "3s",
+        "90s",
         "--hold",
-        "9s",
+        "270s",
         "--after",
-        "13s",
+        "390s",
         "--slo",
         "ttft_s=0.5",
         "--slo",
@@ -252,8 +252,8 @@ def test_a_run_of_no_imported_model_says_so(emulator: str, tmp_path: Path) -> No
 
 
 def test_a_step_on_another_endpoint_has_no_copies(emulator: str, tmp_path: Path) -> None:
-    line = ["scaling", "--base-url", emulator, "--from", "1", "--to", "3", "--before", "1s", "--hold", "2s"]
-    line += ["--after", "1s", "--output-tokens", "50", "--slo", "ttft_s=1", "--out", "r", "--quiet"]
+    line = ["scaling", "--base-url", emulator, "--from", "1", "--to", "3", "--before", "100s", "--hold", "200s"]
+    line += ["--after", "100s", "--output-tokens", "50", "--slo", "ttft_s=1", "--out", "r", "--quiet"]
     result = command(*line, cwd=tmp_path, **KEYS)
     assert result.returncode == 0, result.stderr
     report = json.loads((tmp_path / "r/scaling.json").read_text())
@@ -265,7 +265,7 @@ def test_a_step_on_another_endpoint_has_no_copies(emulator: str, tmp_path: Path)
 
 
 def test_the_capacity_of_a_copy(facts: dict[str, Any], folder: Path) -> None:
-    line = ["capacity", "--api", "bedrock", "--model", facts["model"], "--users", "1,2,4,6", "--hold", "2s"]
+    line = ["capacity", "--api", "bedrock", "--model", facts["model"], "--users", "1,2,4,6", "--hold", "60s"]
     line += ["--slo", "ttft_s=1", "--out", "sweep", *BASE]
     result = llmdyno_(facts, folder, *line)
     assert result.returncode == 0, result.stderr

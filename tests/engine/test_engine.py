@@ -230,12 +230,6 @@ def test_nobody_listens(free_port: int) -> None:
     assert f"port {free_port}" in str(record.error_message)
 
 
-@pytest.fixture
-def free_port() -> int:
-    with socket.create_server(("127.0.0.1", 0)) as sock:
-        return int(sock.getsockname()[1])
-
-
 # --- TLS
 
 

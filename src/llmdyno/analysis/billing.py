@@ -38,11 +38,13 @@ class CopyBill:
 
 @dataclass(frozen=True, slots=True)
 class Bill:
-    """The bill of a run, and between how many windows it lies where the copies' ends are known to the minute only."""
+    """The bill of a run, and between how many windows it lies where the copies' ends are known to the minute only.
+    `awake`: the model was up when the run began, so that where its first windows began is not known."""
 
     copies: tuple[CopyBill, ...]
     low: int
     high: int
+    awake: bool = False
 
     @property
     def windows(self) -> int:
@@ -56,7 +58,15 @@ def bill(copies: Copies, calls: Calls, window_s: float = WINDOW_S) -> Bill:
     ways = [copies.lives] if copies.alternative is None else [copies.lives, copies.alternative]
     found = [best, *(_windows(lives, ends, calls, window_s) for lives in ways for ends in (_assumed, _least, _most))]
     counts = [sum(len(copy.windows) for copy in one) for one in found]
-    return Bill(tuple(best), min(counts), max(counts))
+    awake = _was_awake(calls)
+    begun = sum(len(calls) > 0 and life.from_s <= float(calls.sent_s[0]) for life in copies.lives) if awake else 0
+    return Bill(tuple(best), min(counts), max(counts) + max(begun, int(awake)), awake)
+
+
+def _was_awake(calls: Calls) -> bool:
+    """Whether the first call that was served met no cold model before it."""
+    served = calls.served.nonzero()[0]
+    return bool(len(served)) and not bool(calls.not_ready[: served[0]].any())
 
 
 Ends = tuple[float, float | None]

@@ -11,12 +11,12 @@ import os
 import sys
 import threading
 import time
-import urllib.request
 from collections.abc import Callable
 
 from llmdyno.aws.clients import Aws
 from llmdyno.aws.cloudwatch import COPIES, read
 from llmdyno.child import Child
+from llmdyno.emulated import ask
 from llmdyno.errors import InputError
 
 _EVERY_S, _BACK_S = 15.0, 600.0
@@ -42,27 +42,15 @@ class CopiesWatch(Child):
             on_copies(int(json.loads(line)["copies"]))
 
 
-def emulated_now(url: str, now_s: float) -> float:
-    """The service's own time: an emulator's, which says since when and how fast it runs, or else the wall clock's."""
-    try:
-        with urllib.request.urlopen(url + "/v1/models", timeout=2) as answer:  # noqa: S310  an endpoint of AWS's or ours
-            said = str(answer.headers.get("X-LLMDyno-Emulated") or "")
-        facts = dict(part.strip().partition("=")[::2] for part in said.split(";"))
-        since_s = float(facts["since"])
-        return since_s + (now_s - since_s) * float(facts["speed"])
-    except (OSError, ValueError, KeyError):
-        return now_s
-
-
 def main(model: str, region: str, profile: str, endpoint_url: str) -> None:
     """Watch, until standard input closes."""
     threading.Thread(target=lambda: (sys.stdin.buffer.read(), os._exit(0)), daemon=True).start()
     aws = Aws(region or None, profile or None, endpoint_url or None, connect_timeout_s=3.0, attempts=1)
     url = str(aws.client("cloudwatch").meta.endpoint_url).rstrip("/")
-    local = url.startswith(("http://127.", "http://localhost", "http://[::1]"))
+    emulated = ask(url)
     before: list[float] = []
     while True:
-        now_s = emulated_now(url, time.time()) if local else time.time()
+        now_s = emulated.now(time.time()) if emulated is not None else time.time()
         try:
             found = read(aws, model, now_s - _BACK_S, now_s).points(COPIES, "Maximum")
         except InputError:
@@ -70,7 +58,7 @@ def main(model: str, region: str, profile: str, endpoint_url: str) -> None:
         if found and found[-1] != before:
             before = found[-1]
             print(json.dumps({"unix_s": before[0], "copies": before[1]}), flush=True)
-        time.sleep(_EVERY_S if not local else 1.0)
+        time.sleep(_EVERY_S if emulated is None else 1.0)
 
 
 if __name__ == "__main__":

@@ -12,6 +12,7 @@ from decimal import Decimal
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
+from llmdyno.emulated import loopback
 from llmdyno.errors import InputError
 from llmdyno.spec import Spec
 
@@ -117,16 +118,6 @@ def on_aws(spec: Spec) -> bool:
     check_model(spec.model)
     url = find_endpoint("bedrock-runtime", spec.region, spec.profile, spec.endpoint_url, spec.model).url
     return not loopback(urlsplit(url).hostname or "")
-
-
-def loopback(host: str) -> bool:
-    """Whether a host is this machine."""
-    import ipaddress
-
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return host == "localhost" or host.endswith(".localhost")
 
 
 def length_of(spec: Spec) -> tuple[float, str]:

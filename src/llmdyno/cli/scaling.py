@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import argparse
+import os
 import sys
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from llmdyno.cli import run
 from llmdyno.cli.budget import agree
+from llmdyno.emulated import ask
 from llmdyno.errors import InputError
 from llmdyno.spec import EMULATED_SPEED, Spec, flag_name, read_value
 
@@ -104,7 +106,7 @@ def step_spec(arguments: argparse.Namespace) -> Spec:
 
 
 def staged_spec(arguments: argparse.Namespace, parts: list[tuple[int, float]]) -> Spec:
-    """A spec of users in stages, the spans divided by the speed of the embedded emulator, which is another's default.
+    """A spec of users in stages, their spans as many times shorter as the emulator is faster, if one is measured.
 
     Raises:
         InputError: a flag of another load is given.
@@ -113,8 +115,19 @@ def staged_spec(arguments: argparse.Namespace, parts: list[tuple[int, float]]) -
         if name in vars(arguments):
             raise InputError(flag_name(name), "is another load than this command's own", "leave it out")
     plain = run.spec_of(arguments, {})
-    embedded = plain.api == "emulator" or (plain.api is None and plain.base_url is None)
-    speed = (plain.speed or EMULATED_SPEED) if embedded else 1.0
+    speed = speed_of(plain)
     stages = [{"concurrency": users, "duration": span_s / speed} for users, span_s in parts]
     pause_s = plain.throttle_pause_s or 1.0 / speed
     return run.spec_of(arguments, {"stages": stages, "throttle_pause_s": pause_s})
+
+
+def speed_of(spec: Spec) -> float:
+    """How many times faster than real the emulator runs that a spec, settled or not, is for; 1 for a real endpoint."""
+    if spec.api == "emulator" or (spec.api is None and spec.base_url is None):
+        return spec.speed or EMULATED_SPEED
+    named = spec.base_url or spec.endpoint_url
+    if named is None and spec.api in ("bedrock", "litellm"):
+        names = ("AWS_ENDPOINT_URL_BEDROCK_RUNTIME", "AWS_BEDROCK_RUNTIME_ENDPOINT", "AWS_ENDPOINT_URL")
+        named = next((os.environ[name] for name in names if os.environ.get(name)), None)
+    found = ask(named)
+    return found.speed if found is not None else 1.0

@@ -10,18 +10,18 @@ import asyncio
 from collections import deque
 from collections.abc import Callable, Generator, Mapping
 
+from llmdyno.emulated import HEADER
 from llmdyno.engine.assemble import undecodable
 from llmdyno.engine.exchange import Exchange
 from llmdyno.protocols.events import OTHER
 from llmdyno.timeline.record import OK, RequestRecord
 
-EMULATED_HEADER = b"x-llmdyno-emulated"
-"""Our own emulator says with it that it is one: ``profile=…; speed=…``."""
+_LABEL = HEADER.encode()
 
 
 def emulated_in(headers: Mapping[bytes, bytes]) -> str | None:
     """What an answer's headers say of an emulator behind it, also where LiteLLM's proxy handed them on."""
-    found = headers.get(EMULATED_HEADER) or headers.get(b"llm_provider-" + EMULATED_HEADER)
+    found = headers.get(_LABEL) or headers.get(b"llm_provider-" + _LABEL)
     return found.decode("latin-1") if found else None
 
 

@@ -1,0 +1,69 @@
+"""What an emulator says of itself: its label, in the header of every answer. A leaf; it knows no emulator's code.
+
+In: the label's text, or a server's URL. Out: :class:`Emulated`; None for a real server. Who measures reads it to call
+the figures emulated, and to take spans back to real speed.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+HEADER = "x-llmdyno-emulated"
+"""``profile=…; speed=…; since=…``."""
+
+
+@dataclass(frozen=True, slots=True)
+class Emulated:
+    """An emulator's profile and speed; its own time stands at the wall clock's at `since_unix_s` (None: unknown) and
+    runs `speed` times as fast."""
+
+    profile: str
+    speed: float = 1.0
+    since_unix_s: float | None = None
+
+    def now(self, unix_s: float) -> float:
+        """Its own time, unix seconds, at a moment of the wall clock."""
+        since_s = self.since_unix_s
+        return unix_s if since_s is None else since_s + (unix_s - since_s) * self.speed
+
+
+def read_label(label: str | None) -> Emulated | None:
+    """The label's facts; None where there is no label."""
+    if not label:
+        return None
+    facts = dict(part.strip().partition("=")[::2] for part in label.split(";"))
+    return Emulated(facts.get("profile", "unknown"), _number(facts.get("speed")) or 1.0, _number(facts.get("since")))
+
+
+def ask(url: str | None) -> Emulated | None:
+    """What a server on this machine says of itself; None where it says nothing, or is not on this machine."""
+    from urllib.parse import urlsplit
+    from urllib.request import ProxyHandler, Request, build_opener
+
+    parts = urlsplit(url or "")
+    if not loopback(parts.hostname or ""):
+        return None
+    models = f"{parts.scheme}://{parts.netloc}/v1/models"  # a page that every emulator has, whatever stands behind it
+    try:
+        with build_opener(ProxyHandler({})).open(Request(models), timeout=2) as answer:  # noqa: S310
+            return read_label(answer.headers.get(HEADER))
+    except OSError as error:
+        headers = getattr(error, "headers", None)  # it says it in a refusal too
+        return read_label(headers.get(HEADER)) if headers is not None else None
+
+
+def loopback(host: str) -> bool:
+    """Whether a host is this machine."""
+    import ipaddress
+
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost" or host.endswith(".localhost")
+
+
+def _number(text: str | None) -> float | None:
+    try:
+        return float(text) if text else None
+    except ValueError:
+        return None
