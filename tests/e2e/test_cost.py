@@ -18,7 +18,7 @@ import llmdyno
 from llmdyno.emulator.embedded import EmbeddedEmulator
 from llmdyno.emulator.model import DEFAULT_PROFILE
 
-SPEED = 30.0
+SPEED = 20.0
 KEYS = {
     "AWS_ACCESS_KEY_ID": "x",
     "AWS_SECRET_ACCESS_KEY": "y",
@@ -28,7 +28,7 @@ KEYS = {
     "COLUMNS": "200",
 }
 WINDOW = Decimal("0.57180")
-BASE = ["--output-tokens", "200", "--warm-interval", "0.05", "--throttle-pause", "0.03", "--quiet"]
+BASE = ["--output-tokens", "200", "--warm-interval", "0.05", "--throttle-pause", "0.05", "--quiet"]
 
 
 @pytest.fixture(scope="module")
@@ -57,7 +57,7 @@ def truth(facts: dict[str, Any]) -> dict[str, Any]:
 def step(facts: dict[str, Any], folder: Path) -> dict[str, Any]:
     """A step from 2 to 8 users and back, as a user drives it; the emulator's record of it."""
     line = ["scaling", "--api", "bedrock", "--model", facts["model"], "--from", "2", "--to", "8"]
-    # A busy machine makes figures at thirty times real speed wobble: the bounds leave room for that.
+    # A busy machine makes figures at twenty times real speed wobble: the bounds leave room for that.
     line += [
         "--before",
         "90s",
