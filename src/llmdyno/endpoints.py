@@ -22,6 +22,7 @@ from llmdyno.values import ROUTES
 if TYPE_CHECKING:
     from llmdyno.providers.litellm import Caught, LiteLLM
 
+_BRIEF_S = 3
 DEFAULT_BODY_FORMAT = "bedrock-completion"
 """What `auto` takes where GetImportedModel cannot be asked: the Llama family answers to it, at any import date."""
 
@@ -75,7 +76,7 @@ def open_endpoint(spec: Spec, embedded: dict[str, Any] | None) -> Endpoint:
     assert spec.model is not None
     check_model(spec.model)
     found = find_endpoint("bedrock-runtime", spec.region, spec.profile, spec.endpoint_url, spec.model)
-    facts, refused = _ask_model(spec, found.region)
+    facts, refused = _ask_model(spec, found.region, needed=chosen in ("auto", "converse"))
     chosen, why = _body_format(chosen, facts, refused)
     said = (f"region: {found.region}", *((f"body format: {chosen} ({why})",) if why else ()))
     known = _imported_model(facts, spec.model, found.region)
@@ -209,13 +210,15 @@ def _template(name: str) -> Callable[[str], str]:
         raise InputError("--chat-template", f"{name}: {error}", f"what fits: {fits}") from None
 
 
-def _ask_model(spec: Spec, region: str) -> tuple[dict[str, Any], str]:
-    """What GetImportedModel says; or nothing, and why: the runtime needs no permission for it."""
+def _ask_model(spec: Spec, region: str, *, needed: bool) -> tuple[dict[str, Any], str]:
+    """What GetImportedModel says; or nothing, and why: the runtime needs no permission for it, nor a way to the control
+    plane. What is not `needed` is asked for once and briefly."""
     from llmdyno.aws.clients import Aws
     from llmdyno.aws.models import describe
 
     assert spec.model is not None
-    aws = Aws(region, spec.profile, spec.endpoint_url)
+    patience = {} if needed else {"connect_timeout_s": _BRIEF_S, "attempts": 1}
+    aws = Aws(region, spec.profile, spec.endpoint_url, **patience)
     try:
         return describe(aws, spec.model), ""
     except InputError as error:

@@ -239,6 +239,15 @@ def test_the_embedded_emulators_run_has_a_cost_too(tmp_path: Path) -> None:
     assert "on 22 days of a month" in result.stdout
 
 
+def test_a_series_of_cold_starts_has_a_cost_and_no_load_to_project(tmp_path: Path) -> None:
+    line = ["coldstart", "--repeat", "2", "--idle", "320", "--speed", "200", "--quiet", "--out", "r"]
+    assert command(*line, cwd=tmp_path, **KEYS).returncode == 0
+    result = command("cost", "r", "--requests-per-hour", "500", cwd=tmp_path, **KEYS)
+    assert result.returncode == 0, result.stderr
+    assert "$1.144 or more: 2 windows" in result.stdout
+    assert "no projection: no request succeeded" in result.stdout
+
+
 def test_a_run_of_no_imported_model_says_so(emulator: str, tmp_path: Path) -> None:
     line = ["run", "--base-url", emulator, "--requests", "4", "--output-tokens", "20", "--quiet", "--out", "r"]
     assert command(*line, cwd=tmp_path).returncode == 0
@@ -265,7 +274,7 @@ def test_a_step_on_another_endpoint_has_no_copies(emulator: str, tmp_path: Path)
 
 
 def test_the_capacity_of_a_copy(facts: dict[str, Any], folder: Path) -> None:
-    line = ["capacity", "--api", "bedrock", "--model", facts["model"], "--users", "1,2,4,6", "--hold", "60s"]
+    line = ["capacity", "--api", "bedrock", "--model", facts["model"], "--users", "1,2,4,6", "--hold", "40s"]
     line += ["--slo", "ttft_s=1", "--out", "sweep", *BASE]
     result = llmdyno_(facts, folder, *line)
     assert result.returncode == 0, result.stderr

@@ -95,7 +95,10 @@ def call(arguments: argparse.Namespace) -> int:
     if traffic is not None:
         from llmdyno.projecting import fit, projection_report
 
-        report["projection"] = projection_report(found, fit(run, found, scaling), traffic)
+        try:
+            report["projection"] = projection_report(found, fit(run, found, scaling), traffic)
+        except InputError as error:
+            report["notes"].append(f"no projection: {error.problem}; {error.fits}")
     add_json(run.path, COST, report)
     if arguments.json:
         print(json.dumps(report, indent=2))

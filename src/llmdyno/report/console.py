@@ -70,6 +70,8 @@ def print_summary(run: Run, console: Console) -> None:
         console.print()
         _print_verdict(summary, console)
     console.print(f"[bold]{'Run directory':<13}[/bold] {escape(str(run.path))}", soft_wrap=True)
+    if run.environment.get("endpoint", {}).get("imported_model"):
+        console.print(f"[bold]{'Cost':<13}[/bold] llmdyno cost {escape(str(run.path))}", soft_wrap=True)
 
 
 def emulation_notice(run: Run) -> str | None:
