@@ -302,7 +302,13 @@ def as_json(run: Run, found: Costing, prices: tuple[Decimal, Decimal] | None = N
                 for one in found.bill.copies
             ],
         },
-        "windows": {"billed": found.bill.windows, "low": found.bill.low, "high": found.bill.high, "length_s": WINDOW_S},
+        "windows": {
+            "billed": found.bill.windows,
+            "low": found.bill.low,
+            "high": found.bill.high,
+            "idle": found.bill.idle_windows,
+            "length_s": WINDOW_S,
+        },
         "delivered": None,
         "cold_start_s": max(cold) if cold else None,
         "price": None,
@@ -351,6 +357,7 @@ _DOLLARS = (
     "run_low",
     "run_high",
     "tail",
+    "idle",
     "hour",
     "million_output_tokens",
     "thousand_requests",

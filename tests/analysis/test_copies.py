@@ -120,3 +120,44 @@ def test_a_model_that_was_up_before_the_run_makes_the_bill_a_range() -> None:
     assert found.low <= last - sent + 1 <= found.high
     assert found.high > found.windows
     assert not bill(measured(seen.points, seen.calls), seen.calls).awake
+
+
+def test_copies_that_are_named_are_all_billed() -> None:
+    seen = drive(SCALING, [(0.0, 400.0, 1)])
+    found = bill(given(2, seen.calls), seen.calls)
+    assert [len(copy.windows) for copy in found.copies] == [2, 2]
+    assert found.windows == 4
+
+
+def test_minutes_without_a_datapoint_are_a_model_that_is_gone() -> None:
+    """Should the gauge say nothing where there is no copy, and not 0."""
+    seen = drive(SCALING, [(0.0, 400.0, 3), (1500.0, 1900.0, 3)])
+    silent = [point for point in seen.points if point.maximum > 0]
+    assert len(silent) < len(seen.points)
+    found = measured(silent, seen.calls)
+    assert [found.at(moment_s) for moment_s in (200, 1000, 1700)] == [1, 0, 1]
+    assert bill(found, seen.calls).windows == sum(seen.windows) == 4
+
+
+def test_a_datapoint_that_is_missing_under_load_is_no_pause() -> None:
+    seen = drive(SCALING, [(0.0, 900.0, 3)])
+    holes = [point for point in seen.points if not 200 < point.start_s < 600]
+    found = measured(holes, seen.calls)
+    assert len(found.lives) == 1
+    assert found.at(400.0) == 1
+
+
+def test_two_copies_that_were_up_before_the_run() -> None:
+    seen = drive(SCALING, UP_AND_DOWN)
+    later = seen.calls.sent_s > 700.0
+    calls = Calls(*(getattr(seen.calls, field.name)[later] for field in dataclasses.fields(Calls)))
+    found = measured([point for point in seen.points if point.start_s >= 660.0], calls)
+    assert found.at(float(calls.sent_s[0])) == 3
+    assert all(life.from_s <= calls.sent_s[0] for life in found.lives)
+
+
+def test_windows_without_a_call_are_counted_apart() -> None:
+    seen = drive(SCALING, [(0.0, 200.0, 1)])
+    found = bill(measured(seen.points, seen.calls), seen.calls)
+    assert found.windows == sum(seen.windows) == 1
+    assert found.idle_windows == 1  # it stays up for five minutes after the last call

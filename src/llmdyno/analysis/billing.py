@@ -10,10 +10,10 @@ from __future__ import annotations
 import heapq
 import math
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from llmdyno.analysis.calls import Calls
-from llmdyno.analysis.copies import Copies, Life
+from llmdyno.analysis.copies import GIVEN, IDLE_S, Copies, Life
 
 WINDOW_S = 300.0
 
@@ -35,16 +35,25 @@ class CopyBill:
             return 0.0
         return max(0.0, self.first_success_s + (max(self.windows) + 1) * window_s - self.last_s)
 
+    def idle_windows(self, window_s: float = WINDOW_S) -> int:
+        """Windows in which it was up without a call, until it went, or until the usual idle time was over."""
+        if self.first_success_s is None or self.last_s is None:
+            return 0
+        until_s = max(self.last_s, self.life.to_s if self.life.to_s is not None else self.last_s + IDLE_S)
+        return max(0, int((until_s - self.first_success_s) // window_s) + 1 - len(self.windows))
+
 
 @dataclass(frozen=True, slots=True)
 class Bill:
     """The bill of a run, and between how many windows it lies where the copies' ends are known to the minute only.
-    `awake`: the model was up when the run began, so that where its first windows began is not known."""
+    `awake`: the model was up when the run began, so that where its first windows began is not known. `idle_windows`:
+    those in which a copy was up without a call, not billed as far as is known."""
 
     copies: tuple[CopyBill, ...]
     low: int
     high: int
     awake: bool = False
+    idle_windows: int = 0
 
     @property
     def windows(self) -> int:
@@ -53,14 +62,24 @@ class Bill:
 
 
 def bill(copies: Copies, calls: Calls, window_s: float = WINDOW_S) -> Bill:
-    """The windows that a run's calls cost."""
+    """The windows that a run's calls cost. Of copies that the user named, each call is taken to go to all of them."""
+    if copies.source == GIVEN:
+        together = _windows(copies.lives[:1], _assumed, calls, window_s)
+        bills = tuple(replace(one, windows=set(one.windows)) for one in together for _ in copies.lives)
+        return _whole(bills, [sum(len(one.windows) for one in bills)], calls, window_s)
     best = _windows(copies.lives, _assumed, calls, window_s)
     ways = [copies.lives] if copies.alternative is None else [copies.lives, copies.alternative]
     found = [best, *(_windows(lives, ends, calls, window_s) for lives in ways for ends in (_assumed, _least, _most))]
     counts = [sum(len(copy.windows) for copy in one) for one in found]
+    return _whole(tuple(best), counts, calls, window_s)
+
+
+def _whole(bills: tuple[CopyBill, ...], counts: list[int], calls: Calls, window_s: float) -> Bill:
+    """The bill of copies, of which each way to count has given so many windows."""
     awake = _was_awake(calls)
-    begun = sum(len(calls) > 0 and life.from_s <= float(calls.sent_s[0]) for life in copies.lives) if awake else 0
-    return Bill(tuple(best), min(counts), max(counts) + max(begun, int(awake)), awake)
+    begun = sum(one.life.from_s <= float(calls.sent_s[0]) for one in bills) if awake else 0
+    idle = sum(one.idle_windows(window_s) for one in bills)
+    return Bill(bills, min(counts), max(counts) + max(begun, int(awake)), awake, idle)
 
 
 def _was_awake(calls: Calls) -> bool:

@@ -22,6 +22,7 @@ from llmdyno.analysis.calls import Calls, Curve, served_in_flight
 MEASURED, INFERRED, GIVEN = "ModelCopy from CloudWatch", "inferred from the load", "given"
 UNKNOWN = "unknown: the endpoint is no imported model"
 """How copies are known."""
+_GAP_S = 180.0
 IDLE_S = 300.0
 """After so long without a call a model scales to zero, as documented; elsewhere an hour is named."""
 
@@ -128,7 +129,8 @@ def measured(points: Sequence[Point], calls: Calls) -> Copies:
     """Copies as the gauge says, their coming moved to where the load shows it within the gauge's minute.
 
     Args:
-        points: by ascending time; a minute without one has as many copies as the one before.
+        points: by ascending time. A minute without one has as many copies as the one before; several such minutes in
+            which no call was served have none: whether the gauge says 0 or nothing then is not documented.
         calls: what the run sent.
     """
     curve, usual_s = served_in_flight(calls), _usual_s(calls)
@@ -143,8 +145,16 @@ def measured(points: Sequence[Point], calls: Calls) -> Copies:
             gone_s = max(lives[place].from_s, (from_s + to_s) / 2)
             lives[place] = replace(lives[place], to_s=gone_s, to_span_s=(max(lives[place].from_s, from_s), to_s))
 
+    served_s = calls.sent_s[calls.served]
     for place, point in enumerate(points):
         least, most, end_s = round(point.minimum), round(point.maximum), point.start_s + point.length_s
+        if place == 0:  # these were up before anything is known
+            alive += range(least)
+            lives += [Life(min([point.start_s, *served_s[:1].tolist()])) for _ in range(least)]
+        else:
+            silent_s = points[place - 1].start_s + points[place - 1].length_s
+            if point.start_s - silent_s >= _GAP_S and not ((served_s >= silent_s) & (served_s < point.start_s)).any():
+                go(0, silent_s - point.length_s, silent_s + point.length_s)
         go(most, point.start_s - point.length_s, point.start_s)  # they went as the minute began
         came = len(alive) < most
         while len(alive) < most:

@@ -54,14 +54,16 @@ class Delivered:
 @dataclass(frozen=True, slots=True)
 class Cost:
     """Dollars. `run`, with `run_low` and `run_high` where the copies' ends are not known to the second; `tail` is the
-    part of `run` that pays for the last windows after their last call. By the hour `hour`, by a million output tokens
-    and a thousand requests, while the load stands (None: it delivered nothing)."""
+    part of `run` that pays for the last windows after their last call; `idle` what windows without a call would add,
+    were they billed. By the hour `hour`, by a million output tokens and a thousand requests, while the load stands
+    (None: it delivered nothing)."""
 
     run: Decimal
     run_low: Decimal
     run_high: Decimal
     tail: Decimal
     tail_s: float
+    idle: Decimal
     hour: Decimal | None
     million_output_tokens: Decimal | None
     thousand_requests: Decimal | None
@@ -83,6 +85,7 @@ def cost_of(bill: Bill, price: Price, delivered: Delivered | None) -> Cost:
         run_high=price.window * bill.high,
         tail=price.window * Decimal(str(tail_s)) / Decimal(str(WINDOW_S)),
         tail_s=tail_s,
+        idle=price.window * bill.idle_windows,
         hour=hour,
         million_output_tokens=million,
         thousand_requests=thousand,

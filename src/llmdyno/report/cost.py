@@ -96,6 +96,8 @@ def _facts(report: dict[str, Any]) -> list[tuple[str, str]]:
     more = " or more" if copies["at_least"] else ""
     facts.append(("This run", f"{dollars(cost['run'])}{more}{between}: {billed}"))
     tail = f"{span(cost['tail_s'])} of copies paid for after their last calls, {dollars(cost['tail'])} of the above"
+    if windows["idle"]:
+        tail += f"; {dollars(cost['idle'])} more, should windows without a call be billed too (unconfirmed)"
     facts.append(("Idle tail", tail))
     if delivered is not None:
         load = (
