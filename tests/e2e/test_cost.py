@@ -144,7 +144,7 @@ def test_readings_are_kept_and_read_again_on_request(step: dict[str, Any], facts
 
 
 def test_copies_are_shown_while_the_run_goes_on(facts: dict[str, Any], folder: Path) -> None:
-    line = ["run", "--api", "bedrock", "--model", facts["model"], "--duration", "8", "--output-tokens", "200"]
+    line = ["run", "--api", "bedrock", "--model", facts["model"], "--duration", "11", "--output-tokens", "200"]
     result = llmdyno_(facts, folder, *line, "--warm-interval", "0.05", "--out", "live")
     assert result.returncode == 0, result.stderr
     assert re.search(r"in flight · \d cop(y|ies) · ~", result.stderr), result.stderr
