@@ -333,20 +333,20 @@ def as_json(run: Run, found: Costing, prices: tuple[Decimal, Decimal] | None = N
             "copy_hour": str(price.hour),
         }
         report["cost"] = {
-            **{name: _text(getattr(cost, name)) for name in _DOLLARS},
+            **{name: exact_text(getattr(cost, name)) for name in _DOLLARS},
             "tail_s": cost.tail_s,
             "warm_day": str(warmth.day),
             "warm_month": str(warmth.month),
             "wake": str(warmth.wake),
-            "wakes_a_day": _text(warmth.wakes_a_day),
+            "wakes_a_day": exact_text(warmth.wakes_a_day),
         }
         if prices is not None and delivered is not None:
             against = compare(cost, delivered, *prices)
             report["comparison"] = {
                 "input_dollars_per_million": str(prices[0]),
                 "output_dollars_per_million": str(prices[1]),
-                "thousand_requests": _text(against.thousand_requests),
-                "break_even_requests_per_hour": _text(against.break_even_requests_per_hour),
+                "thousand_requests": exact_text(against.thousand_requests),
+                "break_even_requests_per_hour": exact_text(against.break_even_requests_per_hour),
                 "cheaper_here": against.cheaper_here,
             }
     return report
@@ -366,6 +366,6 @@ _DOLLARS = (
 )
 
 
-def _text(value: Decimal | None) -> str | None:
+def exact_text(value: Decimal | None) -> str | None:
     """A decimal as text: the arithmetic's own digits, without a quotient's endless ones."""
     return None if value is None else f"{value:.12f}".rstrip("0").rstrip(".")

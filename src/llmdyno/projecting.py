@@ -15,7 +15,7 @@ import numpy as np
 from llmdyno.analysis.calls import served_in_flight
 from llmdyno.analysis.copies import Copies
 from llmdyno.analysis.projection import CopiesModel, Projection, project
-from llmdyno.costing import Costing
+from llmdyno.costing import Costing, exact_text
 from llmdyno.errors import InputError
 from llmdyno.metrics.request import request_metrics
 from llmdyno.results.run import Run
@@ -147,14 +147,12 @@ def projection_report(found: Costing, fitted: Fitted, traffic: Traffic) -> dict[
         "throttled_attempts": best.total("throttled"),
         "lost": best.total("lost"),
         "windows": {"low": windows[0], "billed": windows[1], "high": windows[2]},
-        "day": {"low": _text(low), "dollars": _text(middle), "high": _text(high)},
+        "day": {"low": exact_text(low), "dollars": exact_text(middle), "high": exact_text(high)},
         "month": {
-            name: _text(None if value is None else value * traffic.days_a_month)
+            name: exact_text(None if value is None else value * traffic.days_a_month)
             for name, value in (("low", low), ("dollars", middle), ("high", high))
         },
-        "thousand_requests": _text(
-            None if middle is None or not best.served else (middle / best.served * 1000).quantize(Decimal("1e-9"))
-        ),
+        "thousand_requests": exact_text(None if middle is None or not best.served else middle / best.served * 1000),
     }
 
 
@@ -165,12 +163,8 @@ def _hour(place: int, projection: Projection, window: Decimal | None) -> dict[st
         "requests": hour.requests,
         "copies": round(hour.copy_s / 3600, 3),
         "windows": hour.windows,
-        "dollars": _text(None if window is None else window * hour.windows),
+        "dollars": exact_text(None if window is None else window * hour.windows),
         "throttled": hour.throttled,
         "lost": hour.lost,
         "waited": hour.waited,
     }
-
-
-def _text(value: Decimal | None) -> str | None:
-    return None if value is None else str(value)

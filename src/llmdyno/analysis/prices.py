@@ -26,10 +26,6 @@ class Rate:
     noted: date
     source: str
 
-    def window(self, units: int) -> Decimal:
-        """Dollars of one window of a copy with so many units."""
-        return self.dollars_per_cmu_minute * units * WINDOW_MINUTES
-
 
 def rate_of(region: str, version: str) -> Rate | None:
     """The rate of a region and a version of the units; None: the table has none."""
