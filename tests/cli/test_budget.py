@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from decimal import Decimal
+from pathlib import Path
 
 import pytest
 
@@ -44,6 +45,18 @@ def test_how_long_a_load_lasts() -> None:
     assert length_of(spec(stages=stages)) == (300 + each_s, "")
     assert length_of(spec(ramp="1:50:60s"))[0] == 60 + each_s
     assert length_of(spec(rate=2, requests=100))[0] == 50 + each_s
+
+
+def test_a_trace_is_as_long_as_it_is(tmp_path: Path) -> None:
+    trace = tmp_path / "trace.jsonl"
+    lines = [f'{{"timestamp": {moment}, "input_tokens": 10, "output_tokens": 20}}' for moment in (0, 1800, 3600)]
+    trace.write_text("\n".join(lines), encoding="utf-8")
+    each_s = request_s(1500, 600.0)
+    assert length_of(spec(arrivals=f"replay {trace}")) == (3600 + each_s, "")
+    assert length_of(spec(arrivals=f"replay {trace}", time_scale=0.5))[0] == 1800 + each_s
+    assert length_of(spec(arrivals=f"replay {trace}", duration_s=60))[0] == 60 + each_s
+    with pytest.raises(InputError, match="cannot be read"):
+        length_of(spec(arrivals=f"replay {tmp_path / 'none'}"))
 
 
 def test_below_the_budget_it_is_said_and_nobody_asked(capsys: pytest.CaptureFixture[str]) -> None:

@@ -64,14 +64,15 @@ class Bill:
 def bill(copies: Copies, calls: Calls, window_s: float = WINDOW_S) -> Bill:
     """The windows that a run's calls cost. Of copies that the user named, each call is taken to go to all of them."""
     if copies.source == GIVEN:
-        together = _windows(copies.lives[:1], _assumed, calls, window_s)
+        together = _windows(copies.lives[:1], _ends(copies.lives[:1], _assumed), calls, window_s)
         bills = tuple(replace(one, windows=set(one.windows)) for one in together for _ in copies.lives)
         return _whole(bills, [sum(len(one.windows) for one in bills)], calls, window_s)
-    best = _windows(copies.lives, _assumed, calls, window_s)
     ways = [copies.lives] if copies.alternative is None else [copies.lives, copies.alternative]
-    found = [best, *(_windows(lives, ends, calls, window_s) for lives in ways for ends in (_assumed, _least, _most))]
+    # Ways that come to the same lives are gone through once; the assumed one is the first.
+    each = dict.fromkeys(_ends(lives, pick) for lives in ways for pick in (_assumed, _least, _most))
+    found = [_windows(copies.lives, ends, calls, window_s) for ends in each]
     counts = [sum(len(copy.windows) for copy in one) for one in found]
-    return _whole(tuple(best), counts, calls, window_s)
+    return _whole(tuple(found[0]), counts, calls, window_s)
 
 
 def _whole(bills: tuple[CopyBill, ...], counts: list[int], calls: Calls, window_s: float) -> Bill:
@@ -105,12 +106,16 @@ def _most(life: Life) -> Ends:
     return (life.from_span_s or (life.from_s, life.from_s))[0], (life.to_span_s[1] if life.to_span_s else life.to_s)
 
 
-def _windows(lives: Sequence[Life], ends: Callable[[Life], Ends], calls: Calls, window_s: float) -> list[CopyBill]:
+def _ends(lives: Sequence[Life], pick: Callable[[Life], Ends]) -> tuple[Ends, ...]:
+    return tuple(map(pick, lives))
+
+
+def _windows(lives: Sequence[Life], ends: Sequence[Ends], calls: Calls, window_s: float) -> list[CopyBill]:
     bills = [CopyBill(life) for life in lives]
     if not bills:
         return bills
-    from_s = [ends(life)[0] for life in lives]
-    until_s = [math.inf if (end := ends(life)[1]) is None else end for life in lives]
+    from_s = [ready_s for ready_s, _ in ends]
+    until_s = [math.inf if gone_s is None else gone_s for _, gone_s in ends]
     busy = [0] * len(bills)
     running: list[tuple[float, float, int, bool]] = []
 

@@ -213,16 +213,16 @@ def _usual_s(calls: Calls) -> float:
 def _gone_idle(lives: list[Life], calls: Calls) -> list[Life]:
     """End copies where a pause was long enough and the next call found the model not ready; it came back with one."""
     refused = calls.sent_s[calls.not_ready]
-    served_sent, served_end = calls.sent_s[calls.served], calls.end_s[calls.served]
-    for moment_s in refused:
-        ends = served_end[served_end <= moment_s]
-        if not len(ends) or moment_s - ends.max() < 1.0:
+    served_sent, served_end = calls.sent_s[calls.served], np.sort(calls.end_s[calls.served])
+    ended = np.searchsorted(served_end, refused, side="right")
+    for moment_s, before in zip(refused.tolist(), ended.tolist(), strict=True):
+        if not before or moment_s - served_end[before - 1] < 1.0:
             continue
-        gone_s = min(float(ends.max()) + IDLE_S, float(moment_s))
+        gone_s = min(float(served_end[before - 1]) + IDLE_S, moment_s)
         if all(life.to_s is not None or life.from_s > gone_s for life in lives):
             continue
         lives = [replace(life, to_s=gone_s) if life.to_s is None and life.from_s <= gone_s else life for life in lives]
-        again = served_sent[served_sent > moment_s]
-        if len(again) and not any(life.from_s >= moment_s for life in lives):
-            lives.append(Life(float(again[0])))
+        again = int(np.searchsorted(served_sent, moment_s, side="right"))
+        if again < len(served_sent) and not any(life.from_s >= moment_s for life in lives):
+            lives.append(Life(float(served_sent[again])))
     return lives

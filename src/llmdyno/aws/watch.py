@@ -12,6 +12,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable
+from types import TracebackType
 
 from llmdyno.aws.clients import Aws
 from llmdyno.aws.cloudwatch import COPIES, read
@@ -40,6 +41,12 @@ class CopiesWatch(Child):
     def _listen(self, on_copies: Callable[[int], None]) -> None:
         for line in self.lines():
             on_copies(int(json.loads(line)["copies"]))
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._process.kill()  # it may still be starting, and has nothing to put in order
+        super().__exit__(kind, error, trace)
 
 
 def main(model: str, region: str, profile: str, endpoint_url: str) -> None:

@@ -14,6 +14,7 @@ from urllib.parse import urlsplit
 
 from llmdyno.emulated import loopback
 from llmdyno.errors import InputError
+from llmdyno.loads import REPLAY
 from llmdyno.spec import Spec
 
 if TYPE_CHECKING:
@@ -121,12 +122,21 @@ def on_aws(spec: Spec) -> bool:
 
 
 def length_of(spec: Spec) -> tuple[float, str]:
-    """How long a load lasts at most, seconds, and what that rests on, where it is a guess."""
+    """How long a load lasts at most, seconds, and what that rests on, where it is a guess.
+
+    Raises:
+        InputError: the trace that is replayed cannot be read.
+    """
     from llmdyno.analysis.budget import request_s
 
     tokens = spec.output_tokens.mean * 1.5
     each_s = request_s(tokens, spec.timeout_s)
     known_s = spec.load.length_s
+    if spec.load.replays:
+        from llmdyno.workload.traces import read_trace
+
+        trace_s = read_trace(spec.arrivals.removeprefix(REPLAY), spec.time_scale)[-1].offset_ns / 1e9
+        known_s = trace_s if known_s is None else min(known_s, trace_s)
     if known_s is not None:
         return known_s + each_s, ""
     guess = f"a request takes no longer than {each_s:.0f} s"
