@@ -40,7 +40,7 @@ from benchmarks.startup import first_request_s, spawn_s
 from benchmarks.tools import TOOLS, run_tool
 from benchmarks.truth import GAP_MS, TTFT_MS, TrueRequest, TruthServer
 from llmdyno import __version__
-from llmdyno.selftest import NullServer, measure_step
+from llmdyno.experiments.selftest import NullServer, measure_step
 
 STREAMS = (1, 64, 512, 2000)
 MEMORY_BUDGET_MB, SEND_BUDGET_S, HELP_BUDGET_S, FIRST_BUDGET_S = 150, 0.001, 0.3, 0.8

@@ -8,8 +8,8 @@ from __future__ import annotations
 import heapq
 import time
 
-from llmdyno.analysis.projection import CopiesModel, project
-from llmdyno.workload.traffic import by_shape
+from llmdyno.services.bedrock_import.simulation import CopiesModel, project
+from llmdyno.services.traffic import by_shape
 
 CALLS, SERVICE_S, BUDGET_S = 1_000_000, 11.0, 10.0
 

@@ -19,20 +19,20 @@ from llmdyno._version import __version__
 
 if TYPE_CHECKING:
     from llmdyno.errors import InputError
-    from llmdyno.results.directory import load
-    from llmdyno.results.run import Run
-    from llmdyno.runner import run, run_async
-    from llmdyno.spec import Spec
+    from llmdyno.measure import run, run_async
+    from llmdyno.runs.directory import load
+    from llmdyno.runs.run import Run
+    from llmdyno.spec.spec import Spec
 
 __all__ = ["InputError", "Run", "Spec", "__version__", "load", "run", "run_async"]
 
 _HOMES = {
     "InputError": "llmdyno.errors",
-    "Run": "llmdyno.results.run",
-    "Spec": "llmdyno.spec",
-    "load": "llmdyno.results.directory",
-    "run": "llmdyno.runner",
-    "run_async": "llmdyno.runner",
+    "Run": "llmdyno.runs.run",
+    "Spec": "llmdyno.spec.spec",
+    "load": "llmdyno.runs.directory",
+    "run": "llmdyno.measure",
+    "run_async": "llmdyno.measure",
 }
 
 

@@ -7,10 +7,10 @@ from pathlib import Path
 
 import pytest
 
-from llmdyno.analysis.budget import most, request_s
 from llmdyno.cli.budget import decide, length_of
 from llmdyno.errors import InputError
-from llmdyno.spec import Spec
+from llmdyno.services.bedrock_import.budget import most, request_s
+from llmdyno.spec.spec import Spec
 
 WINDOW = Decimal("0.5718")
 BUDGET = Decimal(5)

@@ -13,9 +13,9 @@ import pytest
 from tests.support import command
 
 import llmdyno
-from llmdyno.aws.imports import check_folder
 from llmdyno.emulator.embedded import EmbeddedEmulator
 from llmdyno.emulator.model import DEFAULT_PROFILE
+from llmdyno.services.bedrock_import.imports import check_folder
 
 KEYS = {"AWS_ACCESS_KEY_ID": "x", "AWS_SECRET_ACCESS_KEY": "y", "AWS_EC2_METADATA_DISABLED": "true"}
 NO_FILES = {"AWS_CONFIG_FILE": "/dev/null", "AWS_SHARED_CREDENTIALS_FILE": "/dev/null", "AWS_REGION": "us-east-1"}

@@ -13,8 +13,8 @@ import trustme
 from tests.support import ENDING, Action, ScriptedServer, command, event, response, stream_head
 
 import llmdyno
-from llmdyno.selftest import beyond_range
-from llmdyno.spec import Spec
+from llmdyno.experiments.selftest import beyond_range
+from llmdyno.spec.spec import Spec
 
 SMALL = ["--input-tokens", "50", "--output-tokens", "20", "--quiet", "--out", "r"]
 

@@ -19,7 +19,7 @@ import uvloop
 from llmdyno.emulator.embedded import EmbeddedEmulator
 from llmdyno.emulator.model import DEFAULT_PROFILE, PROFILES, Deployment, Profile
 from llmdyno.emulator.openai import Refusal, read_request
-from llmdyno.timer import Timer
+from llmdyno.host.timer import Timer
 
 REFERENCE = PROFILES[DEFAULT_PROFILE]
 EXACT = replace(

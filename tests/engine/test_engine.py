@@ -23,21 +23,22 @@ from hypothesis import strategies as st
 from tests.support import ENDING, MODELS, Action, ScriptedServer, chunk, event, response, stream_head
 
 from llmdyno import InputError
-from llmdyno.engine.assemble import assemble
-from llmdyno.engine.client import Client
-from llmdyno.engine.clock import NO_STAMP, Clock
-from llmdyno.engine.driver import Driver, Load, Phase, Snapshot, allow_open_files
-from llmdyno.engine.exchange import ATTEMPT_STRIDE, Exchange, Prepared
-from llmdyno.engine.probe import look
-from llmdyno.engine.proxy import Proxy, find_proxy
+from llmdyno.engine.driver import Driver, Load, Phase, Snapshot
 from llmdyno.engine.recorder import Recorder, outcome
 from llmdyno.engine.supply import Supply, prepare
-from llmdyno.engine.tls import make_context
-from llmdyno.engine.wire import Origin, serialise
+from llmdyno.host.limits import allow_open_files
 from llmdyno.protocols import DIALECTS
 from llmdyno.protocols.dialect import HttpRequest, Target
 from llmdyno.protocols.events import OTHER, TEXT, Failure
+from llmdyno.targets.openai import look
 from llmdyno.timeline.record import RequestRecord
+from llmdyno.transports.assemble import assemble
+from llmdyno.transports.clock import NO_STAMP, Clock
+from llmdyno.transports.exchange import ATTEMPT_STRIDE, Exchange, Prepared
+from llmdyno.transports.http1.client import Client
+from llmdyno.transports.http1.proxy import Proxy, find_proxy
+from llmdyno.transports.http1.tls import make_context
+from llmdyno.transports.http1.wire import Origin, serialise
 from llmdyno.workload.plan import PlannedRequest
 
 CHAT = DIALECTS["openai", "chat"]

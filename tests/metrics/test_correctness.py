@@ -11,7 +11,7 @@ from num2words import num2words
 from llmdyno.emulator import answers
 from llmdyno.metrics.compare import difference
 from llmdyno.metrics.correctness import Answer, correctness, judge, number_matches
-from llmdyno.workload.questions import ECHO, JSON, KINDS, NUMBER, STOP, Question, in_words, make_questions
+from llmdyno.workload.sources.questions import ECHO, JSON, KINDS, NUMBER, STOP, Question, in_words, make_questions
 
 
 @pytest.mark.parametrize("number", [*range(130), 200, 999, 1000, 1001, 1100, 4217, 9999, 10_000, 12_345, 999_999])

@@ -11,8 +11,8 @@ import pytest
 from llmdyno import InputError, Spec
 from llmdyno.workload.arrivals import Segment, offsets_ns, segments
 from llmdyno.workload.plan import MEASURED, Plan
+from llmdyno.workload.sources.traces import Entry, read_trace
 from llmdyno.workload.tokens import load_counter
-from llmdyno.workload.traces import Entry, read_trace
 
 ENDLESS = float("inf")
 
@@ -184,7 +184,8 @@ def test_values_that_do_not_fit(key: str, value: object, words: str) -> None:
 
 
 def test_a_load_reads_back_from_its_toml(tmp_path: Path) -> None:
-    from llmdyno.spec import build, read_toml
+    from llmdyno.spec.spec import build
+    from llmdyno.spec.toml import read_toml
 
     for keys in (
         {"ramp": "1:50:1m", "arrivals": "gamma(0.5)", "max_concurrency": 9},

@@ -10,10 +10,10 @@ import pytest
 from tokenizers import Tokenizer, models, pre_tokenizers, trainers
 
 from llmdyno import InputError, Spec
-from llmdyno.distribution import Distribution
+from llmdyno.spec.distribution import Distribution
 from llmdyno.workload.lengths import draw
 from llmdyno.workload.plan import MEASURED, WARMUP, Plan
-from llmdyno.workload.prompts import words
+from llmdyno.workload.sources.words import words
 from llmdyno.workload.tokens import Approximation, TokenCounter, load_counter
 
 

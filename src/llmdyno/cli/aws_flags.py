@@ -27,7 +27,7 @@ def aws_of(arguments: argparse.Namespace) -> Iterator[Aws]:
         InputError: boto3 is missing, or the region, or the profile.
     """
     from llmdyno.aws.clients import Aws
-    from llmdyno.spec import read_value
+    from llmdyno.spec.keys import read_value
 
     if arguments.endpoint_url is not None:
         arguments.endpoint_url = read_value("endpoint_url", arguments.endpoint_url, "--endpoint-url")

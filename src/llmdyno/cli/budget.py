@@ -12,13 +12,13 @@ from decimal import Decimal
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
-from llmdyno.emulated import loopback
 from llmdyno.errors import InputError
-from llmdyno.loads import REPLAY
-from llmdyno.spec import Spec
+from llmdyno.host.loopback import loopback
+from llmdyno.spec.load import REPLAY
+from llmdyno.spec.spec import Spec
 
 if TYPE_CHECKING:
-    from llmdyno.analysis.budget import Most
+    from llmdyno.services.bedrock_import.budget import Most
 
 DEFAULT_BUDGET = "5"
 
@@ -113,7 +113,7 @@ def on_aws(spec: Spec) -> bool:
     if named and loopback(urlsplit(named).hostname or ""):
         return False
     from llmdyno.aws.session import check_model, find_endpoint
-    from llmdyno.runner import settle
+    from llmdyno.measure import settle
 
     settle(spec)  # what contradicts itself is said before what it would cost
     check_model(spec.model)
@@ -127,13 +127,13 @@ def length_of(spec: Spec) -> tuple[float, str]:
     Raises:
         InputError: the trace that is replayed cannot be read.
     """
-    from llmdyno.analysis.budget import request_s
+    from llmdyno.services.bedrock_import.budget import request_s
 
     tokens = spec.output_tokens.mean * 1.5
     each_s = request_s(tokens, spec.timeout_s)
     known_s = spec.load.length_s
     if spec.load.replays:
-        from llmdyno.workload.traces import read_trace
+        from llmdyno.workload.sources.traces import read_trace
 
         trace_s = read_trace(spec.arrivals.removeprefix(REPLAY), spec.time_scale)[-1].offset_ns / 1e9
         known_s = trace_s if known_s is None else min(known_s, trace_s)
@@ -147,7 +147,7 @@ def length_of(spec: Spec) -> tuple[float, str]:
 
 
 def _most(spec: Spec, rounds: int | None) -> tuple[Most, str | None]:
-    from llmdyno.analysis.budget import DEFAULT_COPIES, most
+    from llmdyno.services.bedrock_import.budget import DEFAULT_COPIES, most
 
     window, unknown = window_price(spec)
     if rounds is not None:
@@ -161,9 +161,9 @@ def window_price(spec: Spec) -> tuple[Decimal | None, str | None]:
     """What a window of one copy costs: the model's units from GetImportedModel, the rate from the dated table; or why
     that is unknown."""
     from llmdyno.aws.clients import Aws
-    from llmdyno.aws.models import describe, units_of
     from llmdyno.aws.session import region_of
-    from llmdyno.costing import price_of
+    from llmdyno.services.bedrock_import.account import price_of
+    from llmdyno.services.bedrock_import.models import describe, units_of
 
     assert spec.model is not None
     model = spec.model[max(0, spec.model.find("arn:")) :]  # LiteLLM's route stands before it

@@ -8,12 +8,12 @@ from typing import TYPE_CHECKING
 from llmdyno.cli import run
 from llmdyno.cli.scaling import drive, staged_spec
 from llmdyno.errors import InputError
-from llmdyno.spec import read_value
+from llmdyno.spec.keys import read_value
 
 if TYPE_CHECKING:
     from rich.console import Console
 
-    from llmdyno.results.run import Run
+    from llmdyno.runs.run import Run
 
 DESCRIPTION = (
     "Rising numbers of users, one after the other in one run: the number at which time to first token or the gaps "
@@ -55,8 +55,8 @@ def call(arguments: argparse.Namespace) -> int:
         return run.dry_run(spec)
 
     def show(result: Run, console: Console) -> None:
-        from llmdyno.report.scaling import print_capacity
-        from llmdyno.steps import finish_capacity
+        from llmdyno.experiments.stages import finish_capacity
+        from llmdyno.reports.scaling import print_capacity
 
         print_capacity(finish_capacity(result, percentile), console)
 

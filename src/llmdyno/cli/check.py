@@ -11,13 +11,13 @@ from typing import TYPE_CHECKING, Any
 from llmdyno.cli import run
 from llmdyno.cli.budget import agree
 from llmdyno.errors import InputError
-from llmdyno.spec import flag_name, read_value
-from llmdyno.workload.questions import KINDS, QuestionPlan, make_questions
+from llmdyno.spec.keys import flag_name, read_value
+from llmdyno.workload.sources.questions import KINDS, QuestionPlan, make_questions
 
 if TYPE_CHECKING:
-    from llmdyno.results.run import Run
-    from llmdyno.spec import Spec
-    from llmdyno.workload.questions import Question
+    from llmdyno.runs.run import Run
+    from llmdyno.spec.spec import Spec
+    from llmdyno.workload.sources.questions import Question
 
 DESCRIPTION = (
     "Ask questions whose right answers are known, each alone and again under load at temperature 0: numbers in words, "
@@ -66,8 +66,8 @@ def call(arguments: argparse.Namespace) -> int:
     for kind in kinds:
         if kind not in KINDS:
             raise InputError("--kinds", f"{kind!r} is none", "what fits: " + ", ".join(KINDS))
-    from llmdyno.report.check import print_check
-    from llmdyno.results.directory import add_json
+    from llmdyno.reports.check import print_check
+    from llmdyno.runs.directory import add_json
 
     defaults = {"requests": count, "temperature": 0.0, "concurrency": 8, "name": "check"}
     spec = run.spec_of(arguments, defaults)
@@ -84,9 +84,9 @@ def ask(
     spec: Spec, count: int, kinds: tuple[str, ...], answer_tokens: int, *, alone: bool, quiet: bool, show: Any = None
 ) -> tuple[Run, list[Question], dict[str, Any]]:
     """Ask the questions and judge the answers; returns the run, the questions and the results."""
-    from llmdyno.flow import Program
+    from llmdyno.executors.inline import Program
+    from llmdyno.measure import settle
     from llmdyno.metrics.correctness import correctness
-    from llmdyno.runner import settle
 
     spec = settle(spec)
     assert spec.seed is not None
@@ -106,10 +106,10 @@ def ask(
 
 def answers_of(result: Run) -> dict[int, Any]:
     """What came of each request, by its number; of one that was sent again, what came of it in the end."""
-    from llmdyno.engine.exchange import ATTEMPT_STRIDE
     from llmdyno.metrics.correctness import Answer
     from llmdyno.timeline.columns import MISSING
     from llmdyno.timeline.record import CANCELLED, OK
+    from llmdyno.transports.exchange import ATTEMPT_STRIDE
 
     found: dict[int, Answer] = {}
     requests = result.timeline.requests

@@ -8,7 +8,8 @@ import sys
 from llmdyno.cli import run
 from llmdyno.cli.budget import agree
 from llmdyno.errors import InputError
-from llmdyno.spec import Spec, read_value
+from llmdyno.spec.keys import read_value
+from llmdyno.spec.spec import Spec
 
 DESCRIPTION = (
     "Measure a series of cold starts: wake the model, wait until it has gone idle, wake it again. A round that finds "
@@ -39,8 +40,8 @@ def call(arguments: argparse.Namespace) -> int:
     repeat = read_value("requests", arguments.repeat, "--repeat")
     idle_s = read_value("duration_s", arguments.idle, "--idle")
     spec = run.spec_of(arguments, {"requests": 1})
-    from llmdyno.flow import Program
-    from llmdyno.runner import settle
+    from llmdyno.executors.inline import Program
+    from llmdyno.measure import settle
 
     spec = settle(spec)
     check_wakes(spec)

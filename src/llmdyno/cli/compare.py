@@ -28,8 +28,8 @@ def call(arguments: argparse.Namespace) -> int:
         raise InputError("DIR", "one run alone cannot be compared", "name two run directories or more")
     import json
 
-    from llmdyno.report.compare import compare, print_comparison
-    from llmdyno.results.directory import load
+    from llmdyno.reports.compare import compare, print_comparison
+    from llmdyno.runs.directory import load
 
     runs = [load(directory) for directory in arguments.directories]
     found = compare(runs)

@@ -14,11 +14,11 @@ from llmdyno.errors import InputError
 
 if TYPE_CHECKING:
     from llmdyno.aws.clients import Aws
-    from llmdyno.aws.cloudwatch import Readings
-    from llmdyno.costing import Known
-    from llmdyno.projecting import Scaling
-    from llmdyno.results.run import Run
-    from llmdyno.workload.traffic import Traffic
+    from llmdyno.runs.run import Run
+    from llmdyno.services.bedrock_import.account import Known
+    from llmdyno.services.bedrock_import.cloudwatch import Readings
+    from llmdyno.services.bedrock_import.projection import Scaling
+    from llmdyno.services.traffic import Traffic
 
 _SHAPES = ("flat", "business-hours", "daytime")
 DESCRIPTION = (
@@ -80,9 +80,9 @@ def call(arguments: argparse.Namespace) -> int:
     """
     from rich.console import Console
 
-    from llmdyno.costing import COST, as_json, costing, model_facts
-    from llmdyno.report.cost import print_cost
-    from llmdyno.results.directory import add_json, load
+    from llmdyno.reports.cost import print_cost
+    from llmdyno.runs.directory import add_json, load
+    from llmdyno.services.bedrock_import.account import COST, as_json, costing, model_facts
 
     known, prices = known_of(arguments), _prices(arguments.compare_price)
     scaling, traffic = _scaling(arguments), _traffic(arguments)
@@ -93,7 +93,7 @@ def call(arguments: argparse.Namespace) -> int:
     found = costing(run, known, readings, notes)
     report = as_json(run, found, prices)
     if traffic is not None:
-        from llmdyno.projecting import fit, projection_report
+        from llmdyno.services.bedrock_import.projection import fit, projection_report
 
         try:
             report["projection"] = projection_report(found, fit(run, found, scaling), traffic)
@@ -113,8 +113,8 @@ def known_of(arguments: argparse.Namespace) -> Known:
     Raises:
         InputError: a value does not fit.
     """
-    from llmdyno.costing import Known
-    from llmdyno.spec import read_value
+    from llmdyno.services.bedrock_import.account import Known
+    from llmdyno.spec.keys import read_value
 
     def whole(name: str) -> int | None:
         given = getattr(arguments, name)
@@ -147,8 +147,8 @@ def money(given: str, flag: str, fits: str) -> Decimal:
 
 
 def _scaling(arguments: argparse.Namespace) -> Scaling:
-    from llmdyno.projecting import Scaling
-    from llmdyno.spec import read_value
+    from llmdyno.services.bedrock_import.projection import Scaling
+    from llmdyno.spec.keys import read_value
 
     def value(name: str, kind: str) -> Any:
         given = getattr(arguments, name)
@@ -175,8 +175,8 @@ def _traffic(arguments: argparse.Namespace) -> Traffic | None:
         return None
     if arguments.traffic is not None and (arguments.requests_per_hour is not None or arguments.shape is not None):
         raise InputError("--traffic", "is the whole day", "leave out --requests-per-hour and --shape")
-    from llmdyno.spec import read_value
-    from llmdyno.workload.traffic import SHAPES, by_shape, read_traffic
+    from llmdyno.services.traffic import SHAPES, by_shape, read_traffic
+    from llmdyno.spec.keys import read_value
 
     seed = read_value("seed", arguments.seed, "--seed")
     if arguments.traffic is not None:
@@ -201,8 +201,8 @@ def _prices(given: str | None) -> tuple[Decimal, Decimal] | None:
 def ask_aws(run: Run, arguments: argparse.Namespace, known: Known) -> tuple[Readings | None, Known, tuple[str, ...]]:
     """What AWS says of a run's model, as far as it is needed: CloudWatch, where no earlier reading is whole, and the
     units of a copy, where neither the run nor the user knows them. With it, why there is none."""
-    from llmdyno.costing import collect, model_facts, stored_readings
-    from llmdyno.spec import read_value
+    from llmdyno.services.bedrock_import.account import collect, model_facts, stored_readings
+    from llmdyno.spec.keys import read_value
 
     wait_s = read_value("duration_s", arguments.wait, "--wait")
     stored = stored_readings(run)
@@ -233,7 +233,7 @@ def ask_aws(run: Run, arguments: argparse.Namespace, known: Known) -> tuple[Read
 def _with_units(aws: Aws, model: str, known: Known, notes: list[str]) -> Known:
     from dataclasses import replace
 
-    from llmdyno.aws.models import describe, units_of
+    from llmdyno.services.bedrock_import.models import describe, units_of
 
     try:
         units, version = units_of(describe(aws, model))

@@ -14,7 +14,7 @@ from llmdyno.errors import InputError
 
 if TYPE_CHECKING:
     from llmdyno.aws.clients import Aws
-    from llmdyno.aws.imports import Folder
+    from llmdyno.services.bedrock_import.imports import Folder
 
 DESCRIPTION = (
     "Import a model folder into Amazon Bedrock: check it, upload it to S3 (what is there and unchanged is skipped), "
@@ -43,9 +43,9 @@ def call(arguments: argparse.Namespace) -> int:
     Raises:
         InputError: the folder does not do, or a service refuses.
     """
-    from llmdyno.aws import imports
-    from llmdyno.aws.models import describe, units_text
-    from llmdyno.spec import read_value
+    from llmdyno.services.bedrock_import import imports
+    from llmdyno.services.bedrock_import.models import describe, units_text
+    from llmdyno.spec.keys import read_value
 
     poll_s = read_value("duration_s", arguments.poll, "--poll")
     if not re.fullmatch(r"([0-9a-zA-Z][_-]?){1,63}", arguments.name) or len(arguments.name) > 63:
@@ -82,7 +82,7 @@ def _upload(aws: Aws, folder: Folder, bucket: str, prefix: str) -> int:
     from rich.console import Console
     from rich.progress import BarColumn, DownloadColumn, Progress, TimeRemainingColumn, TransferSpeedColumn
 
-    from llmdyno.aws import imports
+    from llmdyno.services.bedrock_import import imports
 
     columns = (BarColumn(), DownloadColumn(), TransferSpeedColumn(), TimeRemainingColumn())
     console = Console(stderr=True)

@@ -16,10 +16,11 @@ from typing import TYPE_CHECKING, Any
 
 from llmdyno.cli import run
 from llmdyno.errors import InputError
-from llmdyno.spec import Spec, build, read_value
+from llmdyno.spec.keys import read_value
+from llmdyno.spec.spec import Spec, build
 
 if TYPE_CHECKING:
-    from llmdyno.results.run import Run
+    from llmdyno.runs.run import Run
 
 DESCRIPTION = "LLMPerf's programs: the same flags, files and console output, measured by llmdyno."
 TOKEN_BENCHMARK, CORRECTNESS = "token-benchmark", "correctness"
@@ -72,8 +73,8 @@ def call(arguments: argparse.Namespace) -> int:
 
 
 def _token_benchmark(arguments: argparse.Namespace) -> int:
-    from llmdyno.flow import Program
-    from llmdyno.report.llmperf import console_block, llmperf_files
+    from llmdyno.executors.inline import Program
+    from llmdyno.reports.llmperf import console_block, llmperf_files
 
     metadata = _metadata(arguments.metadata)
     spec = _spec(
@@ -90,9 +91,9 @@ def _token_benchmark(arguments: argparse.Namespace) -> int:
 
 def _correctness(arguments: argparse.Namespace) -> int:
     from llmdyno.cli.check import ask
-    from llmdyno.report.llmperf import correctness_files
-    from llmdyno.results.directory import add_json
-    from llmdyno.workload.questions import NUMBER
+    from llmdyno.reports.llmperf import correctness_files
+    from llmdyno.runs.directory import add_json
+    from llmdyno.workload.sources.questions import NUMBER
 
     metadata = _metadata(arguments.metadata)
     spec = _spec(arguments, {"temperature": (0.0, "temperature")})
@@ -138,7 +139,7 @@ def _spec(arguments: argparse.Namespace, more: dict[str, tuple[Any, str]]) -> Sp
         if arguments.llm_api == "openai" and base_url:
             layer["base_url"] = (base_url, "OPENAI_API_BASE")
     if arguments.results_dir:
-        from llmdyno.results.directory import new_path
+        from llmdyno.runs.directory import new_path
 
         path = new_path(Path(arguments.results_dir) / "runs", arguments.model.rpartition("/")[2], time.time())
         layer["out"] = (str(path), "--results-dir")

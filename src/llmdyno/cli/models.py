@@ -28,7 +28,7 @@ def call(arguments: argparse.Namespace) -> int:
 
     if arguments.action != "list" and arguments.model is None:
         raise InputError("NAME", f"not given, and {arguments.action} needs it", "llmdyno models lists the names")
-    from llmdyno.aws.models import delete, describe, list_models, units_text
+    from llmdyno.services.bedrock_import.models import delete, describe, list_models, units_text
 
     with aws_of(arguments) as aws:
         if arguments.action == "list":

@@ -10,12 +10,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from llmdyno.cli.budget import add_budget_arguments, agree
-from llmdyno.spec import KEYS, Spec, build, flag_name, read_toml
+from llmdyno.spec.keys import KEYS, flag_name
+from llmdyno.spec.spec import Spec, build
+from llmdyno.spec.toml import read_toml
 
 if TYPE_CHECKING:
-    from llmdyno.flow import Intention, Program
-    from llmdyno.report.live import LiveView
-    from llmdyno.results.run import Run
+    from llmdyno.executors.inline import Intention, Program
+    from llmdyno.reports.live import LiveView
+    from llmdyno.runs.run import Run
 
 DESCRIPTION = (
     "Measure an endpoint. Without arguments, a short run against the embedded emulator. "
@@ -69,7 +71,7 @@ def call(arguments: argparse.Namespace) -> int:
     spec = spec_of(arguments, {})
     if arguments.dry_run:
         return dry_run(spec)
-    from llmdyno.flow import Program
+    from llmdyno.executors.inline import Program
 
     agree(spec, arguments)
     run = carry_out(spec, Program(), quiet=arguments.quiet)
@@ -101,9 +103,9 @@ def carry_out(spec: Spec, program: Program, *, quiet: bool, show: Callable[[Run]
     Raises:
         InputError: the endpoint cannot be measured.
     """
-    from llmdyno.report.live import LiveView
-    from llmdyno.runner import run_command
-    from llmdyno.selftest import beyond_range
+    from llmdyno.experiments.selftest import beyond_range
+    from llmdyno.measure import run_command
+    from llmdyno.reports.live import LiveView
 
     if spec.insecure:
         print("llmdyno: --insecure: the server's certificate is not verified", file=sys.stderr)
@@ -128,7 +130,7 @@ def carry_out(spec: Spec, program: Program, *, quiet: bool, show: Callable[[Run]
         return run
     from rich.console import Console
 
-    from llmdyno.report.console import print_summary
+    from llmdyno.reports.console import print_summary
 
     print_summary(run, Console(highlight=False))
     return run
@@ -140,7 +142,7 @@ def _watched(spec: Spec, live: LiveView) -> contextlib.AbstractContextManager[ob
         return contextlib.nullcontext()
     try:
         from llmdyno.aws.session import region_of
-        from llmdyno.aws.watch import CopiesWatch
+        from llmdyno.services.bedrock_import.watch import CopiesWatch
     except ImportError:  # the run says what is missing
         return contextlib.nullcontext()
 
@@ -153,7 +155,7 @@ def _watched(spec: Spec, live: LiveView) -> contextlib.AbstractContextManager[ob
 
 def dry_run(spec: Spec) -> int:
     """Print the resolved spec and the plan's totals; nothing is sent."""
-    from llmdyno.runner import settle
+    from llmdyno.measure import settle
     from llmdyno.workload.plan import MEASURED, WARMUP, Plan
     from llmdyno.workload.tokens import load_counter
 

@@ -10,14 +10,15 @@ from typing import TYPE_CHECKING
 
 from llmdyno.cli import run
 from llmdyno.cli.budget import agree
-from llmdyno.emulated import ask
 from llmdyno.errors import InputError
-from llmdyno.spec import EMULATED_SPEED, Spec, flag_name, read_value
+from llmdyno.spec.keys import flag_name, read_value
+from llmdyno.spec.spec import EMULATED_SPEED, Spec
+from llmdyno.transports.label import ask
 
 if TYPE_CHECKING:
     from rich.console import Console
 
-    from llmdyno.results.run import Run
+    from llmdyno.runs.run import Run
 
 DESCRIPTION = (
     "A step of load: users from few to many, held, and back. How long until latency is back within bounds, what was "
@@ -52,8 +53,8 @@ def call(arguments: argparse.Namespace) -> int:
 
 
 def _show(result: Run, console: Console) -> None:
-    from llmdyno.report.scaling import print_scaling
-    from llmdyno.steps import finish_scaling
+    from llmdyno.experiments.stages import finish_scaling
+    from llmdyno.reports.scaling import print_scaling
 
     print_scaling(finish_scaling(result), console)
 
@@ -64,14 +65,14 @@ def drive(spec: Spec, arguments: argparse.Namespace, show_steps: Callable[[Run, 
     Raises:
         InputError: the endpoint cannot be measured, or what it would cost was not agreed to.
     """
-    from llmdyno.flow import Program
+    from llmdyno.executors.inline import Program
 
     agree(spec, arguments)
 
     def show(result: Run) -> None:
         from rich.console import Console
 
-        from llmdyno.report.console import print_summary
+        from llmdyno.reports.console import print_summary
 
         console = Console(highlight=False)
         print_summary(result, console)

@@ -6,7 +6,7 @@ import argparse
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from llmdyno.selftest import Step
+    from llmdyno.experiments.selftest import Step
 
 DESCRIPTION = (
     "Measure this machine: rising streams and rates against a null server in a process of its own, and how far off "
@@ -21,7 +21,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def call(arguments: argparse.Namespace) -> int:
     """Measure and print."""
-    from llmdyno.selftest import RATES, STREAMS, remember, selftest
+    from llmdyno.experiments.selftest import RATES, STREAMS, remember, selftest
 
     heads = (
         ("reached", 10),

@@ -16,10 +16,10 @@ from typing import Any
 from llmdyno.emulator.copies import Scaling
 from llmdyno.emulator.faults import KINDS, Faults
 from llmdyno.emulator.model import DEFAULT_PROFILE, PROFILES
-from llmdyno.emulator.services import AwsServices, available
+from llmdyno.emulator.moto import AwsServices, available
 from llmdyno.emulator.signatures import ACCESS_KEY, SECRET_KEY
 from llmdyno.errors import InputError
-from llmdyno.spec import read_value
+from llmdyno.spec.keys import read_value
 
 DESCRIPTION = (
     "Serve an emulated deployment: OpenAI chat and completions over server-sent events, an imported model on Bedrock's "

@@ -25,10 +25,10 @@ def call(arguments: argparse.Namespace) -> int:
 
     from rich.console import Console
 
-    from llmdyno.report.console import print_summary
-    from llmdyno.report.cost import print_cost
-    from llmdyno.report.scaling import print_capacity, print_scaling
-    from llmdyno.results.directory import load, load_json
+    from llmdyno.reports.console import print_summary
+    from llmdyno.reports.cost import print_cost
+    from llmdyno.reports.scaling import print_capacity, print_scaling
+    from llmdyno.runs.directory import load, load_json
 
     console, path = Console(highlight=False), Path(arguments.directory)
     print_summary(load(path), console)

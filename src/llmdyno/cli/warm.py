@@ -25,8 +25,8 @@ def call(arguments: argparse.Namespace) -> int:
     Raises:
         InputError: the input cannot be used, or the model did not come.
     """
-    from llmdyno.flow import Program
-    from llmdyno.runner import settle
+    from llmdyno.executors.inline import Program
+    from llmdyno.measure import settle
 
     spec = settle(run.spec_of(arguments, {"requests": 1}))
     check_wakes(spec)

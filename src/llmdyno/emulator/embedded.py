@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from llmdyno.child import Child
+from llmdyno.host.child import Child
 
 
 class EmbeddedEmulator(Child):

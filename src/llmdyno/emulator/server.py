@@ -26,11 +26,11 @@ from llmdyno.emulator.copies import Copies, Scaling
 from llmdyno.emulator.counts import Counts
 from llmdyno.emulator.faults import GARBLE, Faults
 from llmdyno.emulator.model import Deployment, Profile
+from llmdyno.emulator.moto import AwsServices
 from llmdyno.emulator.openai import Asked
-from llmdyno.emulator.services import AwsServices
 from llmdyno.emulator.truth import Truth
-from llmdyno.timer import Timer
-from llmdyno.workload.prompts import words
+from llmdyno.host.timer import Timer
+from llmdyno.workload.sources.words import words
 
 _REMEMBERED = 200_000
 _LATE_TOKENS = 1_000_000

@@ -8,29 +8,26 @@ from __future__ import annotations
 
 import asyncio
 import gc
-import resource
 import statistics
 import time
 from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
-from llmdyno.engine.client import Client
-from llmdyno.engine.clock import Clock, monotonic_ns
-from llmdyno.engine.exchange import Exchange, Prepared
 from llmdyno.engine.recorder import Recorder
-from llmdyno.engine.sdk import SdkClient
 from llmdyno.engine.supply import Supply
-from llmdyno.errors import InputError
+from llmdyno.host.timer import Timer
 from llmdyno.protocols.events import Failure
 from llmdyno.timeline.record import CONNECT
-from llmdyno.timer import Timer
+from llmdyno.transports.clock import Clock, monotonic_ns
+from llmdyno.transports.exchange import Exchange, Prepared
+from llmdyno.transports.http1.client import Client
+from llmdyno.transports.library import SdkClient
 
 TICK_S = 0.25
 _PAUSE_AFTER_NO_CONNECTION_S = 0.1
 _LONGEST_BACKOFF_S = 20.0
 _COLLECT_EVERY = 40
-_SPARE_FILES = 64
 
 
 @dataclass(frozen=True, slots=True)
@@ -346,40 +343,3 @@ def _pieces(exchange: Exchange) -> int:
 
 def _is_connect(failure: Failure | None) -> bool:
     return failure is not None and failure.kind == CONNECT
-
-
-def allow_open_files(connections: int, *, needed: bool = True) -> None:
-    """Raise the process's soft limit on open files as far as the load needs, or, not `needed`, as far as it goes.
-
-    Raises:
-        InputError: the hard limit is below what is needed, or there are not so many ephemeral ports.
-    """
-    files = connections + _SPARE_FILES
-    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    if needed and (ports := _ephemeral_ports()) is not None and connections > ports:
-        raise InputError(
-            "--concurrency",
-            f"{connections} connections to one address do not fit into this host's {ports} ephemeral ports",
-            f"use at most {ports}, or widen net.ipv4.ip_local_port_range",
-        )
-    if soft == resource.RLIM_INFINITY or soft >= files:
-        return
-    if hard != resource.RLIM_INFINITY and hard < files:
-        if needed:
-            raise InputError(
-                "--concurrency",
-                f"{connections} connections do not fit under this process's limit of {hard} open files",
-                f"use at most {hard - _SPARE_FILES}, or raise the hard limit (ulimit -Hn)",
-            )
-        files = hard
-    resource.setrlimit(resource.RLIMIT_NOFILE, (files, hard))
-
-
-def _ephemeral_ports() -> int | None:
-    """How many local ports a connection may come from; None where the system does not say."""
-    try:
-        with open("/proc/sys/net/ipv4/ip_local_port_range", encoding="ascii") as file:
-            low, high = map(int, file.read().split())
-    except (OSError, ValueError):
-        return None
-    return high - low + 1

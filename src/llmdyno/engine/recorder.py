@@ -10,11 +10,11 @@ import asyncio
 from collections import deque
 from collections.abc import Callable, Generator, Mapping
 
-from llmdyno.emulated import HEADER
-from llmdyno.engine.assemble import undecodable
-from llmdyno.engine.exchange import Exchange
 from llmdyno.protocols.events import OTHER
+from llmdyno.timeline.emulated import HEADER
 from llmdyno.timeline.record import OK, RequestRecord
+from llmdyno.transports.assemble import undecodable
+from llmdyno.transports.exchange import Exchange
 
 _LABEL = HEADER.encode()
 

@@ -12,8 +12,8 @@ import asyncio
 from collections import deque
 from collections.abc import Callable, Iterator
 
-from llmdyno.engine.exchange import Prepared
 from llmdyno.protocols.dialect import HttpRequest
+from llmdyno.transports.exchange import Prepared
 from llmdyno.workload.plan import PlannedRequest
 
 AHEAD = 20_000

@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from llmdyno.workload.questions import ECHO, JSON, NUMBER, STOP, Question
+from llmdyno.workload.sources.questions import ECHO, JSON, NUMBER, STOP, Question
 
 SAME = "same"
 """The kind of a question's answers under load and alone being one."""

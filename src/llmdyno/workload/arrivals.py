@@ -14,8 +14,8 @@ from dataclasses import dataclass
 from random import Random
 from statistics import NormalDist
 
-from llmdyno.loads import placed
-from llmdyno.spec import Spec
+from llmdyno.spec.load import placed
+from llmdyno.spec.spec import Spec
 
 CONSTANT, POISSON, GAMMA, REPLAY = "constant", "poisson", "gamma", "replay"
 _STANDARD = NormalDist()

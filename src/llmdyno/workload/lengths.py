@@ -11,7 +11,7 @@ import math
 from random import Random
 from statistics import NormalDist
 
-from llmdyno.distribution import Distribution
+from llmdyno.spec.distribution import Distribution
 
 _STANDARD = NormalDist()
 

@@ -13,12 +13,12 @@ from functools import cached_property
 from itertools import islice, takewhile
 from random import Random
 
-from llmdyno.spec import Spec
+from llmdyno.spec.spec import Spec
 from llmdyno.workload.arrivals import REPLAY, offsets_ns, segments
 from llmdyno.workload.lengths import draw
-from llmdyno.workload.prompts import make_prompt
+from llmdyno.workload.sources.traces import Entry, read_trace
+from llmdyno.workload.sources.words import make_prompt
 from llmdyno.workload.tokens import TokenCounter
-from llmdyno.workload.traces import Entry, read_trace
 
 WARM = "warm"
 WARMUP = "warmup"

@@ -1,1 +1,0 @@
-"""Analysis: what figures mean in money and copies. PURE; prices are dated data beside the code, not code."""

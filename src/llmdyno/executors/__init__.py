@@ -1,0 +1,1 @@
+"""Where the driving happens. One file a place; :mod:`executor` is the contract."""

@@ -1,0 +1,46 @@
+"""The limits that this machine sets on connections: open files and ephemeral ports."""
+
+from __future__ import annotations
+
+import resource
+
+from llmdyno.errors import InputError
+
+_SPARE_FILES = 64
+
+
+def allow_open_files(connections: int, *, needed: bool = True) -> None:
+    """Raise the process's soft limit on open files as far as the load needs, or, not `needed`, as far as it goes.
+
+    Raises:
+        InputError: the hard limit is below what is needed, or there are not so many ephemeral ports.
+    """
+    files = connections + _SPARE_FILES
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if needed and (ports := _ephemeral_ports()) is not None and connections > ports:
+        raise InputError(
+            "--concurrency",
+            f"{connections} connections to one address do not fit into this host's {ports} ephemeral ports",
+            f"use at most {ports}, or widen net.ipv4.ip_local_port_range",
+        )
+    if soft == resource.RLIM_INFINITY or soft >= files:
+        return
+    if hard != resource.RLIM_INFINITY and hard < files:
+        if needed:
+            raise InputError(
+                "--concurrency",
+                f"{connections} connections do not fit under this process's limit of {hard} open files",
+                f"use at most {hard - _SPARE_FILES}, or raise the hard limit (ulimit -Hn)",
+            )
+        files = hard
+    resource.setrlimit(resource.RLIMIT_NOFILE, (files, hard))
+
+
+def _ephemeral_ports() -> int | None:
+    """How many local ports a connection may come from; None where the system does not say."""
+    try:
+        with open("/proc/sys/net/ipv4/ip_local_port_range", encoding="ascii") as file:
+            low, high = map(int, file.read().split())
+    except (OSError, ValueError):
+        return None
+    return high - low + 1

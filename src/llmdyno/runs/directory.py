@@ -1,0 +1,187 @@
+"""The run directory: its names, its writing while a run goes on, its reading ever after.
+
+In: what a run leaves, piece by piece. Out: files; and from the files alone, the run again. Each file is
+written under another name first and then moved into place, and the journal goes only when everything
+made from it is there: a run that dies at any moment leaves either its files or its journal.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import re
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+from llmdyno.errors import InputError
+from llmdyno.runs.journal import Journal, read_journal
+from llmdyno.runs.parquet import read_timeline, write_timeline
+from llmdyno.runs.run import RECOVERED, Run, conclude
+from llmdyno.spec.spec import Spec, build
+from llmdyno.spec.toml import read_toml
+from llmdyno.timeline import SCHEMA_VERSION
+from llmdyno.timeline.columns import Timeline, from_records
+from llmdyno.timeline.record import RequestRecord
+from llmdyno.spec.readers import REDACTED
+
+SPEC, ENVIRONMENT, SUMMARY = "spec.toml", "environment.json", "summary.json"
+REQUESTS, CHUNKS, JOURNAL = "requests.parquet", "chunks.parquet", "journal.jsonl"
+_FITS = "give a run directory, such as runs/<time>-<name>"
+
+
+class RunDirectory:
+    """A run directory that is being written."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self._journal: Journal | None = None
+        self._made = [folder for folder in (path, *path.parents) if not folder.exists()]
+
+    @classmethod
+    def create(cls, out: str | None, name: str, now_s: float) -> RunDirectory:
+        """Make a new directory: `out`, or ``runs/<time>-<name>``. An existing run is never written over.
+
+        Raises:
+            InputError: it is there already and not empty, or cannot be made or written.
+        """
+        if out is not None:
+            path = Path(out)
+            if path.exists() and (not path.is_dir() or any(path.iterdir())):
+                raise InputError("--out", f"{out} is there already", "name a directory that is new or empty")
+        else:
+            path = new_path(Path("runs"), name, now_s)
+        directory = cls(path)
+        try:
+            path.mkdir(parents=True, exist_ok=True)
+            directory._journal = Journal(path / JOURNAL)
+        except OSError as error:
+            raise InputError(
+                "--out",
+                f"{path} cannot be written ({error.strerror})",
+                "name a directory that you may write to",
+            ) from None
+        return directory
+
+    def write(self, name: str, content: bytes) -> None:
+        """Write one file, whole or not at all."""
+        path = self.path / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        self._replace(path, lambda part: part.write_bytes(content))
+
+    def write_json(self, name: str, value: Any) -> None:
+        """Write one JSON file."""
+        self.write(name, json.dumps(value, indent=2, ensure_ascii=False, allow_nan=False).encode() + b"\n")
+
+    def append(self, record: RequestRecord) -> None:
+        """Add a record to the journal."""
+        assert self._journal is not None
+        self._journal.append(record)
+
+    def records(self) -> Iterator[RequestRecord]:
+        """The journal so far, record by record, in the order in which they ended."""
+        return read_journal(self.path / JOURNAL)
+
+    def finish(self, timeline: Timeline, summary: dict[str, Any]) -> None:
+        """Write the timeline and the summary, then let the journal go."""
+        requests, chunks = self.path / REQUESTS, self.path / CHUNKS
+        parts = [path.with_name(f".{path.name}.part") for path in (requests, chunks)]
+        write_timeline(timeline, *parts)
+        for part, path in zip(parts, (requests, chunks), strict=True):
+            os.replace(part, path)
+        self.write_json(SUMMARY, summary)
+        self.discard_journal()
+
+    def discard_journal(self) -> None:
+        """Close and remove the journal: everything in it stands in the other files."""
+        self.close()
+        (self.path / JOURNAL).unlink(missing_ok=True)
+
+    def abandon(self) -> None:
+        """Take back a directory in which nothing was measured."""
+        self.discard_journal()
+        for name in (SPEC, ENVIRONMENT):
+            (self.path / name).unlink(missing_ok=True)
+        for folder in self._made:
+            with contextlib.suppress(OSError):  # somebody else put something there meanwhile
+                folder.rmdir()
+
+    def close(self) -> None:
+        """Close the journal; what is in it stays."""
+        if self._journal is not None:
+            self._journal.close()
+            self._journal = None
+
+    def _replace(self, path: Path, write: Callable[[Path], object]) -> None:
+        part = path.with_name(f".{path.name}.part")
+        write(part)
+        os.replace(part, path)
+
+
+def new_path(folder: Path, name: str, now_s: float) -> Path:
+    """A directory that is not there yet: ``<folder>/<time>-<name>``, with a number where that is taken."""
+    slug = re.sub(r"[^A-Za-z0-9_.-]+", "-", name).strip("-.")[:60] or "run"
+    base = folder / f"{time.strftime('%Y%m%d-%H%M%S', time.localtime(now_s))}-{slug}"
+    path, again = base, 1
+    while path.exists():
+        again += 1
+        path = base.with_name(f"{base.name}-{again}")
+    return path
+
+
+def add_json(path: Path, name: str, value: Any) -> None:
+    """Add a JSON file to a finished run's directory."""
+    RunDirectory(path).write_json(name, value)
+
+
+def load_json(path: Path, name: str) -> dict[str, Any] | None:
+    """A JSON file that a later command left in a run's directory; None where it did not, or it cannot be read."""
+    try:
+        value = json.loads((path / name).read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return None
+    return value if isinstance(value, dict) else None
+
+
+def load(path: str | Path) -> Run:
+    """Read a run directory; one whose run was killed is read from its journal.
+
+    Raises:
+        InputError: there is no run, or its files cannot be read or are of another schema.
+    """
+    directory = Path(path)
+    spec_path, environment_path = directory / SPEC, directory / ENVIRONMENT
+    if not spec_path.is_file() or not environment_path.is_file():
+        raise InputError(str(path), "is no run directory", _FITS)
+    try:
+        environment = json.loads(environment_path.read_text(encoding="utf-8"))
+        origin_ns = int(environment["clock"]["origin_monotonic_ns"])
+        spec = _read_spec(spec_path)
+        if (directory / SUMMARY).is_file():
+            summary = json.loads((directory / SUMMARY).read_text(encoding="utf-8"))
+            if summary.get("schema_version") != SCHEMA_VERSION:
+                raise InputError(
+                    str(directory / SUMMARY),
+                    f"has schema version {summary.get('schema_version')!r}",
+                    f"this version of llmdyno reads {SCHEMA_VERSION}",
+                )
+            timeline = read_timeline(directory / REQUESTS, directory / CHUNKS, origin_ns)
+        else:
+            timeline = from_records(read_journal(directory / JOURNAL), origin_ns)
+            summary = conclude(timeline, spec, environment, RECOVERED)
+    except InputError:
+        raise
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise InputError(str(path), f"cannot be read as a run ({error})", _FITS) from None
+    return Run(directory, spec, environment, timeline, summary)
+
+
+def _read_spec(path: Path) -> Spec:
+    """A run's own spec; header values that were left out of the file stay left out."""
+    layer = read_toml(path)
+    if "headers" in layer:
+        headers, label = layer["headers"]
+        layer["headers"] = ({name: value for name, value in headers.items() if value != REDACTED}, label)
+    return build([layer])

@@ -1,0 +1,131 @@
+"""The timeline as Parquet, through arro3.
+
+In: a timeline. Out: requests.parquet, a row a request, and chunks.parquet, a row a chunk; and the
+timeline again. Missing values are nulls. Requests carry, after the facts, the figures that people look
+for first; reading takes the facts alone.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from arro3.core import Array, DataType, RecordBatch, RecordBatchReader, Table
+from arro3.io import read_parquet, write_parquet
+
+from llmdyno.host.memory import give_memory_back
+from llmdyno.metrics.request import request_metrics
+from llmdyno.timeline import SCHEMA_VERSION
+from llmdyno.timeline.columns import (
+    BOOLEAN_COLUMNS,
+    CHUNK_COLUMNS,
+    INTEGER_COLUMNS,
+    MISSING,
+    TEXT_COLUMNS,
+    Column,
+    Timeline,
+)
+
+_FIGURES = (
+    "ttft_s",
+    "time_per_output_token_s",
+    "end_to_end_latency_s",
+    "request_output_throughput_token_per_s",
+    "connect_s",
+    "output_tokens",
+    "text_chunks",
+)
+_COMPRESSION = "zstd(1)"
+_BATCH, _ROW_GROUP = 1 << 16, 1 << 17
+_MAGIC = b"PAR1"
+
+
+def write_timeline(timeline: Timeline, requests_path: Path, chunks_path: Path) -> None:
+    """Write both files."""
+    _write(_request_table(timeline), requests_path, timeline)
+    give_memory_back()
+    # Batch by batch, so that a long run's chunks are not in memory once more while they are written.
+    batches = (_batch(timeline, start) for start in range(0, max(1, len(timeline.chunks["request"])), _BATCH))
+    _write(RecordBatchReader.from_batches(_batch(timeline, 0).schema, batches), chunks_path, timeline)
+
+
+def _request_table(timeline: Timeline) -> Table:
+    figures = request_metrics(timeline)
+    columns: dict[str, Any] = {}
+    for name, column in timeline.requests.items():
+        if name in INTEGER_COLUMNS:
+            columns[name] = _nullable(column, column == MISSING, DataType.int64())
+        elif name in TEXT_COLUMNS:
+            columns[name] = Array(column.tolist(), DataType.string())
+        else:
+            columns[name] = Array(column.tolist(), DataType.bool())
+    for name in _FIGURES:
+        column = np.asarray(getattr(figures, name), np.float64 if name.endswith("_s") else np.int64)
+        columns[name] = (
+            _nullable(column, np.isnan(column), DataType.float64()) if name.endswith("_s") else Array.from_numpy(column)
+        )
+    columns["output_tokens_source"] = Array(figures.output_tokens_source.tolist(), DataType.string())
+    return Table.from_pydict(columns)
+
+
+def _batch(timeline: Timeline, start: int) -> RecordBatch:
+    span = slice(start, start + _BATCH)
+    chunks = {name: np.ascontiguousarray(timeline.chunks[name][span]) for name in CHUNK_COLUMNS}
+    return RecordBatch.from_pydict({name: Array.from_numpy(column) for name, column in chunks.items()})
+
+
+def read_timeline(requests_path: Path, chunks_path: Path, origin_ns: int) -> Timeline:
+    """Read both files back.
+
+    Raises:
+        ValueError: one is no whole Parquet file. KeyError: a column is not there.
+    """
+    table = _read(requests_path)
+    requests: dict[str, Column] = {}
+    for name in INTEGER_COLUMNS:
+        values = table[name].to_pylist()
+        requests[name] = np.array([MISSING if value is None else value for value in values], np.int64)
+    for name in TEXT_COLUMNS:
+        requests[name] = np.array(table[name].to_pylist(), object)
+    for name in BOOLEAN_COLUMNS:
+        requests[name] = np.array(table[name].to_pylist(), bool)
+    stored = _read(chunks_path)
+    chunks = {
+        name: np.asarray(stored[name].to_numpy()).astype(kind) if stored.num_rows else np.empty(0, kind)
+        for name, kind in CHUNK_COLUMNS.items()
+    }
+    return Timeline(requests, chunks, origin_ns)
+
+
+def _read(path: Path) -> Table:
+    problem = ValueError(f"{path.name} is not a whole Parquet file")
+    with path.open("rb") as file:  # the library panics on a damaged footer, and prints that it does
+        size = file.seek(0, 2)
+        file.seek(0)
+        head = file.read(len(_MAGIC))
+        file.seek(max(0, size - 8))
+        tail = file.read()
+    footer = int.from_bytes(tail[:4], "little")
+    if head != _MAGIC or tail[4:] != _MAGIC or footer + 12 > size:
+        raise problem
+    try:
+        return read_parquet(path).read_all()
+    except BaseException as error:
+        if isinstance(error, Exception) or type(error).__name__ == "PanicException":
+            raise problem from None
+        raise
+
+
+def _nullable(column: Column, missing: Column, kind: DataType) -> Array:
+    if not missing.any():
+        return Array.from_numpy(column)
+    values = column.tolist()
+    for place in np.flatnonzero(missing):
+        values[place] = None
+    return Array(values, kind)
+
+
+def _write(table: Table | RecordBatchReader, path: Path, timeline: Timeline) -> None:
+    metadata = {"llmdyno.schema_version": str(SCHEMA_VERSION), "llmdyno.origin_ns": str(timeline.origin_ns)}
+    write_parquet(table, path, compression=_COMPRESSION, key_value_metadata=metadata, max_row_group_size=_ROW_GROUP)

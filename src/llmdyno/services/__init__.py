@@ -1,0 +1,1 @@
+"""What a managed service does and bills. :mod:`service` is the contract; one folder a service."""

@@ -1,0 +1,1 @@
+"""Amazon Bedrock Custom Model Import: model copies, billing windows, prices, imports."""

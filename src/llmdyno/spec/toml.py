@@ -1,0 +1,5 @@
+"""A spec as TOML."""
+
+from llmdyno.spec.spec import read_toml
+
+__all__ = ["read_toml"]

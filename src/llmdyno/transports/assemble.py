@@ -1,0 +1,252 @@
+"""From raw facts to a record, after the last byte.
+
+In: an exchange that has ended, a decoder, the clock. Out: a
+:class:`~llmdyno.timeline.record.RequestRecord`. It works in slices, so that the engine can look at its
+sockets in between; nothing it does can move a stamp. Where the answer can only be read after the run, its bytes
+are kept in the record, and :func:`reread` puts the chunks in later.
+"""
+
+from __future__ import annotations
+
+from array import array
+from collections.abc import Callable, Generator, Sequence
+from itertools import accumulate, pairwise
+
+from llmdyno.protocols.dialect import Dialect, error_text
+from llmdyno.protocols.events import HTTP_STATUS, MALFORMED_EVENT, OTHER, Event, Failure
+from llmdyno.timeline.record import CANCELLED, FAILED, KERNEL, OK, USER, RequestRecord
+from llmdyno.transports.clock import Clock
+from llmdyno.transports.exchange import Exchange
+
+_ID_HEADERS = (b"x-request-id", b"x-amzn-requestid")
+
+SLICE = 64
+"""Pieces of a body decoded at a time, about 0.1 ms."""
+
+
+def assemble(
+    exchange: Exchange, dialect: Dialect, clock: Clock, *, keep_text: bool
+) -> Generator[None, None, RequestRecord]:
+    """Build the record of an exchange; yields between slices, returns the record."""
+    record = facts(exchange)
+    failure = exchange.failure
+    whole = failure is None and not exchange.cancelled
+    if exchange.reads:
+        arrivals, stamped = clock.arrivals(exchange.stamps, exchange.reads)
+        record.clock = KERNEL if stamped else USER
+        record.headers_ns = arrivals[0]
+        if whole:
+            record.end_ns = arrivals[-1]
+        if exchange.status is not None and not 200 <= exchange.status < 300:
+            # The status says more than whatever cut its body short.
+            name = dialect.error_type(exchange.headers, b"".join(exchange.pieces))
+            failure = Failure(HTTP_STATUS, exchange.status, _status_text(exchange), name)
+        elif exchange.status is not None and (odd := _not_a_stream(exchange, dialect)):
+            failure = failure or odd
+        elif exchange.status is not None and dialect.decoder is None:
+            _keep(exchange, arrivals, record)
+        elif exchange.status is not None:
+            found = yield from _decode(exchange, dialect, arrivals, record, whole=whole, keep_text=keep_text)
+            failure = found or failure
+    settle(record, failure, cancelled=exchange.cancelled)
+    return record
+
+
+def settle(record: RequestRecord, failure: Failure | None, *, cancelled: bool) -> None:
+    """How it ended."""
+    if failure is not None:
+        record.state = FAILED
+        record.error_kind, record.error_code, record.error_message, record.error_type = failure
+    elif cancelled:
+        record.state = CANCELLED
+    else:
+        record.state = OK
+
+
+def facts(exchange: Exchange) -> RequestRecord:
+    """What is known without looking into the answer."""
+    prepared = exchange.prepared
+    return RequestRecord(
+        request=prepared.request,
+        phase=prepared.phase,
+        user=exchange.user,
+        planned_ns=exchange.planned_ns,
+        connect_start_ns=exchange.connect_start_ns,
+        connected_ns=exchange.connected_ns,
+        tls_ns=exchange.tls_ns,
+        sent_ns=exchange.sent_ns,
+        sign_ns=exchange.sign_ns,
+        end_ns=exchange.end_ns,
+        http_status=exchange.status,
+        reused=exchange.reused,
+        reconnects=exchange.reconnects,
+        attempt=prepared.attempt,
+        input_tokens=prepared.input_tokens,
+        max_tokens=prepared.max_tokens,
+        response_id=_response_id(exchange),
+        # What the stream itself says later goes before what its headers say.
+        server_input_tokens=_count(exchange, b"x-amzn-bedrock-input-token-count"),
+        server_output_tokens=_count(exchange, b"x-amzn-bedrock-output-token-count"),
+        server_latency_ms=_count(exchange, b"x-amzn-bedrock-invocation-latency"),
+        body_bytes=sum(map(len, exchange.pieces)),
+    )
+
+
+def undecodable(exchange: Exchange, error: Exception) -> RequestRecord:
+    """The record of an exchange whose answer the decoder could not take: its facts, without chunks."""
+    record = facts(exchange)
+    record.state, record.error_kind = FAILED, MALFORMED_EVENT
+    record.error_message = f"the answer could not be decoded: {type(error).__name__}: {error}"
+    record.end_ns = record.end_ns or (exchange.reads[-1] if exchange.reads else None)
+    return record
+
+
+def _decode(
+    exchange: Exchange,
+    dialect: Dialect,
+    arrivals: array[int],
+    record: RequestRecord,
+    *,
+    whole: bool,
+    keep_text: bool,
+) -> Generator[None, None, Failure | None]:
+    """Fill in the record's chunks; returns the failure that the stream itself shows."""
+    assert dialect.decoder is not None
+    decoder = dialect.decoder()
+    pieces = exchange.pieces
+    sizes = list(accumulate(map(len, pieces), initial=0))
+    chunks = Chunks(arrivals, exchange.reads, [sizes[mark] for mark in exchange.marks], keep_text=keep_text)
+    for start in range(0, len(pieces), SLICE):
+        chunks.take(record, decoder.feed(b"".join(pieces[start : start + SLICE])))
+        yield
+    if whole:
+        chunks.take(record, decoder.close())
+    chunks.put(record)
+    return chunks.failure
+
+
+class Chunks:
+    """A record's chunks, as their events come: each gets the arrival of the read that completed it.
+
+    `received` says how much of the body there was after each read, in the events' own unit. `failure` is the first one
+    that the stream itself shows.
+    """
+
+    def __init__(
+        self, arrivals: Sequence[int], reads: Sequence[int], received: Sequence[int], *, keep_text: bool
+    ) -> None:
+        self.failure: Failure | None = None
+        self._from = arrivals, reads, received
+        self._read = 0
+        self._keep_text = keep_text
+        self._texts: list[str] = []
+        self._at, self._seen, self._kinds = array("q"), array("q"), array("b")
+        self._characters, self._totals = array("i"), array("i")
+
+    def take(self, record: RequestRecord, events: list[Event]) -> None:
+        """Note the next events, and in the record what they tell of the whole answer."""
+        arrivals, reads, received = self._from
+        last, read = len(reads) - 1, self._read
+        at, seen, kinds = self._at.append, self._seen.append, self._kinds.append
+        characters, totals = self._characters.append, self._totals.append
+        for event in events:
+            while received[read] < event.end and read < last:
+                read += 1
+            if event.failure is not None:
+                self.failure = self.failure or event.failure
+                continue
+            kind, count = event.kind, event.output_tokens
+            at(arrivals[read])
+            seen(reads[read])
+            kinds(kind)
+            characters(len(event.text))
+            totals(-1 if count is None or kind == OTHER else count)
+            if count is not None:
+                record.server_output_tokens = count
+            if event.input_tokens is not None:
+                record.server_input_tokens = event.input_tokens
+            if event.finish_reason is not None:
+                record.finish_reason = event.finish_reason
+            if event.response_id is not None:
+                record.response_id = event.response_id
+            if event.server_latency_ms is not None:
+                record.server_latency_ms = event.server_latency_ms
+                record.server_first_byte_ms = event.server_first_byte_ms
+        if self._keep_text:
+            self._texts.extend(event.text for event in events if event.failure is None)
+        self._read = read
+
+    def put(self, record: RequestRecord) -> None:
+        """Put them into the record."""
+        record.arrivals, record.reads = self._at.tobytes(), self._seen.tobytes()
+        record.kinds, record.sizes = self._kinds.tobytes(), self._characters.tobytes()
+        record.cumulative_tokens = self._totals.tobytes() if any(total >= 0 for total in self._totals) else b""
+        if self._keep_text:
+            record.text = "".join(self._texts)
+
+
+def _keep(exchange: Exchange, arrivals: array[int], record: RequestRecord) -> None:
+    """Keep the bytes, a chunk a read, for whoever can read them after the run."""
+    sizes = [0, *accumulate(map(len, exchange.pieces))]
+    received = [sizes[mark] for mark in exchange.marks]
+    record.body = b"".join(exchange.pieces)
+    record.arrivals, record.reads = arrivals.tobytes(), array("q", exchange.reads).tobytes()
+    record.kinds = bytes(len(received))
+    record.sizes = array("i", [after - before for before, after in pairwise([0, *received])]).tobytes()
+
+
+def reread(record: RequestRecord, read: Callable[[list[bytes]], list[Event]], *, keep_text: bool) -> None:
+    """Put the chunks of an answer into its record, from the bytes that were kept.
+
+    Args:
+        record: with a `body`; it is taken out.
+        read: turns the body, in the pieces in which it arrived, into events whose `end` counts pieces.
+        keep_text: whether the text is wanted.
+    """
+    assert record.body is not None
+    body, record.body = record.body, None
+    sizes = array("i", record.sizes)
+    ends = list(accumulate(sizes, initial=0))
+    pieces = [body[start:end] for start, end in pairwise(ends)]
+    arrivals, reads = array("q", record.arrivals), array("q", record.reads)
+    chunks = Chunks(arrivals, reads, range(1, len(pieces) + 1), keep_text=keep_text)
+    chunks.take(record, read(pieces))
+    chunks.put(record)
+    if record.state == OK:
+        settle(record, chunks.failure, cancelled=False)
+
+
+def _count(exchange: Exchange, name: bytes) -> int | None:
+    value = exchange.headers.get(name, b"")
+    return int(value) if value.isdigit() and len(value) < 16 else None
+
+
+def _response_id(exchange: Exchange) -> str | None:
+    for name in _ID_HEADERS:
+        if name in exchange.headers:
+            return exchange.headers[name].decode("latin-1")
+    return None
+
+
+def _status_text(exchange: Exchange) -> str:
+    message = error_text(b"".join(exchange.pieces))
+    location = exchange.headers.get(b"location")
+    if location is not None and exchange.status is not None and 300 <= exchange.status < 400:
+        return f"redirected to {location.decode('latin-1')}: give that as the base URL"
+    return message or "no message"
+
+
+def _not_a_stream(exchange: Exchange, dialect: Dialect) -> Failure | None:
+    """A 200 that is no stream of this dialect, such as a web page or an answer given in one piece."""
+    media_type = exchange.headers.get(b"content-type", b"").decode("latin-1").partition(";")[0].strip().lower()
+    if media_type in (dialect.media_type, "") or not dialect.media_type:
+        return None
+    start = b"".join(exchange.pieces[:2])[:60].decode("utf-8", "replace")
+    if start.lstrip("\ufeff").startswith(("data:", "event:", ":")):
+        return None
+    text = " ".join(start.split())
+    return Failure(
+        MALFORMED_EVENT,
+        None,
+        f"the answer is {media_type}, not {dialect.media_type}; it starts with {text!r}",
+    )

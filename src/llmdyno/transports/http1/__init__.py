@@ -1,0 +1,1 @@
+"""HTTP/1.1 over our own sockets, with the kernel's receive stamps."""

@@ -1,0 +1,218 @@
+"""The client of one origin: resolves, connects, keeps idle connections, performs exchanges.
+
+In: an origin and exchanges. Out: exchanges that have ended, whatever happened to them: a failure is a
+fact in the exchange, never an exception. The pool is a stack of idle connections: taking and giving
+back cost the same however many there are, and the warmest goes out first.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import socket
+import ssl
+from collections.abc import Callable
+from typing import Any
+
+from llmdyno.protocols.dialect import HttpRequest
+from llmdyno.protocols.events import Failure
+from llmdyno.timeline.record import CONNECT, TIMEOUT, TLS
+from llmdyno.transports.clock import monotonic_ns
+from llmdyno.transports.exchange import Exchange
+from llmdyno.transports.http1.connection import Connection, TlsLayer
+from llmdyno.transports.http1.proxy import Proxy
+from llmdyno.transports.http1.tls import make_context
+from llmdyno.transports.http1.wire import Origin, serialise
+
+
+class Client:
+    """Connections to one origin; `sign` authorises requests that are given unsigned."""
+
+    def __init__(
+        self,
+        origin: Origin,
+        loop: asyncio.AbstractEventLoop,
+        sign: Callable[[HttpRequest], HttpRequest] | None = None,
+        *,
+        tls: ssl.SSLContext | None = None,
+        proxy: Proxy | None = None,
+    ) -> None:
+        self._sign = sign
+        self._proxy = proxy
+        self._origin = origin
+        self._loop = loop
+        self._idle: list[Connection] = []
+        self._busy: dict[Exchange, Connection | asyncio.Task[Connection | None] | None] = {}
+        self._addresses: list[tuple[socket.AddressFamily, Any]] = []
+        self._tls = (tls or make_context()) if origin.scheme == "https" else None
+
+    @property
+    def in_flight(self) -> list[Exchange]:
+        """The exchanges under way."""
+        return list(self._busy)
+
+    async def resolve(self) -> None:
+        """Look the host's addresses up, once; its proxy's, where there is one.
+
+        Raises:
+            OSError: there are none.
+        """
+        peer = self._proxy or self._origin
+        found = await self._loop.getaddrinfo(peer.host, peer.port, type=socket.SOCK_STREAM)
+        self._addresses = [(family, address) for family, _, _, _, address in found]
+
+    async def perform(self, exchange: Exchange, timeout_s: float) -> None:
+        """Send an exchange's request and wait until its answer has ended; the timeout includes connecting."""
+        deadline_ns = monotonic_ns() + int(timeout_s * 1e9)
+        self._busy[exchange] = None
+        try:
+            while True:
+                connection = self._take()
+                if connection is None:
+                    connection = await self._open(exchange, deadline_ns, timeout_s)
+                    if connection is None:
+                        return
+                    exchange.reused = False
+                else:
+                    exchange.reused = True
+                self._busy[exchange] = connection
+                wire = self._sealed(exchange)
+                left_s = max(1e-3, (deadline_ns - monotonic_ns()) / 1e9)
+                await connection.perform(exchange, wire, left_s, timeout_s)
+                if not connection.closed:
+                    self._idle.append(connection)
+                elif exchange.reused and not (exchange.reads or exchange.failure or exchange.cancelled):
+                    exchange.reconnects += 1  # the server had closed it between two requests
+                    continue
+                return
+        finally:
+            del self._busy[exchange]
+
+    def cancel_all(self) -> None:
+        """End every exchange under way as cancelled."""
+        for exchange, holder in list(self._busy.items()):
+            exchange.cancelled = True
+            if isinstance(holder, Connection):
+                holder.abort(None)
+            elif holder is not None:
+                holder.cancel()
+
+    def close(self) -> None:
+        """Close all connections."""
+        for connection in self._idle:
+            connection.close()
+        self._idle.clear()
+
+    def _sealed(self, exchange: Exchange) -> bytes:
+        """The request's bytes; a signature is made now, so that it is fresh, and its cost noted."""
+        unsigned = exchange.prepared.unsigned
+        if unsigned is None:
+            return exchange.prepared.wire
+        began_ns = monotonic_ns()
+        wire = self.serialise(self._sign(unsigned) if self._sign is not None else unsigned)
+        exchange.sign_ns = monotonic_ns() - began_ns
+        return wire
+
+    def serialise(self, request: HttpRequest) -> bytes:
+        """A request's bytes, as this client's way to the origin wants them."""
+        plain_proxy = self._proxy is not None and self._origin.scheme == "http"
+        return serialise(self._origin, request, self._proxy.headers() if plain_proxy and self._proxy else None)
+
+    def _take(self) -> Connection | None:
+        while self._idle:
+            connection = self._idle.pop()
+            if not connection.closed:
+                return connection
+        return None
+
+    async def _open(self, exchange: Exchange, deadline_ns: int, timeout_s: float) -> Connection | None:
+        """A new connection, or None with the failure noted in the exchange."""
+        if exchange.cancelled:
+            exchange.end_ns = monotonic_ns()
+            return None
+        exchange.connect_start_ns = exchange.connect_start_ns or monotonic_ns()
+        task = asyncio.ensure_future(self._connect(exchange))
+        self._busy[exchange] = task
+        try:
+            remaining_s = max(1e-3, (deadline_ns - monotonic_ns()) / 1e9)
+            return await asyncio.wait_for(task, remaining_s)
+        except TimeoutError:
+            what = "no connection to" if exchange.connected_ns is None else "no TLS with"
+            exchange.failure = Failure(TIMEOUT, None, f"{what} {self._origin.authority} within {timeout_s:g} s")
+        except asyncio.CancelledError:
+            if not exchange.cancelled:
+                raise  # it is the whole run that was cancelled
+        except ssl.SSLError as error:
+            exchange.failure = Failure(TLS, None, tls_text(error, self._origin))
+        except OSError as error:
+            kind = CONNECT if exchange.connected_ns is None else TLS
+            exchange.failure = Failure(kind, None, connect_text(error, self._origin))
+        exchange.end_ns = monotonic_ns()
+        return None
+
+    async def _tunnel(self, sock: socket.socket, proxy: Proxy) -> None:
+        """Ask a proxy for a way through to the origin (RFC 9110, CONNECT).
+
+        Raises:
+            OSError: it refuses.
+        """
+        there = f"{self._origin.host}:{self._origin.port}"
+        lines = [f"CONNECT {there} HTTP/1.1", f"Host: {there}", *(f"{k}: {v}" for k, v in proxy.headers().items())]
+        await self._loop.sock_sendall(sock, "\r\n".join(lines).encode() + b"\r\n\r\n")
+        answer = b""
+        while b"\r\n\r\n" not in answer:
+            data = await self._loop.sock_recv(sock, 4096)
+            if not data or len(answer) > 65536:
+                raise ConnectionRefusedError(f"the proxy {proxy.authority} ended the connection")
+            answer += data
+        status = answer.split(b"\r\n", 1)[0].decode("latin-1")
+        if status.split(" ")[1:2] != ["200"]:
+            raise ConnectionRefusedError(f"the proxy {proxy.authority} answered {status!r}")
+
+    async def _connect(self, exchange: Exchange) -> Connection:
+        error: OSError | None = None
+        for place, (family, address) in enumerate(self._addresses):
+            sock = socket.socket(family, socket.SOCK_STREAM)
+            try:
+                sock.setblocking(False)
+                sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+                await self._loop.sock_connect(sock, address)
+                if self._proxy is not None and self._tls is not None:
+                    await self._tunnel(sock, self._proxy)
+                exchange.connected_ns = monotonic_ns()
+                if place:  # the next one goes straight to the address that answers
+                    self._addresses.insert(0, self._addresses.pop(place))
+                tls = None
+                if self._tls is not None:
+                    tls = TlsLayer(self._tls, self._origin.host)
+                    await tls.handshake(self._loop, sock)
+                    exchange.tls_ns = monotonic_ns()
+                return Connection(self._loop, sock, tls)
+            except ssl.SSLError:
+                sock.close()
+                raise
+            except OSError as failed:
+                sock.close()
+                error = failed
+                if exchange.connected_ns is not None:
+                    break
+            except BaseException:
+                sock.close()
+                raise
+        raise error or OSError("the host has no address")
+
+
+def connect_text(error: OSError, origin: Origin) -> str:
+    """Why no connection came about, for a person."""
+    if isinstance(error, socket.gaierror):
+        return f"cannot look up {origin.host}: {error.strerror or error}"
+    reason = os.strerror(error.errno) if error.errno else str(error)  # asyncio words it its own way
+    return f"cannot connect to {origin.host} port {origin.port}: {reason[:1].lower() + reason[1:]}"
+
+
+def tls_text(error: ssl.SSLError, origin: Origin) -> str:
+    """Why TLS failed, for a person."""
+    if isinstance(error, ssl.SSLCertVerificationError):
+        return f"TLS with {origin.authority} failed: the certificate does not verify ({error.verify_message})"
+    reason = (error.reason or str(error)).lower().replace("_", " ")
+    return f"TLS with {origin.authority} failed: {reason}"

@@ -1,0 +1,163 @@
+"""Copies and bills from what a client sees, against the emulator's own record under a virtual clock."""
+
+from __future__ import annotations
+
+import dataclasses
+
+import pytest
+from tests.services.bedrock_import.virtual import SECOND, Seen, drive
+
+from llmdyno.emulator.copies import Scaling
+from llmdyno.services.bedrock_import.billing import bill
+from llmdyno.services.bedrock_import.copies import Point, given, inferred, measured
+from llmdyno.services.calls import Calls, served_in_flight
+
+SCALING = Scaling(requests_per_copy=4, max_copies=3, cold_start_s=60, scale_up_after_s=30, scale_up_delay_s=60)
+UP_AND_DOWN = [(0.0, 300.0, 2), (300.0, 1200.0, 10), (1200.0, 2000.0, 2)]
+
+
+@pytest.fixture(scope="module")
+def seen() -> Seen:
+    return drive(SCALING, UP_AND_DOWN)
+
+
+def test_the_gauge_and_the_load_say_when_each_copy_came(seen: Seen) -> None:
+    found = measured(seen.points, seen.calls)
+    assert found.calls_per_copy == 4
+    assert [round(life.from_s) for life in found.lives] == pytest.approx(
+        [copy.ready_ns / SECOND for copy in seen.copies.copies], abs=2.0
+    )
+    assert len(found.lives) == 3
+
+
+def test_the_load_alone_says_it_too(seen: Seen) -> None:
+    found = inferred(seen.calls)
+    assert found.calls_per_copy == 4
+    assert [life.from_s for life in found.lives] == pytest.approx(
+        [copy.ready_ns / SECOND for copy in seen.copies.copies], abs=3.0
+    )
+
+
+@pytest.mark.parametrize("seed", range(8))
+def test_the_bill_is_the_emulators_to_the_window(seed: int) -> None:
+    seen = drive(SCALING, UP_AND_DOWN, seed=seed)
+    found = bill(measured(seen.points, seen.calls), seen.calls)
+    assert sum(seen.windows) in range(found.low, found.high + 1)
+    assert found.windows == sum(seen.windows)
+
+
+def test_the_bill_of_two_bursts_with_the_model_gone_between_them() -> None:
+    stages = [(0.0, 400.0, 3), (1500.0, 1900.0, 3)]
+    seen = drive(SCALING, stages)
+    assert seen.windows == [2, 2]
+    copies = measured(seen.points, seen.calls)
+    found = bill(copies, seen.calls)
+    assert [len(copy.windows) for copy in found.copies] == [2, 2]
+    assert (found.low, found.high) == (4, 4)
+    assert [copies.at(moment_s) for moment_s in (30, 200, 1000, 1700)] == [0, 1, 0, 1]
+    assert [len(copy.windows) for copy in bill(inferred(seen.calls), seen.calls).copies] == [2, 2]
+
+
+def test_a_burst_within_the_idle_time_leaves_a_window_unbilled() -> None:
+    """A copy that stays up without a call is not billed for that window, as far as is known."""
+    seen = drive(SCALING, [(0.0, 200.0, 1), (440.0, 460.0, 1), (745.0, 760.0, 1)])
+    assert len(seen.copies.copies) == 1
+    found = bill(measured(seen.points, seen.calls), seen.calls)
+    assert [copy.windows for copy in found.copies] == [seen.copies.copies[0].windows]
+
+
+def test_an_answer_that_ends_late_at_the_client_is_no_other_copy() -> None:
+    """The next call takes the place of an answer whose last byte is still under way."""
+    seen = drive(Scaling(requests_per_copy=4, max_copies=1), [(0.0, 600.0, 8)], delay_s=0.05, pause_s=0.2)
+    curve = served_in_flight(seen.calls)
+    assert curve.count.max() > 4
+    found = inferred(seen.calls)
+    assert (len(found.lives), found.calls_per_copy) == (1, 4)
+
+
+def test_without_a_refusal_one_copy_is_all_that_is_seen() -> None:
+    seen = drive(SCALING, [(0.0, 600.0, 3)])
+    found = inferred(seen.calls)
+    assert len(found.lives) == 1
+    assert "nothing shows" in found.notes[0]
+    assert bill(found, seen.calls).windows == sum(seen.windows) == 2
+
+
+def test_copies_that_the_user_names(seen: Seen) -> None:
+    found = given(2, seen.calls)
+    assert [found.at(moment_s) for moment_s in (100, 1900)] == [2, 2]
+    assert found.mean(0.0, 10.0) == pytest.approx(2.0, abs=0.3)
+
+
+def test_where_it_is_not_known_which_copy_went_the_bill_is_a_range() -> None:
+    seen = drive(SCALING, UP_AND_DOWN)
+    copies = measured(seen.points, seen.calls)
+    assert copies.alternative is not None
+    assert {life.to_s for life in copies.alternative} == {life.to_s for life in copies.lives}
+    assert copies.alternative[0].to_s is not None  # the oldest went first
+    assert copies.lives[0].to_s is None or copies.lives[0].to_s > copies.alternative[0].to_s
+
+
+def test_a_gauge_without_any_call_in_its_minutes() -> None:
+    seen = drive(SCALING, [(0.0, 100.0, 1)])
+    points = [Point(0.0, 0, 0), Point(60.0, 0, 1), Point(120.0, 1, 2), Point(180.0, 2, 2), Point(240.0, 1, 2)]
+    found = measured(points, seen.calls)
+    assert [found.at(moment_s) for moment_s in (30, 110, 200)] == [0, 1, 2]
+    assert [life.from_span_s for life in found.lives] == [(60.0, 120.0), (120.0, 180.0)]
+
+
+def test_a_model_that_was_up_before_the_run_makes_the_bill_a_range() -> None:
+    """Where its windows began is not known: one more may be touched."""
+    seen = drive(SCALING, [(0.0, 1000.0, 2)])
+    later = seen.calls.sent_s > 400.0
+    calls = Calls(*(getattr(seen.calls, field.name)[later] for field in dataclasses.fields(Calls)))
+    found = bill(measured(seen.points, calls), calls)
+    assert found.awake
+    first_ns = seen.copies.copies[0].first_success_ns
+    assert first_ns is not None
+    sent = (calls.sent_s.min() - first_ns / SECOND) // 300
+    last = (calls.end_s.max() - first_ns / SECOND) // 300
+    assert found.low <= last - sent + 1 <= found.high
+    assert found.high > found.windows
+    assert not bill(measured(seen.points, seen.calls), seen.calls).awake
+
+
+def test_copies_that_are_named_are_all_billed() -> None:
+    seen = drive(SCALING, [(0.0, 400.0, 1)])
+    found = bill(given(2, seen.calls), seen.calls)
+    assert [len(copy.windows) for copy in found.copies] == [2, 2]
+    assert found.windows == 4
+
+
+def test_minutes_without_a_datapoint_are_a_model_that_is_gone() -> None:
+    """Should the gauge say nothing where there is no copy, and not 0."""
+    seen = drive(SCALING, [(0.0, 400.0, 3), (1500.0, 1900.0, 3)])
+    silent = [point for point in seen.points if point.maximum > 0]
+    assert len(silent) < len(seen.points)
+    found = measured(silent, seen.calls)
+    assert [found.at(moment_s) for moment_s in (200, 1000, 1700)] == [1, 0, 1]
+    assert bill(found, seen.calls).windows == sum(seen.windows) == 4
+
+
+def test_a_datapoint_that_is_missing_under_load_is_no_pause() -> None:
+    seen = drive(SCALING, [(0.0, 900.0, 3)])
+    holes = [point for point in seen.points if not 200 < point.start_s < 600]
+    found = measured(holes, seen.calls)
+    assert len(found.lives) == 1
+    assert found.at(400.0) == 1
+
+
+def test_two_copies_that_were_up_before_the_run() -> None:
+    seen = drive(SCALING, UP_AND_DOWN)
+    later = seen.calls.sent_s > 700.0
+    calls = Calls(*(getattr(seen.calls, field.name)[later] for field in dataclasses.fields(Calls)))
+    found = measured([point for point in seen.points if point.start_s >= 660.0], calls)
+    assert found.at(float(calls.sent_s[0])) == 3
+    assert all(life.from_s <= calls.sent_s[0] for life in found.lives)
+
+
+def test_windows_without_a_call_are_counted_apart() -> None:
+    seen = drive(SCALING, [(0.0, 200.0, 1)])
+    found = bill(measured(seen.points, seen.calls), seen.calls)
+    assert found.windows == sum(seen.windows) == 1
+    assert found.idle_windows == 1  # it stays up for five minutes after the last call

@@ -1,0 +1,77 @@
+"""Dollars: the public worked example, the guide's formula, and what an hour, a token and a request cost."""
+
+from __future__ import annotations
+
+from decimal import Decimal
+
+import pytest
+from tests.services.bedrock_import.virtual import drive
+
+from llmdyno.emulator.copies import Scaling
+from llmdyno.services.bedrock_import.billing import bill
+from llmdyno.services.bedrock_import.copies import inferred
+from llmdyno.services.bedrock_import.cost import Delivered, Price, compare, cost_of, keeping_warm
+from llmdyno.services.bedrock_import.prices import known, rate_of, storage_rate
+
+PUBLISHED = Price(2, Decimal("0.1570") / 2, Decimal("1.95"))
+LOAD = Delivered(copies=2.0, requests_per_hour=4000, input_tokens_per_hour=2_000_000, output_tokens_per_hour=4_000_000)
+
+
+def test_the_published_example_to_the_cent() -> None:
+    """Two units, one window, $0.1570 a minute: $0.785."""
+    seen = drive(Scaling(), [(0.0, 100.0, 1)])
+    found = cost_of(bill(inferred(seen.calls), seen.calls), PUBLISHED, None)
+    assert found.run == Decimal("0.785")
+    # The user guide's formula ends in "windows / 60" in the place of "× 5": 300 times too low.
+    assert (PUBLISHED.dollars_per_cmu_minute * 2 * 1 / 60 * 300).quantize(Decimal("1e-9")) == found.run
+
+
+def test_the_rates_of_the_table() -> None:
+    """At $0.05718 a unit and minute: two units $6.86 an hour, eight $27.45; $3.90 a month for keeping two."""
+    rate = rate_of("us-east-1", "v1.0")
+    assert rate is not None
+    two, eight = (Price(units, rate.dollars_per_cmu_minute, storage_rate().dollars_per_cmu_minute) for units in (2, 8))
+    assert (two.window, eight.window) == (Decimal("0.57180"), Decimal("2.28720"))
+    assert (round(two.hour, 2), round(eight.hour, 2)) == (Decimal("6.86"), Decimal("27.45"))
+    assert two.storage_month == Decimal("3.90")
+    assert "v1.0 in us-east-1" in known()
+
+
+def test_an_hour_a_token_a_request() -> None:
+    seen = drive(Scaling(), [(0.0, 400.0, 1)])
+    found = cost_of(bill(inferred(seen.calls), seen.calls), PUBLISHED, LOAD)
+    assert found.run == Decimal("0.785") * 2
+    assert found.hour == Decimal("9.42") * 2
+    assert found.million_output_tokens == Decimal("18.84") / 4
+    assert found.thousand_requests == Decimal("18.84") / 4
+    assert found.warm_hour == Decimal("9.42")
+    assert found.tail_s == pytest.approx(
+        float(seen.copies.copies[0].first_success_ns or 0) / 1e9 + 600 - seen.calls.end_s.max(), abs=1e-6
+    )
+    assert found.tail == pytest.approx(Decimal("0.785") * Decimal(found.tail_s) / 300, rel=Decimal("1e-9"))
+
+
+def test_against_a_price_by_the_token() -> None:
+    """500 tokens in and 1,000 out a request at $1 and $2 a million: $2.50 a thousand requests."""
+    seen = drive(Scaling(), [(0.0, 100.0, 1)])
+    cost = cost_of(bill(inferred(seen.calls), seen.calls), PUBLISHED, LOAD)
+    found = compare(cost, LOAD, Decimal(1), Decimal(2))
+    assert found.thousand_requests == Decimal("2.5")
+    assert found.break_even_requests_per_hour == Decimal("18.84") / Decimal("0.0025")
+    assert found.cheaper_here is False
+    dearer = compare(cost, LOAD, Decimal(10), Decimal(20))
+    assert dearer.break_even_requests_per_hour == Decimal("753.6")
+    assert dearer.cheaper_here is True
+
+
+def test_keeping_a_copy_warm() -> None:
+    found = keeping_warm(PUBLISHED)
+    assert (found.day, found.month, found.wake) == (Decimal("226.08"), Decimal("6782.40"), Decimal("0.785"))
+    assert found.wakes_a_day == 288
+
+
+def test_a_load_that_delivered_nothing_has_no_price_a_token() -> None:
+    seen = drive(Scaling(), [(0.0, 100.0, 1)])
+    found = cost_of(bill(inferred(seen.calls), seen.calls), PUBLISHED, Delivered(1.0, 0.0, 0.0, 0.0))
+    assert found.million_output_tokens is None
+    assert found.thousand_requests is None
