@@ -15,33 +15,62 @@ from urllib.parse import quote
 
 import msgspec
 
-from llmdyno.protocols.dialect import Dialect, HttpRequest, Target, message_of
+from llmdyno.protocols.dialect import (
+    Dialect,
+    Envelope,
+    HeaderFacts,
+    HttpRequest,
+    Refusals,
+    chat_messages,
+    count_in,
+    message_of,
+    text_of,
+)
 from llmdyno.protocols.events import (
     BROKEN_STREAM,
     MALFORMED_EVENT,
     OTHER,
     STREAM_ERROR,
     TEXT,
+    Decoder,
     Event,
     Failure,
 )
 from llmdyno.protocols.eventstream import EventStreamDecoder, Frame
 from llmdyno.protocols.openai import ChunkChoice, ChunkUsage, read_choice
+from llmdyno.workload.session import Messages
 
 MEDIA_TYPE = "application/vnd.amazon.eventstream"
 
-NOT_READY, THROTTLED = "ModelNotReadyException", "ThrottlingException"
-REFUSED_STATUS = 429
-"""The runtime's names for a cold model and for too many calls, and the status that both have."""
+REFUSALS = Refusals(
+    not_ready=frozenset({"ModelNotReadyException"}),
+    throttled=frozenset({"ThrottlingException"}),
+    status=429,
+    remedies={
+        "AccessDeniedException": "allow bedrock:InvokeModel and bedrock:InvokeModelWithResponseStream on it",
+        "UnrecognizedClientException": "check the access key; is it one of this account?",
+        "InvalidSignatureException": "check the secret key and this host's clock",
+        "ExpiredTokenException": "log in again: the session token ran out",
+        "ResourceNotFoundException": "check the ARN and the region",
+        "ValidationException": "check the model, --route, --body-format and --extra-body",
+        "MissingAuthenticationTokenException": "set AWS credentials, or name a --profile",
+    },
+)
+"""How the runtime refuses. A cold model and too many calls have one status; only the name tells them apart."""
 
-Body = Callable[[str, int], dict[str, Any]]
+LATENCY_HEADER = b"x-amzn-bedrock-invocation-latency"
+INPUT_COUNT_HEADER = b"x-amzn-bedrock-input-token-count"
+OUTPUT_COUNT_HEADER = b"x-amzn-bedrock-output-token-count"
+REQUEST_ID_HEADER = b"x-amzn-requestid"
+
+Body = Callable[[Messages, int], dict[str, Any]]
 
 BODY_FORMATS: dict[str, Body] = {
-    "bedrock-completion": lambda prompt, tokens: {"prompt": prompt, "max_gen_len": tokens},
-    "openai-completion": lambda prompt, tokens: {"prompt": prompt, "max_tokens": tokens},
-    "openai-chat": lambda prompt, tokens: {"messages": [{"role": "user", "content": prompt}], "max_tokens": tokens},
-    "mistral": lambda prompt, tokens: {"prompt": prompt, "max_tokens": tokens},
-    "qwen": lambda prompt, tokens: {"prompt": prompt, "max_gen_len": tokens},
+    "bedrock-completion": lambda messages, tokens: {"prompt": text_of(messages), "max_gen_len": tokens},
+    "openai-completion": lambda messages, tokens: {"prompt": text_of(messages), "max_tokens": tokens},
+    "openai-chat": lambda messages, tokens: {"messages": chat_messages(messages), "max_tokens": tokens},
+    "mistral": lambda messages, tokens: {"prompt": text_of(messages), "max_tokens": tokens},
+    "qwen": lambda messages, tokens: {"prompt": text_of(messages), "max_gen_len": tokens},
 }
 """Request bodies by format. Mistral's and Qwen's own ask like others and answer in shapes of their own."""
 
@@ -184,16 +213,16 @@ class InvokeDecoder(FrameReader):
         )
 
 
-def encoder(body_format: str) -> Callable[[Target, str, int], HttpRequest]:
+def encoder(body_format: str) -> Callable[[Envelope, Messages, int], HttpRequest]:
     """The encoder of one body format."""
     fields = BODY_FORMATS[body_format]
 
-    def encode(target: Target, prompt: str, max_tokens: int) -> HttpRequest:
+    def encode(envelope: Envelope, messages: Messages, max_tokens: int) -> HttpRequest:
         """``POST /model/{modelId}/invoke-with-response-stream``, the model's ARN percent-encoded whole."""
-        sampling = {} if target.temperature is None else {"temperature": target.temperature}
-        body = {**fields(prompt, max_tokens), **sampling, **target.extra_body}
-        path = f"{target.path}/model/{quote(target.model, safe='')}/invoke-with-response-stream"
-        return HttpRequest("POST", path, request_headers(target, "X-Amzn-Bedrock-Accept"), encode_body(body))
+        sampling = {} if envelope.temperature is None else {"temperature": envelope.temperature}
+        body = {**fields(messages, max_tokens), **sampling, **envelope.extra_body}
+        path = f"{envelope.path}/model/{quote(envelope.model, safe='')}/invoke-with-response-stream"
+        return HttpRequest("POST", path, request_headers(envelope, "X-Amzn-Bedrock-Accept"), encode_body(body))
 
     return encode
 
@@ -203,13 +232,13 @@ def encode_body(body: dict[str, Any]) -> bytes:
     return msgspec.json.encode({name: value for name, value in body.items() if value is not None})
 
 
-def request_headers(target: Target, accept: str | None) -> dict[str, str]:
+def request_headers(envelope: Envelope, accept: str | None) -> dict[str, str]:
     """The headers before signing; the user's replace ours."""
     headers = {"Content-Type": "application/json"}
     if accept is not None:
         headers[accept] = "application/json"
-    own = {name.lower() for name in target.headers}
-    return {**{name: value for name, value in headers.items() if name.lower() not in own}, **target.headers}
+    own = {name.lower() for name in envelope.headers}
+    return {**{name: value for name, value in headers.items() if name.lower() not in own}, **envelope.headers}
 
 
 def error_type(headers: Mapping[bytes, bytes], body: bytes) -> str | None:
@@ -232,6 +261,24 @@ def error_type(headers: Mapping[bytes, bytes], body: bytes) -> str | None:
     return value.partition(":")[0] or None
 
 
+def header_facts(headers: Mapping[bytes, bytes]) -> HeaderFacts:
+    """What an answer's headers say of it: the request's ID, token counts, the service's own latency."""
+    request_id = headers.get(b"x-request-id") or headers.get(REQUEST_ID_HEADER)
+    return HeaderFacts(
+        request_id.decode("latin-1") if request_id is not None else None,
+        count_in(headers.get(INPUT_COUNT_HEADER)),
+        count_in(headers.get(OUTPUT_COUNT_HEADER)),
+        count_in(headers.get(LATENCY_HEADER)),
+    )
+
+
+def bedrock_dialect(
+    name: str, encode: Callable[[Envelope, Messages, int], HttpRequest], decoder: Callable[[], Decoder]
+) -> Dialect:
+    """A dialect of the runtime."""
+    return Dialect(name, encode, decoder, MEDIA_TYPE, error_type, REFUSALS, header_facts)
+
+
 def invoke_dialect(body_format: str) -> Dialect:
     """The dialect of one body format."""
-    return Dialect(f"bedrock invoke, {body_format}", encoder(body_format), InvokeDecoder, MEDIA_TYPE, error_type)
+    return bedrock_dialect(f"bedrock invoke, {body_format}", encoder(body_format), InvokeDecoder)

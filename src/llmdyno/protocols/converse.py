@@ -12,9 +12,10 @@ from urllib.parse import quote
 
 import msgspec
 
-from llmdyno.protocols.bedrock import MEDIA_TYPE, FrameReader, encode_body, error_type, request_headers
-from llmdyno.protocols.dialect import Dialect, HttpRequest, Target
+from llmdyno.protocols.bedrock import FrameReader, bedrock_dialect, encode_body, request_headers
+from llmdyno.protocols.dialect import Envelope, HttpRequest
 from llmdyno.protocols.events import OTHER, REASONING, TEXT, Event
+from llmdyno.workload.session import Messages
 
 
 class _Reasoning(msgspec.Struct):
@@ -68,16 +69,27 @@ class ConverseDecoder(FrameReader):
         return Event(end)
 
 
-def encode_converse(target: Target, prompt: str, max_tokens: int) -> HttpRequest:
-    """``POST /model/{modelId}/converse-stream`` with one user message."""
-    sampling = {} if target.temperature is None else {"temperature": target.temperature}
+def encode_converse(envelope: Envelope, messages: Messages, max_tokens: int) -> HttpRequest:
+    """``POST /model/{modelId}/converse-stream``."""
+    sampling = {} if envelope.temperature is None else {"temperature": envelope.temperature}
     body: dict[str, Any] = {
-        "messages": [{"role": "user", "content": [{"text": prompt}]}],
+        **_messages(messages),
         "inferenceConfig": {"maxTokens": max_tokens, **sampling},
-        **target.extra_body,
+        **envelope.extra_body,
     }
-    path = f"{target.path}/model/{quote(target.model, safe='')}/converse-stream"
-    return HttpRequest("POST", path, request_headers(target, None), encode_body(body))
+    path = f"{envelope.path}/model/{quote(envelope.model, safe='')}/converse-stream"
+    return HttpRequest("POST", path, request_headers(envelope, None), encode_body(body))
 
 
-CONVERSE = Dialect("bedrock converse", encode_converse, ConverseDecoder, MEDIA_TYPE, error_type)
+def _messages(messages: Messages) -> dict[str, Any]:
+    """Converse takes system messages apart from the conversation."""
+    system = [{"text": message.content} for message in messages if message.role == "system"]
+    turns = [
+        {"role": message.role, "content": [{"text": message.content}]}
+        for message in messages
+        if message.role != "system"
+    ]
+    return {"messages": turns, **({"system": system} if system else {})}
+
+
+CONVERSE = bedrock_dialect("bedrock converse", encode_converse, ConverseDecoder)

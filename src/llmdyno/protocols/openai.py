@@ -13,7 +13,7 @@ from typing import Any
 
 import msgspec
 
-from llmdyno.protocols.dialect import Dialect, HttpRequest, Target, message_of
+from llmdyno.protocols.dialect import Dialect, Envelope, HttpRequest, chat_messages, message_of, text_of
 from llmdyno.protocols.events import (
     BROKEN_STREAM,
     MALFORMED_EVENT,
@@ -25,6 +25,7 @@ from llmdyno.protocols.events import (
     Failure,
 )
 from llmdyno.protocols.sse import SseDecoder
+from llmdyno.workload.session import Messages
 
 _DONE = b"[DONE]"
 
@@ -186,42 +187,44 @@ def _error_type(headers: Mapping[bytes, bytes], body: bytes) -> str | None:
     return error if isinstance(error, str) else None
 
 
-def _request(target: Target, suffix: str, fields: dict[str, Any], max_tokens: int) -> HttpRequest:
+def _request(envelope: Envelope, suffix: str, fields: dict[str, Any], max_tokens: int) -> HttpRequest:
     """The request; an extra body field wins over ours, and a null one takes ours out (`{"max_tokens": null}`)."""
     body: dict[str, Any] = {
-        "model": target.model,
+        "model": envelope.model,
         **fields,
         "max_tokens": max_tokens,
         "stream": True,
         "stream_options": {"include_usage": True},
     }
-    if target.ignore_eos:
+    if envelope.ignore_eos:
         body["ignore_eos"] = True
-    if target.temperature is not None:
-        body["temperature"] = target.temperature
-    body.update(target.extra_body)
+    if envelope.temperature is not None:
+        body["temperature"] = envelope.temperature
+    body.update(envelope.extra_body)
     body = {name: value for name, value in body.items() if value is not None}
     headers = {"Content-Type": "application/json", "Accept": "text/event-stream"}
-    if target.api_key:
-        headers["Authorization"] = f"Bearer {target.api_key}"
-    own = {name.lower() for name in target.headers}
+    if envelope.api_key:
+        headers["Authorization"] = f"Bearer {envelope.api_key}"
+    own = {name.lower() for name in envelope.headers}
     headers = {name: value for name, value in headers.items() if name.lower() not in own}
-    return HttpRequest("POST", target.path + suffix, {**headers, **target.headers}, msgspec.json.encode(body))
+    return HttpRequest("POST", envelope.path + suffix, {**headers, **envelope.headers}, msgspec.json.encode(body))
 
 
-def encode_chat(target: Target, prompt: str, max_tokens: int) -> HttpRequest:
-    """``POST /chat/completions`` with one user message."""
-    return _request(target, "/chat/completions", {"messages": [{"role": "user", "content": prompt}]}, max_tokens)
+def encode_chat(envelope: Envelope, messages: Messages, max_tokens: int) -> HttpRequest:
+    """``POST /chat/completions``."""
+    return _request(envelope, "/chat/completions", {"messages": chat_messages(messages)}, max_tokens)
 
 
-def encode_completions(target: Target, prompt: str, max_tokens: int) -> HttpRequest:
-    """``POST /completions``."""
-    return _request(target, "/completions", {"prompt": prompt}, max_tokens)
+def encode_completions(envelope: Envelope, messages: Messages, max_tokens: int) -> HttpRequest:
+    """``POST /completions``, with the messages as one prompt."""
+    return _request(envelope, "/completions", {"prompt": text_of(messages)}, max_tokens)
 
 
-def _dialect(name: str, encode: Callable[[Target, str, int], HttpRequest]) -> Dialect:
+def _dialect(name: str, encode: Callable[[Envelope, Messages, int], HttpRequest]) -> Dialect:
     return Dialect(name, encode, OpenAIDecoder, "text/event-stream", _error_type)
 
 
 CHAT = _dialect("openai chat", encode_chat)
 COMPLETIONS = _dialect("openai completions", encode_completions)
+DIALECTS = {"chat": CHAT, "completions": COMPLETIONS}
+"""Both routes' dialects by the name of the route."""
