@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from llmdyno.errors import InputError
+from llmdyno.runs.environment import decode_environment
 from llmdyno.runs.journal import Journal, read_journal
 from llmdyno.runs.parquet import read_timeline, write_timeline
 from llmdyno.runs.run import RECOVERED, Run, conclude
@@ -156,8 +157,8 @@ def load(path: str | Path) -> Run:
     if not spec_path.is_file() or not environment_path.is_file():
         raise InputError(str(path), "is no run directory", _FITS)
     try:
-        environment = json.loads(environment_path.read_text(encoding="utf-8"))
-        origin_ns = int(environment["clock"]["origin_monotonic_ns"])
+        environment = decode_environment(environment_path.read_bytes())
+        origin_ns = environment.clock.origin_monotonic_ns
         spec = _read_spec(spec_path)
         if (directory / SUMMARY).is_file():
             summary = json.loads((directory / SUMMARY).read_text(encoding="utf-8"))

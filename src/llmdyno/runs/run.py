@@ -12,11 +12,15 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
+import msgspec
+
 from llmdyno._version import __version__
 from llmdyno.metrics.coldstart import cold_starts
 from llmdyno.metrics.summary import summarise
 from llmdyno.metrics.verdict import read_lags_s, verdict
 from llmdyno.metrics.windows import whole_window
+from llmdyno.metrics.request import RequestMetrics, request_metrics
+from llmdyno.runs.environment import Emulation, Environment, ModelFacts
 from llmdyno.spec.spec import Spec
 from llmdyno.timeline import SCHEMA_VERSION
 from llmdyno.timeline.columns import Timeline
@@ -37,7 +41,7 @@ class Run:
 
     path: Path
     spec: Spec
-    environment: dict[str, Any]
+    environment: Environment
     timeline: Timeline
     summary: dict[str, Any]
     answers: Mapping[int, str] = field(default_factory=dict, repr=False)
@@ -46,6 +50,26 @@ class Run:
     def measured(self) -> Timeline:
         """The measured requests, without warm-up."""
         return measured_part(self.timeline)
+
+    @cached_property
+    def figures(self) -> RequestMetrics:
+        """The figures of the measured requests."""
+        return request_metrics(self.measured)
+
+    @property
+    def emulated(self) -> Emulation | None:
+        """What the endpoint emulates; None for a real one."""
+        return self.environment.endpoint.emulated
+
+    @property
+    def emulated_json(self) -> dict[str, Any] | None:
+        """The same, as a report's JSON holds it."""
+        return builtins(self.emulated)
+
+    @property
+    def model_facts(self) -> ModelFacts | None:
+        """What is known of the managed model that was measured; None: it was none."""
+        return self.environment.endpoint.imported_model
 
     @property
     def model(self) -> str:
@@ -63,18 +87,23 @@ class Run:
         return bool(self.summary["status"] == INTERRUPTED)
 
 
+def builtins(value: msgspec.Struct | None) -> dict[str, Any] | None:
+    """A struct as JSON's own types."""
+    return None if value is None else dict(msgspec.to_builtins(value))
+
+
 def measured_part(timeline: Timeline) -> Timeline:
     """The measured requests of a timeline."""
     return timeline.only(timeline.requests["phase"] == MEASURED)
 
 
-def conclude(timeline: Timeline, spec: Spec, environment: dict[str, Any], status: str) -> dict[str, Any]:
+def conclude(timeline: Timeline, spec: Spec, environment: Environment, status: str) -> dict[str, Any]:
     """The summary of a timeline, as it stands in summary.json."""
     measured = measured_part(timeline)
     whole = whole_window(measured)
     cpu = [
         (moment_s, used_s)
-        for moment_s, used_s in environment.get("process", {}).get("cpu_s", [])
+        for moment_s, used_s in environment.process.cpu_s
         if whole is None or whole.start_s - 0.5 <= moment_s <= whole.end_s + 0.5
     ]
     clocks = measured.requests["clock"][measured.requests["state"] == OK]
@@ -85,7 +114,7 @@ def conclude(timeline: Timeline, spec: Spec, environment: dict[str, Any], status
         "name": spec.name,
         "api": spec.api,
         "model": spec.model or spec.deployment,
-        "emulated": environment.get("endpoint", {}).get("emulated"),
+        "emulated": builtins(environment.emulated),
         "warmup_requests": int((timeline.requests["phase"] == WARMUP).sum()),
         "cold_starts": cold_starts(timeline.only(timeline.requests["phase"] == WARM)),
         **summarise(measured, spec.slo),
@@ -94,15 +123,15 @@ def conclude(timeline: Timeline, spec: Spec, environment: dict[str, Any], status
             "kernel_stamped_share": float((clocks == KERNEL).mean()) if len(clocks) else None,
             "sdk_share": float((clocks == SDK).mean()) if len(clocks) else None,
             "read_lag_s": _lag(measured),
-            "loop_lag_s": environment.get("process", {}).get("loop_lag_s"),
-            "gc_pause_s": environment.get("process", {}).get("gc_pause_s"),
+            "loop_lag_s": environment.process.loop_lag_s,
+            "gc_pause_s": environment.process.gc_pause_s,
         },
         "verdict": verdict(
             measured,
             concurrency=None if spec.open_loop else spec.users,
             max_concurrency=spec.max_concurrency,
-            loop_lag_s=environment.get("process", {}).get("loop_lag_s"),
-            exact_tokens=bool(environment.get("tokenizer", {}).get("exact")),
+            loop_lag_s=environment.process.loop_lag_s,
+            exact_tokens=environment.tokenizer.exact,
             cpu=cpu,
         ),
     }
