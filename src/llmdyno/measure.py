@@ -1,150 +1,122 @@
-"""The one way through: from a spec to a run directory.
+"""The whole program on one page: from a spec to a run.
 
-In: a spec, callables that watch. Out: a :class:`~llmdyno.runs.run.Run`, and its directory on disk. It
-settles the spec, opens what a run needs and closes it again, whatever happens; the run itself is the
-:class:`~llmdyno.executors.inline.Flow`'s.
+In: a spec, a question, callables that watch. Out: a :class:`~llmdyno.runs.run.Run`, and its directory on disk. Every
+folder does its part here and none knows the next.
 """
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
-import dataclasses
 import os
-import secrets
-import time
-from collections.abc import Callable
-from typing import TYPE_CHECKING
+from collections.abc import Awaitable, Callable
+from typing import TypeVar
 
-from llmdyno.emulator.model import DEFAULT_PROFILE, PROFILES
+from llmdyno.engine.driver import Watch, quiet
 from llmdyno.errors import InputError
-from llmdyno.executors.inline import Flow, Intention, Program, Watch
-from llmdyno.host.limits import allow_open_files
+from llmdyno.executors.executor import executor, split
+from llmdyno.experiments.experiment import Experiment
+from llmdyno.experiments.load import LOAD
+from llmdyno.host.loop import loop_factory
+from llmdyno.host.stop import Stop
+from llmdyno.reports.files import exports
+from llmdyno.runs.describe import Announcement, Origin, announcement, describe
+from llmdyno.runs.directory import RunDirectory, default_name
+from llmdyno.runs.late import Late
+from llmdyno.runs.run import Run, conclude_run
+from llmdyno.services.service import service_of
 from llmdyno.spec.spec import Spec
-from llmdyno.targets.bedrock import open_endpoint
-from llmdyno.transports.clock import Clock
-from llmdyno.workload.tokens import load_counter
+from llmdyno.targets.target import late_reader, resolve, target_module
 
-if TYPE_CHECKING:
-    from llmdyno.runs.run import Run
+OnStart = Callable[[Announcement], None]
+T = TypeVar("T")
 
 
-OnStart = Callable[[Intention], None]
-_LOAD = Program()
-_OPEN_FILES = 4096
-"""How many connections an open loop without a bound may come to need, as far as the limits allow."""
+def silent(announcement: Announcement) -> None:
+    """Announce nothing."""
 
 
-def run(spec: Spec, *, watch: Watch | None = None, on_start: OnStart | None = None) -> Run:
-    """Measure an endpoint and write the run directory.
+async def measure(
+    spec: Spec,
+    experiment: Experiment = LOAD,
+    *,
+    watch: Watch = quiet,
+    stop: Stop | None = None,
+    on_start: OnStart = silent,
+) -> Run:
+    """Measure an endpoint, inside a running event loop.
 
     Args:
         spec: what to measure.
+        experiment: the question.
         watch: gets a snapshot of counters a few times a second.
-        on_start: gets what is about to be measured, when everything is ready for it.
+        stop: ends the run early when it is called.
+        on_start: gets what is about to be measured.
+
+    Raises:
+        InputError: the spec contradicts itself, or the endpoint cannot be measured. What was measured until then is in
+            the run directory.
+        asyncio.CancelledError: the task was cancelled; what was measured is in the run directory.
+    """
+    stop = stop or Stop()
+    with contextlib.ExitStack() as stack:
+        spec = resolve(spec, os.environ)  # nothing is left open
+        experiment.check(spec, experiment.options)
+        origin = stack.enter_context(Origin())
+        spec, server = await stop.guard(target_module(spec.api).preflight(spec, stack))  # the model has a name now
+        plan = experiment.plan(spec, experiment.options)  # every phase, decided before the clock starts
+        directory = stack.enter_context(RunDirectory.create(spec.out, default_name(spec), origin.started_s))
+        directory.begin(spec, describe(spec, server, plan, origin))
+        on_start(announcement(server, plan))
+        jobs = split(spec, server, plan)  # one job unless asked otherwise
+        observed, cancelled = await to_the_end(executor()(jobs, directory.append, watch, stop), stop)
+        problem = next((one.problem for one in observed if one.problem is not None), None)
+        if problem is not None and directory.recorded <= 1:
+            raise InputError(*problem)  # one refused attempt is no measurement
+        late = Late(plan, late_reader(spec, server))
+        timeline = directory.timeline(late)  # facts, read from the journals
+        environment = describe(spec, server, plan, origin, observed)
+        run = conclude_run(directory.path, spec, environment, timeline, observed, late.answers)
+        directory.finish(run, exports(spec) if plan.measures else ())  # parquet, summary, llmperf/, …
+    if problem is not None:
+        raise InputError(*problem)
+    if (service := service_of(run)) is not None:
+        await asyncio.to_thread(service.after, run)  # what the service says of it by now
+    if cancelled:
+        raise asyncio.CancelledError
+    return run
+
+
+async def to_the_end(work: Awaitable[T], stop: Stop) -> tuple[T, bool]:
+    """The work's result, and whether this task was cancelled meanwhile: then the work is stopped, not abandoned."""
+    task = asyncio.ensure_future(work)
+    try:
+        return await asyncio.shield(task), False
+    except asyncio.CancelledError:
+        if task.done():
+            raise
+        stop()
+        return await task, True
+
+
+def run(spec: Spec, *, watch: Watch = quiet, on_start: OnStart = silent) -> Run:
+    """Measure an endpoint and write the run directory.
 
     Returns:
         The run. Failed requests are in it; they raise nothing.
 
     Raises:
-        InputError: the spec contradicts itself, or the endpoint cannot be measured; nothing was sent as load.
+        InputError: the spec contradicts itself, or the endpoint cannot be measured.
         KeyboardInterrupt: the user stopped it; what was measured is in the directory all the same.
     """
-    return _in_a_loop(spec, watch, on_start, handle_signals=False)
+    with asyncio.Runner(loop_factory=loop_factory()) as runner:
+        return runner.run(measure(spec, watch=watch, on_start=on_start))
 
 
-async def run_async(spec: Spec, *, watch: Watch | None = None, on_start: OnStart | None = None) -> Run:
+async def run_async(spec: Spec, *, watch: Watch = quiet, on_start: OnStart = silent) -> Run:
     """The same as :func:`run`, inside a running event loop; cancelling it writes what was measured.
 
     Raises:
         InputError: as in :func:`run`.
     """
-    return await _measure(spec, watch, on_start, handle_signals=False)
-
-
-def run_command(spec: Spec, watch: Watch, on_start: OnStart, program: Program = _LOAD) -> Run:
-    """The same as :func:`run` for the command line: SIGINT and SIGTERM end it, and the run is returned."""
-    return _in_a_loop(spec, watch, on_start, program, handle_signals=True)
-
-
-def settle(spec: Spec) -> Spec:
-    """The spec with everything settled that is settled without asking the endpoint.
-
-    Raises:
-        InputError: keys contradict each other, or one that is needed is missing.
-    """
-    settled = spec.resolved(os.environ, lambda: secrets.randbelow(2**32))
-    if settled.api == "emulator":
-        deployment = settled.deployment or DEFAULT_PROFILE
-        if deployment not in PROFILES:
-            raise InputError("--deployment", f"{deployment!r} is not known", "deployments: " + ", ".join(PROFILES))
-        settled = dataclasses.replace(settled, deployment=deployment)
-    return settled
-
-
-def _in_a_loop(
-    spec: Spec, watch: Watch | None, on_start: OnStart | None, program: Program = _LOAD, *, handle_signals: bool
-) -> Run:
-    factory: Callable[[], asyncio.AbstractEventLoop] | None = None
-    with contextlib.suppress(ImportError):  # no uvloop where it does not build
-        import uvloop
-
-        factory = uvloop.new_event_loop
-    with asyncio.Runner(loop_factory=factory) as runner:
-        return runner.run(_measure(spec, watch, on_start, program, handle_signals=handle_signals))
-
-
-async def _measure(
-    spec: Spec, watch: Watch | None, on_start: OnStart | None, program: Program = _LOAD, *, handle_signals: bool
-) -> Run:
-    spec = settle(spec)
-    started_s = time.time()
-    with contextlib.ExitStack() as stack:
-        emulator = None
-        if spec.api == "emulator":
-            from llmdyno.emulator.embedded import EmbeddedEmulator
-
-            assert spec.deployment is not None
-            assert spec.speed is not None
-            emulator = stack.enter_context(EmbeddedEmulator(spec.deployment, speed=spec.speed, seed=spec.seed or 0))
-        counter = load_counter(spec.tokenizer)
-        if spec.open_loop and spec.max_concurrency is None:
-            allow_open_files(_OPEN_FILES, needed=False)
-        else:
-            allow_open_files(spec.max_concurrency or spec.users)
-        from llmdyno.runs.directory import RunDirectory
-
-        directory = RunDirectory.create(spec.out, spec.name or _default_name(spec), started_s)
-        stack.callback(directory.close)
-        clock = Clock()
-        stack.callback(clock.close)
-        try:
-            endpoint = open_endpoint(spec, emulator.ready() if emulator is not None else None)
-            flow = Flow(spec, endpoint, counter, directory, clock, watch, program)
-            stack.callback(flow.sockets.close)
-            await flow.prepare()
-        except BaseException:
-            directory.abandon()
-            raise
-        if on_start is not None:
-            on_start(flow.intention())
-        try:
-            cancelled = await flow.drive(handle_signals=handle_signals)
-        except InputError:
-            if flow.recorder.failed + flow.recorder.done > 1:
-                flow.finish(started_s)  # attempts on a model that never came are a measurement too
-            else:
-                directory.abandon()
-            raise
-        result = flow.finish(started_s)
-        if emulator is None and endpoint.imported_model is not None:
-            from llmdyno.services.bedrock_import.account import read_once
-
-            await asyncio.to_thread(read_once, result)
-    if cancelled:
-        raise asyncio.CancelledError
-    return result
-
-
-def _default_name(spec: Spec) -> str:
-    return f"emulated-{spec.deployment}" if spec.api == "emulator" else (spec.model or "run").rpartition("/")[2]
+    return await measure(spec, watch=watch, on_start=on_start)

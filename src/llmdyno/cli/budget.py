@@ -1,10 +1,7 @@
-"""Before a load costs anything on AWS: what it may cost at most, and the user's word where that is beyond the
-budget."""
+"""Before a load costs anything: what it may cost at most, and the user's agreement where that is beyond the budget."""
 
 from __future__ import annotations
 
-import argparse
-import math
 import os
 import sys
 from collections.abc import Callable
@@ -14,168 +11,78 @@ from urllib.parse import urlsplit
 
 from llmdyno.errors import InputError
 from llmdyno.host.loopback import loopback
-from llmdyno.spec.load import REPLAY
 from llmdyno.spec.spec import Spec
 
 if TYPE_CHECKING:
-    from llmdyno.services.bedrock_import.budget import Most
+    from llmdyno.services.service import CostBound
 
 DEFAULT_BUDGET = "5"
 
 
-def add_budget_arguments(parser: argparse.ArgumentParser) -> None:
-    """The budget."""
-    group = parser.add_argument_group("budget (loads on Amazon Bedrock)")
-    group.add_argument(
-        "--budget",
-        default=DEFAULT_BUDGET,
-        metavar="DOLLARS",
-        help=f"ask before a load that may cost more than this (default: {DEFAULT_BUDGET})",
-    )
-    group.add_argument("--yes", action="store_true", help="do not ask")
+def confirm_cost(spec: Spec, rounds: int | None, budget: Decimal, *, yes: bool, quiet: bool) -> None:
+    """Tell what a load on a managed service may cost at most, and ask where that is beyond the budget.
 
-
-def agree(spec: Spec, arguments: argparse.Namespace, *, rounds: int | None = None) -> None:
-    """Say what a load on AWS may cost at most, and ask where that is beyond the budget; elsewhere do nothing, but for a
-    series of cold starts, of which is said what it would cost there.
+    On this machine nothing is billed. Of a series of cold starts there, it tells what the service would bill.
 
     Args:
-        spec: the load, settled or not.
-        arguments: with `budget`, `yes` and `quiet`.
+        spec: the load, resolved.
         rounds: cold starts to measure instead of the load.
+        budget: dollars that need no agreement.
+        yes: whether the user has agreed beforehand.
+        quiet: tell nothing that needs no answer.
 
     Raises:
         InputError: the user does not agree, or cannot be asked.
     """
-    from llmdyno.cli.cost import money
+    from llmdyno.services.service import find
+    from llmdyno.targets.target import managed_service, target_module
 
-    budget = money(arguments.budget, "--budget", "dollars, such as 5")
-    local = not on_aws(spec)
-    if local and (rounds is None or spec.api != "bedrock"):
+    name = managed_service(spec)
+    if name is None or spec.speed is not None:
         return
-    found, unknown = _most(spec, rounds)
+    url = target_module(spec.api).url(spec, os.environ)
+    local = url is not None and loopback(urlsplit(url).hostname or "")
+    if local and rounds is None:
+        return
+    service = find(name)
+    bound = service.bound(spec, rounds=rounds)
     if local:
-        if not arguments.quiet and found.dollars is not None:
-            print(
-                f"Amazon Bedrock would bill at most ${found.dollars:,.2f}: {found.words}", file=sys.stderr, flush=True
-            )
+        if not quiet and bound.dollars is not None:
+            print(f"{service.title} would bill at most ${bound.dollars:,.2f}: {bound.basis}", file=sys.stderr, flush=True)
         return
-    decide(found, unknown, budget, yes=arguments.yes, quiet=arguments.quiet, ask=_ask if sys.stdin.isatty() else None)
+    decide(bound, service.title, budget, yes=yes, quiet=quiet, ask=_ask if sys.stdin.isatty() else None)
 
 
 def decide(
-    found: Most, unknown: str | None, budget: Decimal, *, yes: bool, quiet: bool, ask: Callable[[str], bool] | None
+    bound: CostBound, biller: str, budget: Decimal, *, yes: bool, quiet: bool, ask: Callable[[str], bool] | None
 ) -> None:
-    """Say it, and ask where it must be asked.
+    """Tell the bound, and ask where it must be asked.
 
     Args:
-        found: the most that the load costs.
-        unknown: why no price is known; None: one is.
-        budget: dollars that need no word.
-        yes: whether the user gave it beforehand.
-        quiet: say nothing that needs no answer.
+        bound: the most that the load costs.
+        biller: who bills it.
+        budget: dollars that need no agreement.
+        yes: whether the user has agreed beforehand.
+        quiet: tell nothing that needs no answer.
         ask: asks a question; None: nobody is there to ask.
 
     Raises:
         InputError: the user does not agree, or cannot be asked.
     """
-    if found.dollars is None:
-        said = f"what this costs is unknown ({unknown}): at most {found.words}"
+    if bound.dollars is None:
+        told = f"{biller}: the price is unknown ({bound.unknown}); the load uses at most {bound.basis}"
     else:
-        said = f"at most ${found.dollars:,.2f}: {found.words}"
-    beyond = found.dollars is None or found.dollars > budget
+        told = f"{biller} bills at most ${bound.dollars:,.2f}: {bound.basis}"
+    beyond = bound.dollars is None or bound.dollars > budget
     if not quiet or beyond:
-        print(f"Amazon Bedrock bills {said}", file=sys.stderr, flush=True)
+        print(told, file=sys.stderr, flush=True)
     if not beyond or yes:
         return
     if ask is None:
         fits = "--yes goes on, --budget DOLLARS raises it, a shorter load keeps it"
         raise InputError("--budget", f"${budget:,.2f} may not be enough, and nobody is there to ask", fits)
     if not ask("Go on? [y/N] "):
-        raise InputError("--budget", "not agreed to, nothing was sent", "a shorter load costs less")
-
-
-def on_aws(spec: Spec) -> bool:
-    """Whether a spec's load goes to Bedrock itself, and not to a server on this machine.
-
-    Raises:
-        InputError: Bedrock's endpoint cannot be found.
-    """
-    if spec.api == "litellm":
-        given = spec.litellm_param.get("aws_bedrock_runtime_endpoint") or os.environ.get("AWS_BEDROCK_RUNTIME_ENDPOINT")
-        named = spec.endpoint_url or spec.base_url or given
-        return ":imported-model/" in str(spec.model) and not (named and loopback(urlsplit(str(named)).hostname or ""))
-    if spec.api != "bedrock" or spec.model is None:
-        return False
-    named = (
-        spec.endpoint_url or os.environ.get("AWS_ENDPOINT_URL_BEDROCK_RUNTIME") or os.environ.get("AWS_ENDPOINT_URL")
-    )
-    if named and loopback(urlsplit(named).hostname or ""):
-        return False
-    from llmdyno.aws.session import check_model, find_endpoint
-    from llmdyno.measure import settle
-
-    settle(spec)  # what contradicts itself is said before what it would cost
-    check_model(spec.model)
-    url = find_endpoint("bedrock-runtime", spec.region, spec.profile, spec.endpoint_url, spec.model).url
-    return not loopback(urlsplit(url).hostname or "")
-
-
-def length_of(spec: Spec) -> tuple[float, str]:
-    """How long a load lasts at most, seconds, and what that rests on, where it is a guess.
-
-    Raises:
-        InputError: the trace that is replayed cannot be read.
-    """
-    from llmdyno.services.bedrock_import.budget import request_s
-
-    tokens = spec.output_tokens.mean * 1.5
-    each_s = request_s(tokens, spec.timeout_s)
-    known_s = spec.load.length_s
-    if spec.load.replays:
-        from llmdyno.workload.sources.traces import read_trace
-
-        trace_s = read_trace(spec.arrivals.removeprefix(REPLAY), spec.time_scale)[-1].offset_ns / 1e9
-        known_s = trace_s if known_s is None else min(known_s, trace_s)
-    if known_s is not None:
-        return known_s + each_s, ""
-    guess = f"a request takes no longer than {each_s:.0f} s"
-    count = (spec.requests or 0) + spec.warmup
-    if spec.rate is not None:
-        return count / spec.rate + each_s, guess
-    return math.ceil(count / spec.users) * each_s, guess
-
-
-def _most(spec: Spec, rounds: int | None) -> tuple[Most, str | None]:
-    from llmdyno.services.bedrock_import.budget import DEFAULT_COPIES, most
-
-    window, unknown = window_price(spec)
-    if rounds is not None:
-        return most(0.0, 1, window, rounds=2 * rounds, guess="an answer falls into two windows each time"), unknown
-    length_s, guess = length_of(spec)
-    users = spec.max_concurrency or (DEFAULT_COPIES if spec.open_loop else spec.users)
-    return most(length_s, users, window, guess=guess), unknown
-
-
-def window_price(spec: Spec) -> tuple[Decimal | None, str | None]:
-    """What a window of one copy costs: the model's units from GetImportedModel, the rate from the dated table; or why
-    that is unknown."""
-    from llmdyno.aws.clients import Aws
-    from llmdyno.aws.session import region_of
-    from llmdyno.services.bedrock_import.account import price_of
-    from llmdyno.services.bedrock_import.models import describe, units_of
-
-    assert spec.model is not None
-    model = spec.model[max(0, spec.model.find("arn:")) :]  # LiteLLM's route stands before it
-    aws = Aws(spec.region or region_of(model), spec.profile, spec.endpoint_url)
-    try:
-        units, version = units_of(describe(aws, model))
-    except InputError as error:
-        return None, f"{error.problem}; {error.fits}"
-    finally:
-        aws.close()
-    price, _, problem = price_of(aws.region, version, units, None)
-    return (None if price is None else price.window), problem
+        raise InputError("--budget", "you did not agree, and nothing was sent", "a shorter load costs less")
 
 
 def _ask(question: str) -> bool:

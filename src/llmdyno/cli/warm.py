@@ -4,32 +4,21 @@ from __future__ import annotations
 
 import argparse
 
-from llmdyno.cli import run
-from llmdyno.cli.budget import agree
-from llmdyno.cli.coldstart import check_wakes
+from llmdyno.cli import drive
+from llmdyno.experiments.warm import WARM_UP
 
-DESCRIPTION = (
-    "Send one request at a time until an imported model answers, and measure its cold start. Takes the flags of "
-    "llmdyno run; without arguments, the embedded emulator's model is woken."
-)
+DESCRIPTION = "Send one request at a time until an imported model answers, and measure its cold start. Takes the flags of llmdyno run; without arguments, the embedded emulator's model is woken."
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """The flags of a run."""
-    run.add_arguments(parser)
+    """The flags of a run, and this command's own."""
+    drive.add_arguments(parser, WARM_UP)
 
 
 def call(arguments: argparse.Namespace) -> int:
-    """Warm the model up.
+    """Carry it out; returns the exit code.
 
     Raises:
-        InputError: the input cannot be used, or the model did not come.
+        InputError: the input cannot be used.
     """
-    from llmdyno.executors.inline import Program
-    from llmdyno.measure import settle
-
-    spec = settle(run.spec_of(arguments, {"requests": 1}))
-    check_wakes(spec)
-    agree(spec, arguments, rounds=1)
-    result = run.carry_out(spec, Program(load=False), quiet=arguments.quiet)
-    return 130 if result.interrupted else 0
+    return drive.call(arguments, WARM_UP)

@@ -1,345 +1,274 @@
-"""Drives the load, phase after phase: a closed loop of independent users, or an open loop of planned instants.
+"""Drives the phases of a plan over a transport, one after the other.
 
-In: a client, a supply for each phase, a load. Out: exchanges, handed to the recorder as they end;
-snapshots of counters for whoever watches; samples of the process's own CPU time.
+In: a transport, a supply and a pace for each phase. Out: exchanges, handed to the recorder as they end; snapshots of
+counters for whoever watches; what the process saw of itself. The driver knows no load shape: a pace decides when
+sessions start, over the :class:`Lane` that the driver gives it.
 """
 
 from __future__ import annotations
 
 import asyncio
 import gc
+import heapq
+import itertools
 import statistics
 import time
-from collections import deque
-from collections.abc import Callable
-from dataclasses import dataclass, field
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import NamedTuple
 
+from llmdyno.engine.pacing import Pace
 from llmdyno.engine.recorder import Recorder
 from llmdyno.engine.supply import Supply
-from llmdyno.host.timer import Timer
-from llmdyno.protocols.events import Failure
-from llmdyno.timeline.record import CONNECT
-from llmdyno.transports.clock import Clock, monotonic_ns
+from llmdyno.host.stop import Stop
+from llmdyno.protocols.dialect import NO_REFUSALS, Refusals
+from llmdyno.timeline.observed import Observed, Snapshot
+from llmdyno.timeline.record import OK, RequestRecord
+from llmdyno.transports.clock import Clock
 from llmdyno.transports.exchange import Exchange, Prepared
-from llmdyno.transports.http1.client import Client
-from llmdyno.transports.library import SdkClient
+from llmdyno.transports.transport import Transport
+from llmdyno.workload.plan import WARM
+from llmdyno.workload.session import WHOLE, Reply, Slice
 
 TICK_S = 0.25
-_PAUSE_AFTER_NO_CONNECTION_S = 0.1
-_LONGEST_BACKOFF_S = 20.0
 _COLLECT_EVERY = 40
+Watch = Callable[[Snapshot], None]
+
+
+def quiet(snapshot: Snapshot) -> None:
+    """Watch nothing."""
 
 
 @dataclass(frozen=True, slots=True)
-class Load:
-    """A closed loop: `concurrency` users, until the supply ends or `duration_s` has passed; a timeout a request. With
-    `stages` (start s, length s, users) their number changes. Or, `open_loop`: each request at its own offset, with no
-    more than `max_concurrency` in flight.
+class Rules:
+    """What holds for every request: its timeout, how often it is sent again when it was throttled, how long a user
+    pauses after a refusal, and how the service refuses."""
 
-    A request that was `throttled` is sent again up to `retries` times, after 1 s, 2 s, 4 s and so on up to 20 s; a user
-    whose last attempt was `refused`, for whatever reason that passes, pauses for `refused_pause_s`.
-    """
-
-    concurrency: int
-    duration_s: float | None
     timeout_s: float
     retries: int = 0
-    open_loop: bool = False
-    max_concurrency: int | None = None
-    stages: tuple[tuple[float, float, int], ...] = ()
     refused_pause_s: float = 0.0
-    refused: Callable[[Exchange], bool] = lambda exchange: False
-    throttled: Callable[[Exchange], bool] = lambda exchange: False
+    refusals: Refusals = NO_REFUSALS
 
 
-@dataclass(frozen=True, slots=True)
-class Snapshot:
-    """Counters of the phase under way, for a live view. `chunks` counts text chunks of ended requests, and pieces
-    of the body of those in flight; `ttft_p50_s` is over the last thousand; `emulated`: the endpoint says that it is.
-    `waiting`: requests past their planned instant that a bound on what is in flight holds back."""
-
-    phase: str
-    elapsed_s: float
-    done: int
-    failed: int
-    in_flight: int
-    total: int | None
-    duration_s: float | None
-    chunks: int
-    ttft_p50_s: float | None
-    emulated: bool = False
-    waiting: int = 0
-
-
-@dataclass(slots=True)
-class Observed:
-    """What the driver saw of itself: phases as (name, start ns, end ns); (moment ns, CPU s used) about every
-    quarter of a second; how late the loop came to each of those looks; how long each collection of garbage took."""
-
-    phases: list[tuple[str, int, int]] = field(default_factory=list)
-    cpu: list[tuple[int, float]] = field(default_factory=list)
-    loop_lags_s: list[float] = field(default_factory=list)
-    gc_pauses_s: list[float] = field(default_factory=list)
-    interrupted: bool = False
-
-
-@dataclass(frozen=True, slots=True)
-class Phase:
-    """One phase of a run: its requests, how many users send them (None: the load's), whether the load's duration
-    bounds it."""
+class DrivenPhase(NamedTuple):
+    """A phase with its prepared sessions: name, supply, pace, how long it lasts at most, this worker's part of it."""
 
     name: str
     supply: Supply
-    timed: bool = False
-    users: int | None = None
+    pace: Pace
+    bound_s: float | None = None
+    part: Slice = WHOLE
 
 
 class Driver:
-    """One run's driver; `client` may be exchanged before it drives. `watch` gets a :class:`Snapshot` a few times a
-    second."""
+    """One process's driver. `watch` gets a snapshot a few times a second; `observed` fills up as it drives."""
 
     def __init__(
-        self,
-        client: Client | SdkClient,
-        recorder: Recorder,
-        clock: Clock,
-        load: Load,
-        watch: Callable[[Snapshot], None],
+        self, transport: Transport, recorder: Recorder, clock: Clock, rules: Rules, stop: Stop, watch: Watch = quiet
     ) -> None:
         self.observed = Observed()
-        self.client = client
-        self._recorder = recorder
-        self._clock = clock
-        self._load = load
+        self.transport = transport
+        self.recorder = recorder
+        self.clock = clock
+        self.rules = rules
+        self.stop = stop
         self._watch = watch
-        self._loop = asyncio.get_running_loop()
-        self._waiting: deque[tuple[Prepared, int | None]] = deque()
-        self._wanted = 2**31
-        self._wake: Callable[[], None] | None = None
-        self.stopping = False
+        self._sleeper = Sleeper(clock)
 
-    def stop(self) -> None:
-        """End the run now: nothing more is sent, what is in flight is cancelled and recorded as such."""
-        self.stopping = self.observed.interrupted = True
-        self._waiting.clear()
-        self.client.cancel_all()
-        if self._wake is not None:
-            self._wake()
+    async def run(self, phases: Sequence[DrivenPhase]) -> None:
+        """Drive phases, one after the other; between waking and the load the transport decides how it sends.
 
-    async def run(self, phases: list[Phase]) -> None:
-        """Drive phases, one after the other."""
+        Raises:
+            InputError: the endpoint refuses for a reason that waiting does not cure.
+        """
+        forget = [self.stop.on_stop(self._end), self.stop.on_stop(self._sleeper.end)]
         gc.collect()
         gc.freeze()
         gc.disable()  # a collection in the middle would hold reads back; young garbage is collected at ticks
+        decided = False
         try:
             for phase in phases:
-                if not self.stopping:
-                    await self._phase(phase)
+                if phase.name != WARM and not decided:
+                    decided = True
+                    self.observed.notes += await self.transport.decide(self.stop)
+                if not self.stop.stopping:
+                    await self._drive(phase)
         finally:
+            for call in forget:
+                call()
+            self._sleeper.close()
             gc.enable()
             gc.unfreeze()
-            self._recorder.drain()
+            self.recorder.drain()
 
-    async def _phase(self, phase: Phase) -> None:
-        name, supply = phase.name, phase.supply
-        duration_s = self._load.duration_s if phase.timed else None
-        self._recorder.reset()
-        self._waiting.clear()
-        start_ns = monotonic_ns()
-        deadline_ns = start_ns + int(duration_s * 1e9) if duration_s is not None else None
-        background = [
-            asyncio.ensure_future(supply.keep_ahead()),
-            asyncio.ensure_future(self._tick(name, start_ns, supply, duration_s)),
-        ]
+    async def begin_at(self, time_ns: int) -> None:
+        """Wait until a time of the clock, so that several workers begin together."""
+        forget = self.stop.on_stop(self._sleeper.end)
+        await self._sleeper.until(time_ns)
+        forget()
+
+    def _end(self) -> None:
+        self.observed.interrupted = True
+        self.transport.cancel()
+
+    async def _drive(self, phase: DrivenPhase) -> None:
+        self.recorder.reset()
+        lane = _Lane(self, phase, self._sleeper)
+        background = [asyncio.ensure_future(phase.supply.keep_ahead()), asyncio.ensure_future(self._tick(lane))]
         try:
-            if phase.timed and self._load.open_loop:
-                await self._paced(supply, start_ns)
-            elif phase.timed and self._load.stages:
-                await self._staged(supply, start_ns)
-            else:
-                users = phase.users or self._load.concurrency
-                users = min(users, supply.total or users)
-                await asyncio.gather(*(self._user(number, supply, deadline_ns) for number in range(users)))
+            await phase.pace(lane)
         finally:
             for task in background:
                 task.cancel()
             await asyncio.gather(*background, return_exceptions=True)
-            self._note_cpu()
-            self.observed.phases.append((name, start_ns, monotonic_ns()))
-        self._recorder.drain()
-        self._watch(self._snapshot(name, start_ns, supply, duration_s))
+            if phase.name != WARM:
+                self._note_cpu()
+                self.observed.phases.append((phase.name, lane.start_ns, self.clock.now_ns()))
+                self.observed.made_late += phase.supply.made_late
+            self.recorder.drain()
+        self._watch(lane.snapshot())
 
-    async def _paced(self, supply: Supply, start_ns: int) -> None:
-        """An open loop: each request at its planned instant, an absolute moment that no lateness moves.
-
-        With a bound on what is in flight, those beyond it wait in the order of their plan.
-        """
-        most = self._load.max_concurrency or 2**31
-        tasks: set[asyncio.Task[Exchange]] = set()
-        ended = self._loop.create_future()
-        following = supply.take()
-        waiting, pausing = self._waiting, 0
-
-        def begin(prepared: Prepared, planned_ns: int | None) -> None:
-            exchange = Exchange(prepared, 0)
-            exchange.planned_ns = planned_ns
-            task = asyncio.ensure_future(self._once(exchange))
-            tasks.add(task)
-            task.add_done_callback(done)
-
-        def done(task: asyncio.Task[Exchange]) -> None:
-            tasks.discard(task)
-            error = None if task.cancelled() else task.exception()
-            if error is not None and not ended.done():
-                ended.set_exception(error)
-            if error is None and not task.cancelled():
-                again(task.result())
-            if waiting and not self.stopping:
-                begin(*waiting.popleft())
-            settle()
-
-        def again(exchange: Exchange) -> None:
-            """Send a throttled request again, later; until then its place is another's."""
-            nonlocal pausing
-            attempt = exchange.prepared.attempt
-            if attempt < self._load.retries and self._load.throttled(exchange) and not self.stopping:
-                pausing += 1
-                self._loop.call_later(_backoff_s(attempt), resume, exchange.prepared.again())
-
-        def resume(prepared: Prepared) -> None:
-            nonlocal pausing
-            pausing -= 1
-            if not self.stopping and len(tasks) < most:
-                begin(prepared, None)
-            elif not self.stopping:
-                waiting.append((prepared, None))
-            settle()
-
-        def settle() -> None:
-            over = self.stopping or (following is None and not waiting and not pausing)
-            if over and not tasks and not ended.done():
-                ended.set_result(None)
-
-        def due() -> None:
-            nonlocal following
-            now_ns = monotonic_ns()
-            while following is not None and not self.stopping:
-                planned_ns = start_ns + (following.offset_ns or 0)
-                if planned_ns > now_ns:
-                    timer.set(planned_ns)
-                    return
-                if len(tasks) < most:
-                    begin(following, planned_ns)
-                else:
-                    waiting.append((following, planned_ns))
-                following = supply.take()
-            following = None
-            settle()
-
-        timer = Timer(self._loop, due)
-        self._wake = due
-        try:
-            due()
-            await ended
-        finally:
-            timer.close()
-            self._wake = None
-
-    async def _staged(self, supply: Supply, start_ns: int) -> None:
-        """A closed loop whose number of users changes from stage to stage."""
-        users: dict[int, asyncio.Task[None]] = {}
-        end_ns = start_ns
-        for start_s, duration_s, wanted in self._load.stages:
-            begin_ns = start_ns + int(start_s * 1e9)
-            if begin_ns > end_ns:
-                self._wanted = 0
-            while monotonic_ns() < begin_ns and not self.stopping:
-                await asyncio.sleep(min(TICK_S, max(0.0, (begin_ns - monotonic_ns()) / 1e9)))
-            if self.stopping:
-                break
-            self._wanted = wanted
-            end_ns = begin_ns + int(duration_s * 1e9)
-            for number in range(wanted):
-                if number not in users or users[number].done():
-                    users[number] = asyncio.ensure_future(self._user(number, supply, None))
-            while monotonic_ns() < end_ns and not self.stopping:
-                await asyncio.sleep(min(TICK_S, max(0.0, (end_ns - monotonic_ns()) / 1e9)))
-        self._wanted = 0
-        await asyncio.gather(*users.values())
-
-    async def _once(self, exchange: Exchange) -> Exchange:
-        await self.client.perform(exchange, self._load.timeout_s)
-        self._recorder.add(exchange)
-        return exchange
-
-    async def _user(self, number: int, supply: Supply, deadline_ns: int | None) -> None:
-        while number < self._wanted and not self.stopping and (deadline_ns is None or monotonic_ns() < deadline_ns):
-            prepared = supply.take()
-            if prepared is None:
-                return
-            exchange = await self._retried(await self._once(Exchange(prepared, number)))
-            if _is_connect(exchange.failure) and not self.stopping:
-                # Nobody answered: without a pause a timed run would record nothing but refusals, thousands a second.
-                await asyncio.sleep(_PAUSE_AFTER_NO_CONNECTION_S)
-            elif self._load.refused_pause_s and self._load.refused(exchange) and not self.stopping:
-                await asyncio.sleep(self._load.refused_pause_s)
-
-    async def _retried(self, exchange: Exchange) -> Exchange:
-        """Send a throttled request again, later each time, as often as the load says; the last attempt."""
-        for attempt in range(self._load.retries):
-            if not self._load.throttled(exchange):
-                break
-            await asyncio.sleep(_backoff_s(attempt))
-            if self.stopping:  # also where it came while this waited
-                break
-            exchange = await self._once(Exchange(exchange.prepared.again(), exchange.user))
-        return exchange
-
-    async def _tick(self, name: str, start_ns: int, supply: Supply, duration_s: float | None) -> None:
-        ticks, due_ns = 0, monotonic_ns()
+    async def _tick(self, lane: _Lane) -> None:
+        """Show counters, sample the process, collect young garbage. Waking is not observed: no figure rests on it."""
+        observes = lane.name != WARM
+        ticks, due_ns = 0, self.clock.now_ns()
         while True:
-            # How long the loop kept this waiting: nothing else was served meanwhile either.
-            self.observed.loop_lags_s.append(max(0, monotonic_ns() - due_ns) / 1e9)
-            self._note_cpu()
-            self._clock.sample()
-            self._watch(self._snapshot(name, start_ns, supply, duration_s))
+            if observes:
+                # How long the loop kept this waiting: nothing else was served meanwhile either.
+                self.observed.loop_lags_s.append(max(0, self.clock.now_ns() - due_ns) / 1e9)
+                self._note_cpu()
+            self.clock.sample()
+            self._watch(lane.snapshot())
             ticks += 1
             if ticks % _COLLECT_EVERY == 0:
-                before_ns = monotonic_ns()
+                before_ns = self.clock.now_ns()
                 gc.collect(0)
-                self.observed.gc_pauses_s.append((monotonic_ns() - before_ns) / 1e9)
-            due_ns = monotonic_ns() + int(TICK_S * 1e9)
+                if observes:
+                    self.observed.gc_pauses_s.append((self.clock.now_ns() - before_ns) / 1e9)
+            due_ns = self.clock.now_ns() + int(TICK_S * 1e9)
             await asyncio.sleep(TICK_S)
 
     def _note_cpu(self) -> None:
-        self.observed.cpu.append((monotonic_ns(), time.process_time()))
+        self.observed.cpu.append((self.clock.now_ns(), time.process_time()))
 
-    def _snapshot(self, name: str, start_ns: int, supply: Supply, duration_s: float | None) -> Snapshot:
-        in_flight = self.client.in_flight
-        recorder = self._recorder
+
+class _Lane:
+    """The driver's :class:`~llmdyno.engine.pacing.Lane` for one phase."""
+
+    def __init__(self, driver: Driver, phase: DrivenPhase, sleeper: Sleeper) -> None:
+        self.name = phase.name
+        self.total = phase.supply.total
+        self.start_ns = driver.clock.now_ns()
+        self.deadline_ns = self.start_ns + int(phase.bound_s * 1e9) if phase.bound_s is not None else None
+        self.part = phase.part
+        self.refusals = driver.rules.refusals
+        self.retries = driver.rules.retries
+        self.refused_pause_s = driver.rules.refused_pause_s
+        self.waiting = 0
+        self.now_ns = driver.clock.now_ns
+        self.take = phase.supply.take
+        self.refusal = driver.transport.refusal
+        self.sleep_until = sleeper.until
+        self._bound_s = phase.bound_s
+        self._driver = driver
+        self._shown: tuple[str, int | None, int] = phase.name, None, self.start_ns
+        self._records: dict[Exchange, RequestRecord] = {}
+
+    def stopping(self) -> bool:
+        return self._driver.stop.stopping
+
+    async def send(self, prepared: Prepared, user: int, planned_ns: int | None = None) -> Exchange:
+        driver = self._driver
+        exchange = Exchange(prepared, user)
+        exchange.planned_ns = planned_ns
+        await driver.transport.perform(exchange, driver.rules.timeout_s)
+        if prepared.session is not None and prepared.session.needs_reply:
+            self._records[exchange] = driver.recorder.read_now(exchange)
+        else:
+            driver.recorder.add(exchange)
+        return exchange
+
+    def following(self, exchange: Exchange) -> Prepared | None:
+        session = exchange.prepared.session
+        if session is None:
+            return None
+        record = self._records.pop(exchange, None)
+        reply = None
+        if record is not None:
+            reply = Reply(record.state == OK, record.text or "", record.end_ns or self.now_ns())
+        turn = session.next(reply)
+        if turn is None or self.stopping():
+            return None
+        return Prepared.of(turn, self._driver.transport.prepare(turn), session)
+
+    def show(self, phase: str, done: int) -> None:
+        self._driver.recorder.reset()
+        self._shown = phase, done, self.now_ns()
+
+    def snapshot(self) -> Snapshot:
+        """The counters now."""
+        recorder, in_flight = self._driver.recorder, self._driver.transport.in_flight
+        phase, rounds, since_ns = self._shown
         return Snapshot(
-            phase=name,
-            elapsed_s=(monotonic_ns() - start_ns) / 1e9,
-            done=recorder.done,
+            phase=phase,
+            elapsed_s=(self.now_ns() - since_ns) / 1e9,
+            done=recorder.done if rounds is None else rounds,
             failed=recorder.failed,
             in_flight=len(in_flight),
-            total=supply.total,
-            duration_s=duration_s,
+            total=self.total,
+            duration_s=self._bound_s,
             chunks=recorder.chunks + sum(map(_pieces, in_flight)),
             ttft_p50_s=statistics.median(recorder.ttfts_s) if recorder.ttfts_s else None,
             emulated=recorder.emulated is not None,
-            waiting=len(self._waiting),
+            waiting=self.waiting,
         )
 
 
-def _backoff_s(attempt: int) -> float:
-    """How long to wait after a throttled attempt, counted from 0."""
-    return min(_LONGEST_BACKOFF_S, 2.0**attempt)
+class Sleeper:
+    """Sleeps that end at an absolute time of the clock, to tenths of a millisecond, or at once when the run ends."""
+
+    def __init__(self, clock: Clock) -> None:
+        self._clock = clock
+        self._loop = asyncio.get_running_loop()
+        self._timer = clock.timer(self._loop, self._due)
+        self._order = itertools.count()
+        self._sleeps: list[tuple[int, int, asyncio.Future[bool]]] = []
+        self._ended = False
+
+    async def until(self, time_ns: int) -> bool:
+        """Sleep; False when the run ends early."""
+        if self._ended:
+            return False
+        if time_ns <= self._clock.now_ns():
+            return True
+        future: asyncio.Future[bool] = self._loop.create_future()
+        heapq.heappush(self._sleeps, (time_ns, next(self._order), future))
+        if self._sleeps[0][2] is future:
+            self._timer.set(time_ns)
+        return await future
+
+    def end(self) -> None:
+        """End all sleeps, those to come too."""
+        self._ended = True
+        for _, _, future in self._sleeps:
+            if not future.done():
+                future.set_result(False)
+        self._sleeps.clear()
+
+    def close(self) -> None:
+        """Let the timer go."""
+        self.end()
+        self._timer.close()
+
+    def _due(self) -> None:
+        now_ns = self._clock.now_ns()
+        while self._sleeps and self._sleeps[0][0] <= now_ns:
+            _, _, future = heapq.heappop(self._sleeps)
+            if not future.done():
+                future.set_result(True)
+        if self._sleeps:
+            self._timer.set(self._sleeps[0][0])
 
 
 def _pieces(exchange: Exchange) -> int:
     return exchange.marks[-1] if exchange.marks else len(exchange.chunks)
-
-
-def _is_connect(failure: Failure | None) -> bool:
-    return failure is not None and failure.kind == CONNECT

@@ -1,9 +1,9 @@
-"""Requests ready to be sent, made before the clock starts.
+"""Sessions ready to start, made before the clock starts.
 
-In: a plan's phase and a function that prepares a planned request. Out: prepared requests, one at
-a time, in the plan's order. A phase of up to :data:`AHEAD` requests is made whole before the clock; of a
-longer one, a very large one, or one without a count, the rest is made one by one while others are in
-flight, and how many were is counted, so that the run can say so.
+In: a phase's sessions and a function that prepares a turn. Out: the first turn of each session, prepared, one at a
+time, in the plan's order. A phase of up to :data:`AHEAD` sessions is made whole before the clock. The rest of a longer
+one, a very large one, or one without a count is made one by one while others are in flight, and the supply counts how
+many were, so that the run can say so.
 """
 
 from __future__ import annotations
@@ -12,47 +12,30 @@ import asyncio
 from collections import deque
 from collections.abc import Callable, Iterator
 
-from llmdyno.protocols.dialect import HttpRequest
-from llmdyno.transports.exchange import Prepared
-from llmdyno.workload.plan import PlannedRequest
+from llmdyno.transports.exchange import Payload, Prepared
+from llmdyno.workload.session import Session, Turn
 
 AHEAD = 20_000
 AHEAD_BYTES = 256_000_000
-"""As many requests, and as many bytes of them, are kept ready at most."""
-
-
-def prepare(request: PlannedRequest, wire: bytes | HttpRequest, *, keep_prompt: bool = False) -> Prepared:
-    """A planned request with its bytes, or, where it must be signed just before the send, its unsigned form."""
-    unsigned = wire if isinstance(wire, HttpRequest) else None
-    sent = b"" if isinstance(wire, HttpRequest) else wire
-    return Prepared(
-        request.request,
-        request.phase,
-        request.offset_ns,
-        request.input_tokens,
-        request.max_tokens,
-        sent,
-        unsigned,
-        prompt=request.prompt if keep_prompt else "",
-    )
+"""The most sessions, and the most bytes of their requests, that are kept ready."""
 
 
 class Supply:
-    """A phase's requests: `total` of them (None: without end), the first `ahead` made at once. `made_late` counts
+    """A phase's sessions: `total` of them (None: without end), the first `ahead` made at once. `made_late` counts
     those made after the clock started."""
 
     def __init__(
         self,
-        planned: Iterator[PlannedRequest],
-        make: Callable[[PlannedRequest], Prepared],
+        sessions: Iterator[Session],
+        prepare: Callable[[Turn], Payload],
         *,
         total: int | None,
         ahead: int = AHEAD,
     ) -> None:
         self.made_late = 0
         self.total = total
-        self._planned = planned
-        self._prepare = make
+        self._sessions = sessions
+        self._prepare = prepare
         self._ahead = min(ahead, AHEAD)
         self._ready: deque[Prepared] = deque()
         self._exhausted = False
@@ -64,13 +47,13 @@ class Supply:
         return len(self._ready)
 
     def take(self) -> Prepared | None:
-        """The next request; None when the phase has no more."""
+        """The next session's first turn; None when the phase has no more."""
         if not self._ready:
             if not self._make():
                 return None
             self.made_late += 1
         prepared = self._ready.popleft()
-        self._bytes -= prepared.size
+        self._bytes -= prepared.payload.size
         return prepared
 
     async def keep_ahead(self) -> None:
@@ -86,11 +69,12 @@ class Supply:
         return len(self._ready) < self._ahead and self._bytes < AHEAD_BYTES
 
     def _make(self) -> bool:
-        request = next(self._planned, None)
-        if request is None:
+        session = next(self._sessions, None)
+        turn = session.next(None) if session is not None else None
+        if session is None or turn is None:
             self._exhausted = True
             return False
-        prepared = self._prepare(request)
-        self._bytes += prepared.size
+        prepared = Prepared.of(turn, self._prepare(turn), session)
+        self._bytes += prepared.payload.size
         self._ready.append(prepared)
         return True

@@ -14,18 +14,23 @@ from llmdyno.spec.spec import Spec
 from llmdyno.workload.plan import Plan
 
 Options = Mapping[str, Any]
-"""The command's own flags, read: a value by the flag's name without dashes (``users``, ``hold``)."""
+"""The command's own flags, read: a value by the flag's name (``users``, ``hold``, ``answer_tokens``)."""
 
 Report = dict[str, Any]
-"""What an experiment concludes, as it stands in ``<name>.json``."""
+"""What an experiment concludes, as it is kept in ``<name>.json``."""
+
+Say = Callable[[str], None]
+"""Tells the user something while they wait."""
+
+NO_OPTIONS: Options = {}
 
 
 class Flag(NamedTuple):
     """One flag of a command's own.
 
-    `read` turns the text into the value and raises ValueError with what fits. `default` is a text that `read` takes;
-    None: the flag may be left out, and its option is None. A flag with `read` None is a switch, off by default;
-    one whose default is `True` is a switch that is on, with a ``--no-`` form.
+    `name` has underscores; the flag has hyphens. `read` turns the text into the value and raises ValueError with what
+    fits. `default` is a text that `read` takes; None: the option is None where the flag is left out. A flag whose
+    `default` is a bool is a switch with a ``--no-`` form.
     """
 
     name: str
@@ -34,38 +39,37 @@ class Flag(NamedTuple):
     default: str | bool | None = None
     metavar: str | None = None
 
-
-def no_keys(options: Options, speed: float) -> Mapping[str, Any]:
-    """A question that leaves the spec to the user."""
-    return {}
-
-
-def no_check(spec: Spec, options: Options) -> None:
-    """A question that any spec can answer."""
-
-
-def no_report(run: Run, options: Options) -> Report | None:
-    """A question whose answer is the run's own summary."""
-    return None
+    @property
+    def option(self) -> str:
+        """As the user writes it."""
+        return "--" + self.name.replace("_", "-")
 
 
 class Experiment(NamedTuple):
     """A question.
 
-    `name` is its report's, and its command's. `keys(options, speed)` gives the spec's keys that the question sets
-    itself; `owns` are the keys that it therefore refuses as flags. `speed` is how many times faster than real time an
-    emulated endpoint runs. `check` raises InputError where a resolved spec cannot answer the question. `plan` makes
-    the run's phases. `rounds(options)` is how often the model is woken, for a bound on the cost; None: once, for a
-    load. `conclude` draws the report from the finished run.
+    `name` is its report's. `plan` makes the run's phases. `flags` are the command's own. `owns` are keys of the spec
+    that the question sets itself, so that their flags are refused; `instead` says what to use. `defaults` are keys
+    that a file or a flag may change. `keys(options, speed)` gives the keys that it sets; `speed` is how many times
+    faster than real time an emulated endpoint runs. `check` raises InputError where a resolved spec cannot answer the
+    question. `announce` tells what will happen. `rounds(options)`: how often a model is woken instead of loaded, for
+    a bound on the cost; None: a load. `conclude` draws the report from the finished run; `exit_code` judges it.
+    `doubts`: whether a strict user should not trust the run. `needs_answers`: whether a run without a successful
+    measured request has failed.
     """
 
     name: str
     plan: Callable[[Spec, Options], Plan]
     flags: tuple[Flag, ...] = ()
     owns: tuple[str, ...] = ()
-    defaults: Mapping[str, Any] = {}
-    keys: Callable[[Options, float], Mapping[str, Any]] = no_keys
-    check: Callable[[Spec, Options], None] = no_check
+    instead: str = "leave it out"
+    defaults: Mapping[str, Any] = NO_OPTIONS
+    keys: Callable[[Options, float], Mapping[str, Any]] = lambda options, speed: {}
+    check: Callable[[Spec, Options], None] = lambda spec, options: None
+    announce: Callable[[Spec, Options], str | None] = lambda spec, options: None
     rounds: Callable[[Options], int | None] = lambda options: None
-    conclude: Callable[[Run, Options], Report | None] = no_report
-    options: Options = {}
+    conclude: Callable[[Run, Options, Say], Report | None] = lambda run, options, say: None
+    exit_code: Callable[[Report], int] = lambda report: 0
+    doubts: Callable[[Run, Options], bool] = lambda run, options: not run.summary["verdict"]["trustworthy"]
+    needs_answers: bool = True
+    options: Options = NO_OPTIONS

@@ -6,7 +6,11 @@ of a run.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import asyncio
+from collections.abc import Awaitable, Callable
+from typing import TypeVar
+
+T = TypeVar("T")
 
 
 class Stop:
@@ -14,7 +18,7 @@ class Stop:
 
     def __init__(self) -> None:
         self.stopping = False
-        self._listeners: list[Callable[[], None]] = []
+        self._listeners: list[Callable[[], object]] = []
 
     def __call__(self) -> None:
         """End the run; a second call does nothing."""
@@ -24,7 +28,7 @@ class Stop:
         for call in list(self._listeners):
             call()
 
-    def on_stop(self, call: Callable[[], None]) -> Callable[[], None]:
+    def on_stop(self, call: Callable[[], object]) -> Callable[[], None]:
         """Have `call` called when the run ends early, at once if it has; returns what takes it back."""
         if self.stopping:
             call()
@@ -35,3 +39,19 @@ class Stop:
                 self._listeners.remove(call)
 
         return forget
+
+    async def guard(self, work: Awaitable[T]) -> T:
+        """The result of work that is abandoned when the run ends early.
+
+        Raises:
+            asyncio.CancelledError: the run ended early.
+        """
+        task = asyncio.ensure_future(work)
+        forget = self.on_stop(task.cancel)
+        try:
+            return await task
+        except asyncio.CancelledError:
+            task.cancel()
+            raise
+        finally:
+            forget()

@@ -12,21 +12,24 @@ import json
 import os
 import re
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
-from typing import Any
+from types import TracebackType
+from typing import Any, Self
 
 from llmdyno.errors import InputError
-from llmdyno.runs.environment import decode_environment
+from llmdyno.host.memory import give_memory_back
+from llmdyno.runs.environment import Environment, decode_environment, encode_environment
 from llmdyno.runs.journal import Journal, read_journal
+from llmdyno.runs.late import Late
 from llmdyno.runs.parquet import read_timeline, write_timeline
 from llmdyno.runs.run import RECOVERED, Run, conclude
+from llmdyno.spec.readers import REDACTED
 from llmdyno.spec.spec import Spec, build
 from llmdyno.spec.toml import read_toml
 from llmdyno.timeline import SCHEMA_VERSION
 from llmdyno.timeline.columns import Timeline, from_records
 from llmdyno.timeline.record import RequestRecord
-from llmdyno.spec.readers import REDACTED
 
 SPEC, ENVIRONMENT, SUMMARY = "spec.toml", "environment.json", "summary.json"
 REQUESTS, CHUNKS, JOURNAL = "requests.parquet", "chunks.parquet", "journal.jsonl"
@@ -38,6 +41,8 @@ class RunDirectory:
 
     def __init__(self, path: Path) -> None:
         self.path = path
+        self.recorded = 0
+        self._origin_ns = 0
         self._journal: Journal | None = None
         self._made = [folder for folder in (path, *path.parents) if not folder.exists()]
 
@@ -66,6 +71,23 @@ class RunDirectory:
             ) from None
         return directory
 
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        """Close the journal. A run in which nothing was measured leaves no directory, unless the disk failed."""
+        if error is not None and self.recorded <= 1 and not isinstance(error, OSError):
+            self.abandon()
+        self.close()
+
+    def begin(self, spec: Spec, environment: Environment) -> None:
+        """Write what is known before the load, so that a run that is killed can be read."""
+        self.write(SPEC, spec.to_toml().encode())
+        self.write(ENVIRONMENT, encode_environment(environment))
+        self._origin_ns = environment.clock.origin_monotonic_ns
+
     def write(self, name: str, content: bytes) -> None:
         """Write one file, whole or not at all."""
         path = self.path / name
@@ -77,22 +99,42 @@ class RunDirectory:
         self.write(name, json.dumps(value, indent=2, ensure_ascii=False, allow_nan=False).encode() + b"\n")
 
     def append(self, record: RequestRecord) -> None:
-        """Add a record to the journal."""
+        """Add a record to the journal.
+
+        Raises:
+            OSError: the disk failed; its `filename` is the directory.
+        """
         assert self._journal is not None
-        self._journal.append(record)
+        try:
+            self._journal.append(record)
+        except OSError as error:
+            raise OSError(error.errno, error.strerror, str(self.path)) from None
+        self.recorded += 1
 
     def records(self) -> Iterator[RequestRecord]:
-        """The journal so far, record by record, in the order in which they ended."""
+        """The journal so far, record by record, in the order in which requests ended."""
         return read_journal(self.path / JOURNAL)
 
-    def finish(self, timeline: Timeline, summary: dict[str, Any]) -> None:
-        """Write the timeline and the summary, then let the journal go."""
+    def timeline(self, late: Late) -> Timeline:
+        """The run's facts, read from the journal, with what had to wait until the load was over."""
+        give_memory_back()
+        timeline = late.finish(from_records(map(late.read, self.records()), self._origin_ns))
+        give_memory_back()
+        return timeline
+
+    def finish(self, run: Run, exports: Iterable[Export] = ()) -> None:
+        """Write the environment, the exports, the timeline and the summary, then let the journal go."""
+        self.write(ENVIRONMENT, encode_environment(run.environment))
+        for export in exports:
+            for name, content in export(run):
+                self.write(name, content)
+        give_memory_back()
         requests, chunks = self.path / REQUESTS, self.path / CHUNKS
         parts = [path.with_name(f".{path.name}.part") for path in (requests, chunks)]
-        write_timeline(timeline, *parts)
+        write_timeline(run.timeline, *parts)
         for part, path in zip(parts, (requests, chunks), strict=True):
             os.replace(part, path)
-        self.write_json(SUMMARY, summary)
+        self.write_json(SUMMARY, run.summary)
         self.discard_journal()
 
     def discard_journal(self) -> None:
@@ -119,6 +161,15 @@ class RunDirectory:
         part = path.with_name(f".{path.name}.part")
         write(part)
         os.replace(part, path)
+
+
+Export = Callable[[Run], Iterable[tuple[str, bytes]]]
+"""Makes files of a run: names in its directory, and contents."""
+
+
+def default_name(spec: Spec) -> str:
+    """What a run is called that the user did not name: its model, or the deployment that it emulates."""
+    return spec.name or (spec.model or f"emulated-{spec.deployment}").rpartition("/")[2]
 
 
 def new_path(folder: Path, name: str, now_s: float) -> Path:

@@ -16,10 +16,10 @@ import msgspec
 
 from llmdyno._version import __version__
 from llmdyno.metrics.coldstart import cold_starts
+from llmdyno.metrics.request import RequestMetrics, request_metrics
 from llmdyno.metrics.summary import summarise
 from llmdyno.metrics.verdict import read_lags_s, verdict
 from llmdyno.metrics.windows import whole_window
-from llmdyno.metrics.request import RequestMetrics, request_metrics
 from llmdyno.runs.environment import Emulation, Environment, ModelFacts
 from llmdyno.spec.spec import Spec
 from llmdyno.timeline import SCHEMA_VERSION

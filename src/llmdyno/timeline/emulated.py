@@ -6,6 +6,7 @@ the figures emulated, and to take spans back to real speed.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 HEADER = "x-llmdyno-emulated"
@@ -25,6 +26,13 @@ class Emulated:
         """Its own time, unix seconds, at a moment of the wall clock."""
         since_s = self.since_unix_s
         return unix_s if since_s is None else since_s + (unix_s - since_s) * self.speed
+
+
+def label_in(headers: Mapping[bytes, bytes]) -> str | None:
+    """The label in an answer's headers, also where LiteLLM's proxy handed them on; None: there is none."""
+    name = HEADER.encode()
+    found = headers.get(name) or headers.get(b"llm_provider-" + name)
+    return found.decode("latin-1") if found else None
 
 
 def read_label(label: str | None) -> Emulated | None:

@@ -9,16 +9,14 @@ are kept in the record, and :func:`reread` puts the chunks in later.
 from __future__ import annotations
 
 from array import array
-from collections.abc import Callable, Generator, Sequence
+from collections.abc import Callable, Generator, Mapping, Sequence
 from itertools import accumulate, pairwise
 
-from llmdyno.protocols.dialect import Dialect, error_text
+from llmdyno.protocols.dialect import Dialect, HeaderFacts, common_header_facts, error_text
 from llmdyno.protocols.events import HTTP_STATUS, MALFORMED_EVENT, OTHER, Event, Failure
 from llmdyno.timeline.record import CANCELLED, FAILED, KERNEL, OK, USER, RequestRecord
 from llmdyno.transports.clock import Clock
 from llmdyno.transports.exchange import Exchange
-
-_ID_HEADERS = (b"x-request-id", b"x-amzn-requestid")
 
 SLICE = 64
 """Pieces of a body decoded at a time, about 0.1 ms."""
@@ -28,7 +26,7 @@ def assemble(
     exchange: Exchange, dialect: Dialect, clock: Clock, *, keep_text: bool
 ) -> Generator[None, None, RequestRecord]:
     """Build the record of an exchange; yields between slices, returns the record."""
-    record = facts(exchange)
+    record = facts(exchange, dialect.header_facts)
     failure = exchange.failure
     whole = failure is None and not exchange.cancelled
     if exchange.reads:
@@ -63,9 +61,13 @@ def settle(record: RequestRecord, failure: Failure | None, *, cancelled: bool) -
         record.state = OK
 
 
-def facts(exchange: Exchange) -> RequestRecord:
-    """What is known without looking into the answer."""
+def facts(
+    exchange: Exchange, header_facts: Callable[[Mapping[bytes, bytes]], HeaderFacts] = common_header_facts
+) -> RequestRecord:
+    """What is known without decoding the answer."""
     prepared = exchange.prepared
+    # What the stream itself says later replaces what its headers say.
+    told = header_facts(exchange.headers)
     return RequestRecord(
         request=prepared.request,
         phase=prepared.phase,
@@ -83,11 +85,10 @@ def facts(exchange: Exchange) -> RequestRecord:
         attempt=prepared.attempt,
         input_tokens=prepared.input_tokens,
         max_tokens=prepared.max_tokens,
-        response_id=_response_id(exchange),
-        # What the stream itself says later goes before what its headers say.
-        server_input_tokens=_count(exchange, b"x-amzn-bedrock-input-token-count"),
-        server_output_tokens=_count(exchange, b"x-amzn-bedrock-output-token-count"),
-        server_latency_ms=_count(exchange, b"x-amzn-bedrock-invocation-latency"),
+        response_id=told.response_id,
+        server_input_tokens=told.input_tokens,
+        server_output_tokens=told.output_tokens,
+        server_latency_ms=told.latency_ms,
         body_bytes=sum(map(len, exchange.pieces)),
     )
 
@@ -99,6 +100,23 @@ def undecodable(exchange: Exchange, error: Exception) -> RequestRecord:
     record.error_message = f"the answer could not be decoded: {type(error).__name__}: {error}"
     record.end_ns = record.end_ns or (exchange.reads[-1] if exchange.reads else None)
     return record
+
+
+def refusal_of(exchange: Exchange, dialect: Dialect) -> str | None:
+    """The server's name for its refusal, as a client library told it or as the answer's bytes tell it."""
+    if exchange.failure is not None and exchange.failure.type is not None:
+        return exchange.failure.type
+    return dialect.error_type(exchange.headers, b"".join(exchange.pieces))
+
+
+def built(work: Generator[None, None, RequestRecord]) -> RequestRecord:
+    """The record, built at once."""
+    while True:
+        try:
+            next(work)
+        except StopIteration as finished:
+            record: RequestRecord = finished.value
+            return record
 
 
 def _decode(
@@ -214,18 +232,6 @@ def reread(record: RequestRecord, read: Callable[[list[bytes]], list[Event]], *,
     chunks.put(record)
     if record.state == OK:
         settle(record, chunks.failure, cancelled=False)
-
-
-def _count(exchange: Exchange, name: bytes) -> int | None:
-    value = exchange.headers.get(name, b"")
-    return int(value) if value.isdigit() and len(value) < 16 else None
-
-
-def _response_id(exchange: Exchange) -> str | None:
-    for name in _ID_HEADERS:
-        if name in exchange.headers:
-            return exchange.headers[name].decode("latin-1")
-    return None
 
 
 def _status_text(exchange: Exchange) -> str:

@@ -7,11 +7,15 @@ wall clock; it is sampled through the run, and each stamp is moved by the offset
 
 from __future__ import annotations
 
+import asyncio
 import bisect
 import socket
 import sys
 import time
 from array import array
+from collections.abc import Callable
+
+from llmdyno.host.timer import Timer
 
 monotonic_ns = time.monotonic_ns
 
@@ -36,7 +40,9 @@ def enable_kernel_stamps(sock: socket.socket) -> bool:
 
 
 class Clock:
-    """The run's clock: its origin, and the wall clock's offset from it over time."""
+    """The run's clock: its origin, the time now, timers, and the wall clock's offset from it over time."""
+
+    now_ns = staticmethod(time.monotonic_ns)
 
     def __init__(self) -> None:
         self.origin_ns = monotonic_ns()
@@ -74,6 +80,10 @@ class Clock:
                 arrival = read
             arrivals.append(arrival)
         return arrivals, whole and bool(reads)
+
+    def timer(self, loop: asyncio.AbstractEventLoop, call: Callable[[], None]) -> Timer:
+        """A timer that calls at an absolute time of this clock."""
+        return Timer(loop, call)
 
     def close(self) -> None:
         """Let the kernel's stamping go."""

@@ -1,57 +1,96 @@
-"""The plan: every request decided before the clock starts.
+"""The plan of a run: its phases, each with its sessions and its pace. PURE.
 
-In: a resolved spec and a token counter. Out: :class:`PlannedRequest` values. A request depends on the
-seed, its phase and its number alone, so that the same spec and seed give the same plan on any
-machine, a slice of it can be made anywhere, and warm-up requests change nothing in the measured ones.
+In: a resolved spec, a source of prompts. Out: :class:`Plan`. A turn depends on the seed, its phase and its number
+alone: the same spec and seed give the same plan on any machine, a slice of it can be made anywhere, and warm-up
+requests change nothing in the measured ones.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from functools import cached_property
-from itertools import islice, takewhile
+from itertools import count, islice, takewhile
 from random import Random
+from typing import Any, NamedTuple, Protocol
 
 from llmdyno.spec.spec import Spec
-from llmdyno.workload.arrivals import REPLAY, offsets_ns, segments
+from llmdyno.workload.arrivals import offsets_ns, segments
 from llmdyno.workload.lengths import draw
-from llmdyno.workload.sources.traces import Entry, read_trace
+from llmdyno.workload.session import Session, Single, Slice, Turn, user_message
+from llmdyno.workload.sources.traces import Entry
 from llmdyno.workload.sources.words import make_prompt
 from llmdyno.workload.tokens import TokenCounter
 
-WARM = "warm"
-WARMUP = "warmup"
-MEASURED = "measured"
-"""Phases: attempts to warm the model up from a cold start, requests kept apart, and what is measured."""
+WARM, IDLE, WARMUP, MEASURED = "warm", "idle", "warmup", "measured"
+"""Phases: attempts to wake a model, waiting until it has gone idle, requests kept apart, and what is measured."""
 
 WARM_TOKENS = 16
-"""An attempt on a cold model asks for no more output than that."""
+"""The most output that an attempt to wake a model asks for."""
 
 
-@dataclass(frozen=True, slots=True)
-class PlannedRequest:
-    """One request as intended.
+class Source(Protocol):
+    """A source of prompts. `warmup`, `measured`: how many sessions each phase has (None: without end)."""
 
-    `request` is its number in the run (warm-up first; attempts on a cold model count down from −1), `offset_ns`
-    its planned instant after the start of its phase (None in a closed loop), `input_tokens` the prompt's length as
-    counted, `max_tokens` the output length asked for.
+    @property
+    def warmup(self) -> int: ...
+
+    @property
+    def measured(self) -> int | None: ...
+
+    def lengths(self, phase: str, index: int) -> tuple[int, int]:
+        """Input tokens wanted and max_tokens of the phase's session `index`, without making its prompt."""
+        ...
+
+    def turn(self, phase: str, index: int) -> Turn:
+        """The first turn of the phase's session `index`, counted from 0."""
+        ...
+
+    def offsets_ns(self) -> Iterator[int]:
+        """The planned instants of the measured sessions, ns after the start of their phase, in an open loop."""
+        ...
+
+
+class Phase(NamedTuple):
+    """One phase of a run.
+
+    `sessions` makes the sessions of a slice. `pace` decides when they start; the engine's pacing module has them, and
+    knows what they are called with. `total`: how many sessions there are (None: without end). `bound_s`: how long the
+    phase may send. `ahead`: how many sessions to prepare before the clock starts.
     """
 
-    request: int
-    phase: str
-    offset_ns: int | None
-    prompt: str
-    input_tokens: int
-    max_tokens: int
+    name: str
+    sessions: Callable[[Slice], Iterator[Session]]
+    pace: Callable[[Any], Any]
+    total: int | None
+    bound_s: float | None = None
+    ahead: int = 2**31
+
+
+class Plan(NamedTuple):
+    """Every phase of a run. `source` made it and tells lengths without prompts; `counter` counted tokens. `keep_text`:
+    answers are needed after the run. `workload` describes what is asked, where it is not lengths. `describe` is the
+    load in words."""
+
+    phases: tuple[Phase, ...]
+    source: Source
+    counter: TokenCounter
+    describe: str
+    keep_text: bool = False
+    workload: str | None = None
+
+    @property
+    def measures(self) -> bool:
+        """Whether it drives a load, and does not only wake the model."""
+        return any(phase.name == MEASURED for phase in self.phases)
 
 
 @dataclass(frozen=True)
-class Plan:
-    """All requests of a run, made when asked for. `measured` is None where only a duration bounds the run."""
+class Drawn:
+    """The usual source: lengths drawn from distributions or a trace, prompts of common words."""
 
     spec: Spec
     counter: TokenCounter
+    trace: Sequence[Entry] | None = None
 
     @property
     def warmup(self) -> int:
@@ -60,23 +99,13 @@ class Plan:
 
     @property
     def measured(self) -> int | None:
-        """How many measured requests there are at most; None: as many as the duration allows."""
+        """The most measured requests; None: as many as the duration allows."""
         if self.trace is not None:
             return min(len(self.trace), self.spec.requests or len(self.trace))
         return self.spec.requests
 
-    @cached_property
-    def trace(self) -> list[Entry] | None:
-        """The trace that is replayed; None where none is.
-
-        Raises:
-            InputError: it cannot be read.
-        """
-        kind, _, path = self.spec.arrivals.partition(" ")
-        return read_trace(path, self.spec.time_scale) if kind == REPLAY else None
-
     def offsets_ns(self) -> Iterator[int]:
-        """The planned instants of the measured requests, ns after the start of their phase, in an open loop."""
+        """The planned instants of the measured requests, in an open loop."""
         if self.trace is not None:
             planned: Iterator[int] = (entry.offset_ns for entry in self.trace)
         else:
@@ -86,32 +115,47 @@ class Plan:
             planned = takewhile(lambda offset_ns: offset_ns < end_ns, planned)
         return islice(planned, self.spec.requests)
 
-    def lengths(self, phase: str, number: int) -> tuple[int, int]:
-        """Input tokens wanted and max_tokens of the phase's request `number`, counted from 0."""
-        return self._drawn(phase, number, self._generator(phase, number))
+    def lengths(self, phase: str, index: int) -> tuple[int, int]:
+        """Input tokens wanted and max_tokens."""
+        return self._drawn(phase, index, self._generator(phase, index))
 
-    def _drawn(self, phase: str, number: int, rng: Random) -> tuple[int, int]:
-        if self.trace is not None and phase == MEASURED:
-            return self.trace[number].input_tokens, self.trace[number].output_tokens
-        return draw(self.spec.input_tokens, rng), draw(self.spec.output_tokens, rng)
-
-    def request(self, phase: str, number: int, offset_ns: int | None = None) -> PlannedRequest:
-        """The phase's request `number`, counted from 0."""
-        rng = self._generator(phase, number)
-        wanted, max_tokens = self._drawn(phase, number, rng)
+    def turn(self, phase: str, index: int) -> Turn:
+        """One request, with its prompt."""
+        rng = self._generator(phase, index)
+        wanted, max_tokens = self._drawn(phase, index, rng)
         prompt, counted = make_prompt(rng, wanted, self.counter)
         if phase == WARM:
-            name, max_tokens = -1 - number, min(max_tokens, WARM_TOKENS)
-        else:
-            name = number + (self.warmup if phase == MEASURED else 0)
-        return PlannedRequest(name, phase, offset_ns, prompt, counted, max_tokens)
+            return Turn(-1 - index, phase, user_message(prompt), counted, min(max_tokens, WARM_TOKENS))
+        number = index + (self.warmup if phase == MEASURED else 0)
+        return Turn(number, phase, user_message(prompt), counted, max_tokens)
 
-    def requests(self, phase: str, start: int, stop: int) -> Iterator[PlannedRequest]:
-        """The slice [start, stop) of a phase."""
-        if phase == MEASURED and self.spec.open_loop:
-            planned = islice(enumerate(self.offsets_ns()), start, stop)
-            return (self.request(phase, number, offset_ns) for number, offset_ns in planned)
-        return (self.request(phase, number) for number in range(start, stop))
+    def _drawn(self, phase: str, index: int, rng: Random) -> tuple[int, int]:
+        if self.trace is not None and phase == MEASURED:
+            return self.trace[index].input_tokens, self.trace[index].output_tokens
+        return draw(self.spec.input_tokens, rng), draw(self.spec.output_tokens, rng)
 
-    def _generator(self, phase: str, number: int) -> Random:
-        return Random(f"{self.spec.seed}/{phase}/{number}")
+    def _generator(self, phase: str, index: int) -> Random:
+        return Random(f"{self.spec.seed}/{phase}/{index}")
+
+
+@dataclass(frozen=True)
+class Sessions:
+    """Makes the sessions of a phase: single turns of a source, each at its planned instant in an open loop."""
+
+    source: Source
+    phase: str
+    total: int | None
+    open_loop: bool = False
+
+    def __call__(self, part: Slice) -> Iterator[Session]:
+        """The sessions of a slice, in the plan's order."""
+        if self.open_loop:
+            planned = enumerate(islice(self.source.offsets_ns(), self.total))
+            for index, offset_ns in planned:
+                if part.has(index):
+                    yield Single(self.source.turn(self.phase, index), offset_ns)
+            return
+        for index in count(part.worker, part.workers):
+            if self.total is not None and index >= self.total:
+                return
+            yield Single(self.source.turn(self.phase, index))

@@ -82,14 +82,22 @@ class Single:
 
 
 class Slice(NamedTuple):
-    """A worker's share of a phase: of `count` workers, it takes every session whose index is `index` modulo `count`."""
+    """A worker's share of a phase: every session whose index modulo `workers` is `worker`."""
 
-    index: int = 0
-    count: int = 1
+    worker: int = 0
+    workers: int = 1
 
     def has(self, index: int) -> bool:
         """Whether the session at this index of the phase belongs to the slice."""
-        return index % self.count == self.index
+        return index % self.workers == self.worker
+
+    def share(self, total: int) -> int:
+        """How many of `total` belong to it."""
+        return len(range(self.worker, total, self.workers))
+
+    def at(self, own: int) -> int:
+        """The index in the phase of this slice's own session or user."""
+        return self.worker + own * self.workers
 
 
 WHOLE = Slice()

@@ -1,1 +1,9 @@
-"""LiteLLM: any of its model strings, driven by our own sockets where that works."""
+"""``--api litellm``: any of LiteLLM's model strings, driven by our own sockets where that works.
+
+:mod:`target` is the target; :mod:`library` is LiteLLM, imported only when it is used; :mod:`transport` sends by our
+sockets or through the library, and :mod:`trial` decides which.
+"""
+
+from llmdyno.targets.litellm.target import late_reader, open_target, preflight, resolve, service, url
+
+__all__ = ["late_reader", "open_target", "preflight", "resolve", "service", "url"]

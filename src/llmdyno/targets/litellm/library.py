@@ -28,9 +28,10 @@ with warnings.catch_warnings():
     from litellm.llms.custom_httpx.http_handler import HTTPHandler
 
 from llmdyno.errors import InputError
-from llmdyno.protocols.dialect import HttpRequest, error_text
+from llmdyno.protocols.dialect import HttpRequest, chat_messages, error_text
 from llmdyno.protocols.events import HTTP_STATUS, OTHER, REASONING, STREAM_ERROR, TEXT, Event, Failure
 from llmdyno.timeline.record import CONNECT, TIMEOUT
+from llmdyno.workload.session import Messages, user_message
 
 _ROUTES = "llama, deepseek_r1, qwen2, qwen3, openai, moonshot, mistral, converse"
 _IMPORTED = re.compile(r"arn:aws[a-z-]*:bedrock:(?P<region>[a-z0-9-]+):\d*:imported-model/.+")
@@ -143,7 +144,7 @@ class LiteLLM:
         """The library's name and version."""
         return f"litellm {metadata.version('litellm')}"
 
-    def catch(self, prompt: str, max_tokens: int) -> Caught:
+    def catch(self, messages: Messages, max_tokens: int) -> Caught:
         """The request that LiteLLM would send.
 
         Raises:
@@ -153,7 +154,7 @@ class LiteLLM:
         first: Exception | None = None
         for by_handler in (True, False) if self._by_handler is None else (self._by_handler,):
             try:
-                self._call(prompt, max_tokens, by_handler=by_handler)
+                self._call(messages, max_tokens, by_handler=by_handler)
                 first = None
                 break  # it was sent, by some other client
             except _CaughtRequest as caught:
@@ -174,7 +175,7 @@ class LiteLLM:
         self._transport.media_type = media_type
         events: list[Event] = []
         try:
-            chunks = self._call("Hello", 1, by_handler=bool(self._by_handler))
+            chunks = self._call(user_message("Hello"), 1, by_handler=bool(self._by_handler))
             events.extend(self.event(chunk, max(1, recorded.given)) for chunk in chunks)
         except Exception as error:
             _, _, failure = self.refusal(error, True)
@@ -183,10 +184,10 @@ class LiteLLM:
             self._transport.recorded = None
         return events
 
-    async def open(self, prompt: str, max_tokens: int) -> tuple[dict[bytes, bytes], AsyncIterator[Any]]:
+    async def open(self, messages: Messages, max_tokens: int) -> tuple[dict[bytes, bytes], AsyncIterator[Any]]:
         """Call LiteLLM's own streaming completion."""
         # Retries that the library makes by itself would hide in a request's time.
-        stream: Any = await litellm.acompletion(**self._arguments(prompt, max_tokens), max_retries=0)
+        stream: Any = await litellm.acompletion(**self._arguments(messages, max_tokens), max_retries=0)
         return _headers(getattr(stream, "_response_headers", None)), stream
 
     def event(self, chunk: Any, number: int) -> Event:
@@ -228,20 +229,20 @@ class LiteLLM:
         """botocore's credentials as LiteLLM finds them: its parameters, its variables, AWS's own chain."""
         return BaseAWSLLM().get_credentials(**{name: self._parameters.get(name) for name in _AWS_PARAMETERS})
 
-    def _arguments(self, prompt: str, max_tokens: int) -> dict[str, Any]:
+    def _arguments(self, messages: Messages, max_tokens: int) -> dict[str, Any]:
         return {
             "model": self.model,
-            "messages": [{"role": "user", "content": prompt}],
+            "messages": chat_messages(messages),
             "max_tokens": max_tokens,
             "stream_options": {"include_usage": True},
             **self._parameters,
             "stream": True,
         }
 
-    def _call(self, prompt: str, max_tokens: int, *, by_handler: bool) -> Any:
+    def _call(self, messages: Messages, max_tokens: int, *, by_handler: bool) -> Any:
         """A call whose request goes to our transport: by a handler of LiteLLM's own, or, on the routes that go through
         the openai package, by the session that LiteLLM gives it."""
-        arguments = self._arguments(prompt, max_tokens)
+        arguments = self._arguments(messages, max_tokens)
         litellm.client_session = None if by_handler else self._session
         try:
             return litellm.completion(**arguments, **({"client": self._handler} if by_handler else {}))

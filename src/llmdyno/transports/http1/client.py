@@ -105,9 +105,9 @@ class Client:
 
     def _sealed(self, exchange: Exchange) -> bytes:
         """The request's bytes; a signature is made now, so that it is fresh, and its cost noted."""
-        unsigned = exchange.prepared.unsigned
+        unsigned = exchange.prepared.payload.unsigned
         if unsigned is None:
-            return exchange.prepared.wire
+            return exchange.prepared.payload.wire
         began_ns = monotonic_ns()
         wire = self.serialise(self._sign(unsigned) if self._sign is not None else unsigned)
         exchange.sign_ns = monotonic_ns() - began_ns

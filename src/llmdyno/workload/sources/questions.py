@@ -8,11 +8,14 @@ gets wrong: copying, structure, the end at max_tokens.
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
 from dataclasses import dataclass
 from random import Random
 
-from llmdyno.workload.plan import MEASURED, WARM, Plan, PlannedRequest
+from llmdyno.workload.plan import MEASURED
+from llmdyno.workload.session import Turn, user_message
 from llmdyno.workload.sources.words import words
+from llmdyno.workload.tokens import TokenCounter
 
 NUMBER, ECHO, JSON, STOP = "number", "echo", "json", "stop"
 KINDS = (NUMBER, ECHO, JSON, STOP)
@@ -83,10 +86,11 @@ def _stop(rng: Random, answer_tokens: int) -> Question:
 
 
 @dataclass(frozen=True)
-class QuestionPlan(Plan):
-    """A plan of questions: as warm-up, where they are asked alone, and measured, under load."""
+class Questions:
+    """A source of questions: as warm-up, where they are asked alone, and measured, under load."""
 
-    questions: tuple[Question, ...] = ()
+    counter: TokenCounter
+    questions: tuple[Question, ...]
     alone: bool = True
 
     @property
@@ -99,11 +103,18 @@ class QuestionPlan(Plan):
         """How many are asked under load."""
         return len(self.questions)
 
-    def request(self, phase: str, number: int, offset_ns: int | None = None) -> PlannedRequest:
-        """The phase's question `number`, counted from 0."""
-        if phase == WARM:
-            return Plan(self.spec, self.counter).request(phase, number)
-        question = self.questions[number]
-        name = number + (self.warmup if phase == MEASURED else 0)
+    def lengths(self, phase: str, index: int) -> tuple[int, int]:
+        """Input tokens and max_tokens of a question."""
+        question = self.questions[index]
+        return self.counter.count(question.prompt), question.max_tokens
+
+    def turn(self, phase: str, index: int) -> Turn:
+        """The phase's question `index`, counted from 0."""
+        question = self.questions[index]
+        number = index + (self.warmup if phase == MEASURED else 0)
         counted = self.counter.count(question.prompt)
-        return PlannedRequest(name, phase, offset_ns, question.prompt, counted, question.max_tokens)
+        return Turn(number, phase, user_message(question.prompt), counted, question.max_tokens)
+
+    def offsets_ns(self) -> Iterator[int]:
+        """Questions are asked in a closed loop only."""
+        return iter(())

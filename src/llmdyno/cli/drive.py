@@ -1,0 +1,326 @@
+"""What every command that drives load does: flags, dry run, budget, progress, interruption, ``--strict``, exit code.
+
+In: parsed flags and an experiment. Out: a run with its report, printed, and the command's exit code. A command's own
+file names its experiment and describes it.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import contextlib
+import os
+import sys
+from collections.abc import Callable, Iterator, Mapping
+from importlib import import_module
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from llmdyno.cli.budget import DEFAULT_BUDGET, confirm_cost
+from llmdyno.errors import InputError
+from llmdyno.spec.keys import KEYS, flag_name, read_flag
+from llmdyno.spec.readers import dollars
+from llmdyno.spec.spec import Layer, Spec, build
+
+if TYPE_CHECKING:
+    from llmdyno.experiments.experiment import Experiment, Flag, Report
+    from llmdyno.reports.live import LiveView
+    from llmdyno.runs.describe import Announcement
+    from llmdyno.runs.run import Run
+
+FAILED, DOUBTED, INTERRUPTED = 1, 3, 130
+"""Exit codes: every request failed, or an answer is wrong; --strict and a doubt; stopped by the user."""
+
+_GROUPS = {
+    "": "run",
+    "endpoint": "endpoint",
+    "load": "load (closed loop: users, each of whom sends when their last request ended; open loop: planned instants)",
+    "workload": "workload",
+    "aws": "Amazon Bedrock (credentials come from AWS's own chain)",
+    "emulator": "embedded emulator",
+    "output": "output",
+}
+
+
+class Manner(NamedTuple):
+    """How a command drives: whether it only says what it would do, whether a doubt is an exit code, whether it shows
+    progress, and what a load may cost without a question."""
+
+    dry_run: bool = False
+    strict: bool = False
+    quiet: bool = False
+    budget: str = DEFAULT_BUDGET
+    yes: bool = False
+
+
+Show = Callable[["Run", "Report | None"], None]
+"""Prints a finished run and what its experiment concluded."""
+
+
+def add_arguments(parser: argparse.ArgumentParser, experiment: Experiment) -> None:
+    """A spec file, a flag for every key of the spec, the experiment's own flags, and how to drive."""
+    parser.add_argument("file", nargs="?", metavar="SPEC.toml", help="a spec file, such as a run's spec.toml")
+    add_manner_arguments(parser)
+    groups = {table: parser.add_argument_group(title) for table, title in _GROUPS.items()}
+    for name, key in KEYS.items():
+        options: dict[str, Any] = {"dest": name, "default": argparse.SUPPRESS, "help": key.help.replace("%", "%%")}
+        if key.switch:
+            options["action"] = argparse.BooleanOptionalAction
+        else:
+            options["metavar"] = key.metavar
+            if key.repeat:
+                options["action"] = "append"
+        groups[key.table].add_argument(flag_name(name), **options)
+    if experiment.flags:
+        group = parser.add_argument_group(f"{experiment.name} (durations at real speed)")
+        for flag in experiment.flags:
+            _add_flag(group, flag)
+
+
+def _add_flag(group: argparse._ArgumentGroup, flag: Flag) -> None:
+    dest = f"own_{flag.name}"
+    if isinstance(flag.default, bool):
+        text = f"{flag.help} (default: {'yes' if flag.default else 'no'})"
+        group.add_argument(
+            flag.option, dest=dest, action=argparse.BooleanOptionalAction, default=flag.default, help=text
+        )
+        return
+    text = flag.help if flag.default is None else f"{flag.help} (default: {flag.default})"
+    group.add_argument(
+        flag.option, dest=dest, default=flag.default, metavar=flag.metavar, help=text.replace("%", "%%")
+    )
+
+
+def add_manner_arguments(parser: argparse.ArgumentParser) -> None:
+    """How to drive."""
+    parser.add_argument(
+        "--dry-run", action="store_true", help="print the resolved spec and the plan's totals, send nothing"
+    )
+    parser.add_argument("--strict", action="store_true", help="exit with 3 where the verdict has a reason for doubt")
+    parser.add_argument("--quiet", action="store_true", help="show no progress, only the result")
+    group = parser.add_argument_group("budget (loads on a service that bills them)")
+    group.add_argument(
+        "--budget",
+        default=DEFAULT_BUDGET,
+        metavar="DOLLARS",
+        help=f"ask before a load that may cost more than this (default: {DEFAULT_BUDGET})",
+    )
+    group.add_argument("--yes", action="store_true", help="do not ask")
+
+
+def manner_of(arguments: argparse.Namespace) -> Manner:
+    """How the flags say to drive."""
+    return Manner(arguments.dry_run, arguments.strict, arguments.quiet, arguments.budget, arguments.yes)
+
+
+def call(arguments: argparse.Namespace, experiment: Experiment) -> int:
+    """Carry the experiment out as the flags say; returns the exit code.
+
+    Raises:
+        InputError: the input cannot be used, or the endpoint cannot be measured.
+    """
+    own = {flag.name: _read_own(flag, getattr(arguments, f"own_{flag.name}")) for flag in experiment.flags}
+    asked = experiment._replace(options=own)
+    return drive(spec_of(arguments, asked), asked, manner_of(arguments))
+
+
+def _read_own(flag: Flag, given: Any) -> Any:
+    return given if given is None or isinstance(given, bool) or flag.read is None else read_flag(flag.read, given, flag.option)
+
+
+def spec_of(arguments: argparse.Namespace, experiment: Experiment) -> Spec:
+    """The spec from an experiment's defaults, a file, the experiment's own keys and the flags; a later one wins.
+
+    Raises:
+        InputError: a value does not fit, or a flag is given whose key is the experiment's own.
+    """
+    from llmdyno.runs.specfile import read_toml
+
+    given = vars(arguments)
+    flags: Layer = {name: (given[name], flag_name(name)) for name in KEYS if name in given}
+    for name in experiment.owns:
+        if name in flags:
+            raise InputError(flag_name(name), f"is not for llmdyno {experiment.name}, which sets it", experiment.instead)
+    file = read_toml(Path(arguments.file)) if arguments.file is not None else {}
+    file = {name: value for name, value in file.items() if name not in experiment.owns}
+    layers = [_layer(experiment.defaults), file, flags]
+    speed = 1.0
+    if experiment.owns and not arguments.dry_run:
+        speed = _speed(build([*layers, _layer(experiment.keys(experiment.options, 1.0))]))
+    elif experiment.owns:
+        speed = _own_speed(build(layers))
+    return build([*layers, _layer(experiment.keys(experiment.options, speed))])
+
+
+def _layer(values: Mapping[str, Any]) -> Layer:
+    return {name: (value, "default") for name, value in values.items()}
+
+
+def _own_speed(spec: Spec) -> float:
+    """How many times faster than real time the embedded emulator would run; 1 for any other endpoint."""
+    from llmdyno.spec.spec import EMULATED_SPEED
+
+    embedded = spec.api == "emulator" or (spec.api is None and spec.base_url is None)
+    return (spec.speed or EMULATED_SPEED) if embedded else 1.0
+
+
+def _speed(spec: Spec) -> float:
+    """How many times faster than real time the endpoint runs, if it is an emulator on this machine."""
+    from llmdyno.targets.target import emulation_of, resolve
+
+    found = emulation_of(resolve(spec, os.environ), os.environ)
+    return found.speed if found is not None else 1.0
+
+
+def drive(spec: Spec, experiment: Experiment, manner: Manner, show: Show | None = None) -> int:
+    """Carry an experiment out and print what came of it; returns the exit code.
+
+    Args:
+        spec: what to measure, as the user gave it.
+        experiment: the question, with its options.
+        manner: how to drive.
+        show: prints the run and the report (default: the run's summary, then the report).
+
+    Raises:
+        InputError: the endpoint cannot be measured, or the user does not agree to the cost.
+    """
+    from llmdyno.targets.target import resolve
+
+    spec = resolve(spec, os.environ)
+    experiment.check(spec, experiment.options)
+    if manner.dry_run:
+        return print_plan(spec, experiment)
+    budget = read_flag(dollars(), manner.budget, "--budget")
+    if (told := experiment.announce(spec, experiment.options)) and not manner.quiet:
+        print(told, file=sys.stderr)
+    confirm_cost(spec, experiment.rounds(experiment.options), budget, yes=manner.yes, quiet=manner.quiet)
+    run = carry_out(spec, experiment, quiet=manner.quiet)
+    report = conclude(run, experiment)
+    (show or show_run(experiment.name))(run, report)
+    return exit_code(run, report, experiment, manner)
+
+
+def conclude(run: Run, experiment: Experiment) -> Report | None:
+    """The experiment's report, kept in the run directory; None where the run cannot answer the question."""
+    from llmdyno.runs.directory import add_json
+
+    if experiment.needs_answers and run.succeeded == 0 and experiment.name != "check":
+        return None
+    if run.interrupted and experiment.name != "check":
+        return None
+    report = experiment.conclude(run, experiment.options, _say)
+    if report is not None:
+        add_json(run.path, f"{experiment.name}.json", report)
+    return report
+
+
+def _say(text: str) -> None:
+    print(text, file=sys.stderr, flush=True)
+
+
+def exit_code(run: Run, report: Report | None, experiment: Experiment, manner: Manner) -> int:
+    """What the command exits with."""
+    if run.interrupted:
+        return INTERRUPTED
+    if experiment.needs_answers and run.succeeded == 0:
+        print("llmdyno: every request failed", file=sys.stderr)
+        return FAILED
+    if report is not None and (code := experiment.exit_code(report)):
+        return code
+    return DOUBTED if manner.strict and experiment.doubts(run, experiment.options) else 0
+
+
+def show_run(name: str) -> Show:
+    """Prints a run's summary and then its experiment's report."""
+
+    def show(run: Run, report: Report | None) -> None:
+        from llmdyno.reports import summary
+        from llmdyno.reports.console import Page
+
+        page = Page()
+        summary.show(run, page)
+        if report is not None:
+            import_module(f"llmdyno.reports.{name}").show(report, page, run.path)
+
+    return show
+
+
+def carry_out(spec: Spec, experiment: Experiment, *, quiet: bool) -> Run:
+    """Measure, with progress shown and the user's interruption heard.
+
+    Raises:
+        InputError: the endpoint cannot be measured. KeyboardInterrupt: stopped before anything was measured.
+    """
+    from llmdyno.engine.driver import quiet as watch_nothing
+    from llmdyno.experiments.selftest import beyond_range
+    from llmdyno.host.loop import loop_factory
+    from llmdyno.host.signals import signals
+    from llmdyno.host.stop import Stop
+    from llmdyno.measure import measure
+    from llmdyno.reports.live import LiveView
+
+    if spec.insecure:
+        print("llmdyno: --insecure: the server's certificate is not verified", file=sys.stderr)
+    if beyond := beyond_range(spec):
+        print(f"llmdyno: {beyond}", file=sys.stderr)
+    live, stop = LiveView(), Stop()
+
+    def on_start(announcement: Announcement) -> None:
+        if announcement.emulated_speed is not None:
+            live.label = f"EMULATED {announcement.emulated_speed:g}× · "
+        if not quiet:
+            print(f"Measuring {announcement.endpoint}: {announcement.load}", file=sys.stderr, flush=True)
+
+    async def main() -> Run:
+        with signals(asyncio.get_running_loop(), stop):
+            watch = watch_nothing if quiet else live
+            return await measure(spec, experiment, watch=watch, stop=stop, on_start=on_start)
+
+    with contextlib.nullcontext() if quiet else _watched(spec, live):
+        try:
+            with asyncio.Runner(loop_factory=loop_factory()) as runner:
+                return runner.run(main())
+        except asyncio.CancelledError:
+            raise KeyboardInterrupt from None
+        finally:
+            live.end()
+
+
+@contextlib.contextmanager
+def _watched(spec: Spec, live: LiveView) -> Iterator[None]:
+    """Show a managed model's copies while the run goes on, as its service tells them."""
+    from llmdyno.services.service import find
+    from llmdyno.targets.target import emulation_of, managed_service
+
+    name = managed_service(spec)
+    embedded = spec.speed is not None  # its service has no metrics
+    if name is None or embedded:
+        yield
+        return
+
+    def on_copies(copies: int) -> None:
+        live.copies = copies
+
+    with find(name).watch(spec, on_copies):
+        yield
+
+
+def print_plan(spec: Spec, experiment: Experiment) -> int:
+    """Print the resolved spec and the plan's totals; nothing is sent."""
+    plan = experiment.plan(spec, experiment.options)
+    print(spec.to_toml(), end="")
+    if spec.speed is not None:
+        print(f"\n# EMULATED endpoint: profile {spec.deployment}, at {spec.speed:g}× real speed.", end="")
+    print(f"\n# Plan (prompt tokens by {plan.counter.name}); nothing was sent.")
+    for phase in plan.phases:
+        if phase.ahead <= 2 and phase.total is None:
+            print(f"# {phase.name}: one request at a time until the model answers")
+        elif phase.total is None:
+            inputs, outputs = spec.input_tokens.mean, spec.output_tokens.mean
+            print(f"# {phase.name}: as many requests as fit into {spec.load.sends_for_s:g} s,")
+            print(f"#   about {inputs:,.0f} tokens in and at most {outputs:,.0f} out each")
+        else:
+            lengths = [plan.source.lengths(phase.name, index) for index in range(phase.total)]
+            total_in, total_out = (sum(column) for column in zip(*lengths, strict=True))
+            print(f"# {phase.name}: {phase.total:,} requests, {total_in:,} tokens in, at most {total_out:,} tokens out")
+    return 0

@@ -1,0 +1,67 @@
+"""A series of cold starts: wake the model, wait until it has gone idle, wake it again."""
+
+from __future__ import annotations
+
+from llmdyno.errors import InputError
+from llmdyno.experiments.experiment import Experiment, Flag, Options
+from llmdyno.experiments.load import wake_phase
+from llmdyno.runs.counter import load_counter
+from llmdyno.runs.run import Run
+from llmdyno.spec.readers import duration_s, whole_number
+from llmdyno.spec.spec import Spec
+from llmdyno.targets.target import managed_service
+from llmdyno.workload.plan import Drawn, Plan
+
+_USUAL_COLD_START_S = 60
+
+
+def plan(spec: Spec, options: Options) -> Plan:
+    """The series as one phase."""
+    counter = load_counter(spec.tokenizer)
+    phase = wake_phase(spec, counter, options.get("repeat", 1), options.get("idle", 0.0))
+    return Plan((phase,), Drawn(spec, counter), counter, "how it wakes")
+
+
+def check_wakes(spec: Spec, options: Options) -> None:
+    """See that a resolved spec means a model that scales to zero.
+
+    Raises:
+        InputError: it does not.
+    """
+    if managed_service(spec) is None:
+        route = f" --route {spec.route}" if spec.route else ""
+        raise InputError("--api", f"--api {spec.api}{route} has no cold start to measure", "use --api bedrock")
+
+
+def announce(spec: Spec, options: Options) -> str | None:
+    """How long the series takes, told before it starts."""
+    repeat, idle_s, speed = options["repeat"], options["idle"], spec.speed or 1.0
+    total_s = (repeat * _USUAL_COLD_START_S + (repeat - 1) * idle_s) / speed
+    return f"{repeat} cold starts, about {total_s / 60:.1f} minutes"
+
+
+def cold_starts_missing(run: Run, options: Options) -> bool:
+    """Whether the run saw fewer cold starts than it was asked for."""
+    return sum(one["cold"] for one in run.summary["cold_starts"]) < options.get("repeat", 1)
+
+
+COLDSTART = Experiment(
+    "coldstart",
+    plan,
+    flags=(
+        Flag("repeat", "measure this many cold starts", whole_number(1), "3", "N"),
+        Flag(
+            "idle",
+            "wait this long for the model to scale to zero, at real speed; the service takes 300",
+            duration_s,
+            "330",
+            "S",
+        ),
+    ),
+    defaults={"requests": 1},
+    check=check_wakes,
+    announce=announce,
+    rounds=lambda options: int(options["repeat"]),
+    doubts=cold_starts_missing,
+    needs_answers=False,
+)

@@ -1,0 +1,102 @@
+"""A load: warm the model if it sleeps, warm the endpoint up, measure. The question of ``llmdyno run``."""
+
+from __future__ import annotations
+
+from llmdyno.engine.pacing import Pace, instants, stages, users, wake
+from llmdyno.errors import InputError
+from llmdyno.experiments.experiment import Experiment, Options
+from llmdyno.runs.counter import load_counter
+from llmdyno.runs.traces import load_trace
+from llmdyno.spec.load import placed
+from llmdyno.spec.spec import Spec
+from llmdyno.targets.target import managed_service
+from llmdyno.workload.plan import MEASURED, WARM, WARMUP, Drawn, Phase, Plan, Sessions, Source
+from llmdyno.workload.tokens import TokenCounter
+
+_GUESSED_REQUESTS_A_USER_S = 4.0
+"""How many requests a user may send in a second of a timed run, for making prompts ahead; more are made on the way."""
+
+_ATTEMPTS_AHEAD = 2
+
+
+def plan(spec: Spec, options: Options) -> Plan:
+    """The plan of a load.
+
+    Raises:
+        InputError: a tokenizer or a trace cannot be read, or no request is planned.
+    """
+    counter = load_counter(spec.tokenizer)
+    return load_plan(spec, Drawn(spec, counter, load_trace(spec)), counter)
+
+
+def load_plan(
+    spec: Spec,
+    source: Source,
+    counter: TokenCounter,
+    *,
+    warmup_users: int | None = None,
+    keep_text: bool = False,
+    workload: str | None = None,
+) -> Plan:
+    """The plan of a load from any source of prompts.
+
+    Args:
+        spec: the load.
+        source: its prompts.
+        counter: what counted them.
+        warmup_users: how many users send the warm-up (default: as many as send the load).
+        keep_text: whether answers are needed after the run.
+        workload: what is asked, in words, where it is not lengths.
+
+    Raises:
+        InputError: no request is planned.
+    """
+    phases = []
+    if spec.warm and managed_service(spec) is not None:
+        phases.append(wake_phase(spec, counter, None, 0.0))
+    if source.warmup:
+        pace = users(warmup_users or spec.concurrency)
+        phases.append(Phase(WARMUP, Sessions(source, WARMUP, source.warmup), pace, source.warmup))
+    phases.append(_measured(spec, source))
+    return Plan(tuple(phases), source, counter, spec.load.describe(), keep_text, workload)
+
+
+def wake_phase(spec: Spec, counter: TokenCounter, cold_starts: int | None, idle_s: float) -> Phase:
+    """The phase that wakes a model: one round, or a series of `cold_starts` with `idle_s` (at real speed) between."""
+    speed = spec.speed or 1.0
+    pace = wake(cold_starts, idle_s / speed, spec.warm_timeout_s, spec.warm_interval_s / speed)
+    sessions = Sessions(Drawn(spec, counter), WARM, None)
+    return Phase(WARM, sessions, pace, None, ahead=_ATTEMPTS_AHEAD)
+
+
+def _measured(spec: Spec, source: Source) -> Phase:
+    total = ahead = source.measured
+    sends_for_s = spec.load.sends_for_s
+    if spec.open_loop:
+        total = ahead = sum(1 for _ in source.offsets_ns())  # the plan itself knows how many there are
+        if not total:
+            fits = "a higher rate, or longer"
+            raise InputError("--rate, --duration", "not one request is planned in that time", fits)
+    elif sends_for_s:
+        guess = int(spec.users * (2 + sends_for_s * _GUESSED_REQUESTS_A_USER_S))
+        ahead = guess if total is None else min(guess, total)
+    assert ahead is not None
+    sessions = Sessions(source, MEASURED, total, spec.open_loop)
+    return Phase(MEASURED, sessions, _pace(spec), total, spec.duration_s, ahead)
+
+
+def _pace(spec: Spec) -> Pace:
+    if spec.open_loop:
+        return instants(spec.max_concurrency)
+    if spec.stages:
+        return stages(
+            [
+                (start_s, stage.duration_s, stage.concurrency)
+                for start_s, _, stage in placed(spec.stages)
+                if stage.concurrency is not None
+            ]
+        )
+    return users(spec.concurrency)
+
+
+LOAD = Experiment("load", plan)

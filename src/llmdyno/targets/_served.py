@@ -1,0 +1,69 @@
+"""What targets over our own sockets share: a look at the endpoint, and its transport. It is no API itself."""
+
+from __future__ import annotations
+
+import dataclasses
+from contextlib import ExitStack
+
+import msgspec
+
+from llmdyno.errors import InputError
+from llmdyno.protocols.dialect import Dialect
+from llmdyno.runs.server import Server
+from llmdyno.spec.spec import Spec
+from llmdyno.targets.target import Target, common_notes, emulation, template_of
+from llmdyno.transports.clock import Clock
+from llmdyno.transports.http1.look import Api, Found, look
+from llmdyno.transports.http1.transport import Http1Transport, Sign, envelope_of, open_client, proxy_of
+from llmdyno.transports.http1.wire import Origin
+
+
+async def look_at(spec: Spec, base_url: str, dialect: Dialect, api: Api) -> tuple[Spec, Server]:
+    """Look at an endpoint, unless the spec says not to; the model has a name afterwards.
+
+    Raises:
+        InputError: it cannot be measured, or nothing names the model.
+    """
+    origin, proxy = Origin.of(base_url), proxy_of(base_url)
+    found = Found(None, None, None)
+    if spec.preflight:
+        client = await open_client(spec, base_url)
+        try:
+            envelope = envelope_of(spec, base_url, spec.model or "")
+            found = await look(client, origin, envelope, dialect, api, timeout_s=spec.timeout_s)
+        finally:
+            client.close()
+    if spec.model is None:
+        if found.models is None:
+            raise InputError("--model", "not given, and --no-preflight asks nobody for it", "name the model")
+        spec = dataclasses.replace(spec, model=found.models[0])
+    server = served(base_url, spec.model or "", dialect)
+    return spec, msgspec.structs.replace(
+        server,
+        models=tuple(found.models) if found.models is not None else None,
+        server=found.server,
+        emulated=emulation(found.emulated),
+        proxy=proxy.authority if proxy is not None else None,
+        notes=common_notes(spec, proxy.authority if proxy is not None else None),
+    )
+
+
+def served(base_url: str, model: str, dialect: Dialect) -> Server:
+    """What is known of an endpoint without a look."""
+    return Server(base_url=base_url, model=model, address=Origin.of(base_url).authority, dialect=dialect.name)
+
+
+async def open_served(
+    spec: Spec, server: Server, dialect: Dialect, clock: Clock, stack: ExitStack, sign: Sign | None = None
+) -> Target:
+    """An endpoint's transport over our own sockets.
+
+    Raises:
+        InputError: its host has no address, or a file of the spec's cannot be used.
+    """
+    client = await open_client(spec, server.base_url, sign)
+    stack.callback(client.close)
+    envelope = envelope_of(spec, server.base_url, server.model)
+    template = template_of(spec.chat_template)
+    transport = Http1Transport(client, dialect, envelope, template, clock, signed=sign is not None)
+    return Target(transport, dialect.refusals)

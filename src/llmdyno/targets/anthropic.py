@@ -1,0 +1,66 @@
+"""``--api anthropic``: Anthropic's Messages API, or a server that speaks it."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Mapping
+from contextlib import ExitStack
+
+from llmdyno.protocols.anthropic import MESSAGES, VERSION
+from llmdyno.runs.server import Server
+from llmdyno.spec.keys import read_value
+from llmdyno.spec.spec import Spec, refuse
+from llmdyno.targets._served import look_at, open_served
+from llmdyno.targets.target import Target, refuse_litellm, settle_route
+from llmdyno.transports.clock import Clock
+from llmdyno.transports.http1.look import Api
+
+BASE_URL = "https://api.anthropic.com/v1"
+ROUTES = ("messages",)
+
+
+def resolve(spec: Spec, environ: Mapping[str, str]) -> Spec:
+    """Settle the base URL (`ANTHROPIC_BASE_URL` is without its ``/v1``), the key and the route.
+
+    Raises:
+        InputError: a key is another API's.
+    """
+    refuse(spec, ("deployment", "speed"), "the embedded emulator", "--base-url and --api")
+    refuse(spec, ("region", "profile", "endpoint_url"), "Amazon Bedrock", "or add --api bedrock")
+    refuse_litellm(spec)
+    base_url, api_key = spec.base_url, spec.api_key
+    if base_url is None:
+        named = environ.get("ANTHROPIC_BASE_URL")
+        base_url = read_value("base_url", named, "ANTHROPIC_BASE_URL") + "/v1" if named else BASE_URL
+    if api_key is None and environ.get("ANTHROPIC_API_KEY"):
+        api_key = read_value("api_key", environ["ANTHROPIC_API_KEY"], "ANTHROPIC_API_KEY")
+    return dataclasses.replace(spec, base_url=base_url, api_key=api_key, route=settle_route(spec, ROUTES))
+
+
+def service(spec: Spec) -> str | None:
+    """There is none that bills by model copies."""
+    return None
+
+
+def url(spec: Spec, environ: Mapping[str, str]) -> str | None:
+    """The base URL."""
+    return spec.base_url
+
+
+async def preflight(spec: Spec, stack: ExitStack) -> tuple[Spec, Server]:
+    """Ask the server for its models.
+
+    Raises:
+        InputError: it cannot be measured.
+    """
+    assert spec.base_url is not None
+    headers = {"Accept": "application/json", "anthropic-version": VERSION}
+    if spec.api_key:
+        headers["x-api-key"] = spec.api_key
+    api = Api("a server that speaks Anthropic's Messages API", headers, "--api-key or ANTHROPIC_API_KEY")
+    return await look_at(spec, spec.base_url, MESSAGES, api)
+
+
+async def open_target(spec: Spec, server: Server, clock: Clock, stack: ExitStack) -> Target:
+    """Open the transport."""
+    return await open_served(spec, server, MESSAGES, clock, stack)

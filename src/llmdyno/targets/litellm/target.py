@@ -1,0 +1,226 @@
+"""A LiteLLM model string as a target: LiteLLM makes the requests, our sockets send them where that works.
+
+In: a spec. Out: what LiteLLM would send and where, and a transport that sends it. LiteLLM takes seconds to import, so
+its module is imported here only when it is used.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable, Mapping
+from contextlib import ExitStack
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+
+from llmdyno.aws.session import bedrock_url, region_of
+from llmdyno.errors import InputError
+from llmdyno.protocols.bedrock import REFUSALS, header_facts, invoke_dialect
+from llmdyno.protocols.converse import CONVERSE
+from llmdyno.protocols.dialect import NO_REFUSALS, Dialect, Envelope, HttpRequest, common_header_facts
+from llmdyno.protocols.openai import DIALECTS
+from llmdyno.runs.environment import ModelFacts
+from llmdyno.runs.server import Server
+from llmdyno.services.bedrock_import.identity import imported_model_arn
+from llmdyno.spec.readers import SECRET_PARAMETER
+from llmdyno.spec.spec import Spec, refuse
+from llmdyno.targets.bedrock import DEFAULT_FORMAT, SERVICE
+from llmdyno.targets.litellm.transport import LiteLLMTransport
+from llmdyno.targets.target import Target, common_notes, template_of
+from llmdyno.timeline.record import RequestRecord
+from llmdyno.transports.assemble import reread
+from llmdyno.transports.clock import Clock
+from llmdyno.transports.http1.transport import Http1Transport, Sign, envelope_of, open_client, proxy_of
+from llmdyno.transports.http1.wire import Origin
+from llmdyno.transports.library import LibraryTransport
+from llmdyno.workload.session import Messages, user_message
+
+if TYPE_CHECKING:
+    from llmdyno.targets.litellm.library import LiteLLM
+
+_DECODED = {
+    "/invoke-with-response-stream": invoke_dialect(DEFAULT_FORMAT),
+    "/converse-stream": CONVERSE,
+    "/chat/completions": DIALECTS["chat"],
+    "/completions": DIALECTS["completions"],
+}
+"""Routes whose answers our own decoders read, by the end of their path."""
+
+
+def resolve(spec: Spec, environ: Mapping[str, str]) -> Spec:
+    """Check the keys; LiteLLM's model string holds its route.
+
+    Raises:
+        InputError: there is no model, or a key is another API's.
+    """
+    if spec.model is None:
+        raise InputError("--model", "not given", "give it as LiteLLM names it, such as openai/gpt-4o-mini")
+    refuse(spec, ("deployment", "speed"), "the embedded emulator", "--api")
+    refuse(spec, ("route",), "--api openai and bedrock", "LiteLLM's model string holds its route")
+    if spec.extra_body:
+        raise InputError("--extra-body", "is for --api openai and bedrock", "use --litellm-param K=V")
+    if spec.litellm_mode == "sdk" and (spec.insecure or spec.ca_file or spec.client_cert):
+        fits = "use LiteLLM's own SSL_VERIFY, SSL_CERT_FILE and SSL_CERTIFICATE"
+        raise InputError("--insecure, --ca-file, --client-cert", "are for our own sockets", fits)
+    return spec
+
+
+def service(spec: Spec) -> str | None:
+    """Custom Model Import, where the model string holds an imported model's ARN."""
+    return SERVICE if imported_model_arn(spec.model or "") is not None else None
+
+
+def url(spec: Spec, environ: Mapping[str, str]) -> str | None:
+    """Where LiteLLM is told to send requests; None: the provider's own place."""
+    named = spec.litellm_param.get("api_base") or spec.litellm_param.get("aws_bedrock_runtime_endpoint")
+    if spec.base_url or named:
+        return spec.base_url or str(named)
+    return bedrock_url(environ, spec.endpoint_url) if service(spec) is not None else spec.endpoint_url
+
+
+async def preflight(spec: Spec, stack: ExitStack) -> tuple[Spec, Server]:
+    """Catch the request that LiteLLM would send, without sending it.
+
+    Raises:
+        InputError: LiteLLM is not installed, knows no such provider, or refuses the parameters.
+    """
+    library = load_library(spec)
+    secrets = tuple(str(value) for name, value in spec.litellm_param.items() if SECRET_PARAMETER.search(name) and value)
+    arn = imported_model_arn(spec.model or "")
+    server = Server(
+        model=spec.model or "",
+        library=library.version,
+        imported_model=ModelFacts(arn, spec.region or region_of(arn)) if arn is not None else None,
+        service=service(spec),
+        notes=tuple(library.notes),
+        secrets=secrets,
+    )
+    try:
+        caught = library.catch(user_message("Hello"), 1)
+    except InputError as error:
+        if spec.litellm_mode == "wire" or not error.where.startswith("--litellm-mode"):
+            raise
+        base_url = spec.base_url or spec.endpoint_url or ""
+        origin = Origin.of(base_url)
+        return spec, msgspec.structs.replace(
+            server,
+            base_url="",
+            address=origin.authority if origin.host else f"{spec.model} through LiteLLM",
+            dialect="litellm",
+            notes=(*server.notes, f"sdk: {error.problem}", *common_notes(spec, None)),
+        )
+    proxy = proxy_of(caught.base_url)
+    return spec, msgspec.structs.replace(
+        server,
+        base_url=caught.base_url,
+        address=Origin.of(caught.base_url).authority,
+        dialect=dialect_of(library, caught.base_url, caught.request.path).name,
+        format=caught.request.path,
+        signed_for=caught.signed_for,
+        secrets=(*secrets, *caught.secrets),
+        proxy=proxy.authority if proxy is not None else None,
+        notes=(*server.notes, *common_notes(spec, proxy.authority if proxy is not None else None)),
+    )
+
+
+async def open_target(spec: Spec, server: Server, clock: Clock, stack: ExitStack) -> Target:
+    """Open both ways to send: our own sockets, where the request could be caught, and the library.
+
+    Raises:
+        InputError: the host has no address, or a file of the spec's cannot be used.
+    """
+    library = load_library(spec)
+    template = template_of(spec.chat_template)
+    refusals = REFUSALS if server.service is not None else NO_REFUSALS
+    wire = None
+    if server.base_url:
+        sign = _signer(library, server)
+        dialect = dialect_of(library, server.base_url, server.format)
+        use_sockets = spec.litellm_mode != "sdk"
+        client = await open_client(spec, server.base_url, sign) if use_sockets else None
+        if client is not None:
+            stack.callback(client.close)
+            envelope = envelope_of(spec, server.base_url, server.model)
+            wire = Http1Transport(client, dialect, envelope, template, clock, signed=sign is not None)
+    transport = LiteLLMTransport(
+        wire,
+        LibraryTransport(library, template),
+        library,
+        template,
+        mode=spec.litellm_mode,
+        try_first=spec.preflight,
+        timeout_s=spec.timeout_s,
+    )
+    return Target(transport, refusals)
+
+
+def late_reader(spec: Spec, server: Server) -> Callable[[RequestRecord], None] | None:
+    """Reads answers after the run by LiteLLM's own parser, where their bytes were kept."""
+    library = load_library(spec)
+
+    def read(record: RequestRecord) -> None:
+        if record.body is not None:
+            media_type = "text/event-stream"
+            reread(record, lambda pieces: library.read(pieces, media_type), keep_text=True)
+
+    return read
+
+
+def load_library(spec: Spec) -> LiteLLM:
+    """LiteLLM, for a spec's model and parameters.
+
+    Raises:
+        InputError: it is not installed, or knows no such provider.
+    """
+    try:
+        from llmdyno.targets.litellm.library import LiteLLM
+    except ImportError as error:
+        what = f"needs {(error.name or 'litellm').partition('.')[0]}, which is missing"
+        raise InputError("--api litellm", what, "pip install 'llmdyno[litellm]'") from None
+    assert spec.model is not None
+    return LiteLLM(spec.model, _parameters(spec), settle=spec.litellm_mode != "sdk")
+
+
+def dialect_of(library: LiteLLM, base_url: str, path: str) -> Dialect:
+    """LiteLLM's requests, all to one place; answers read by our own decoder where their route shows one, else after
+    the run by LiteLLM's parser."""
+    path = path.partition("?")[0]
+    ours = next((dialect for suffix, dialect in _DECODED.items() if path.endswith(suffix)), None)
+
+    def encode(envelope: Envelope, messages: Messages, max_tokens: int) -> HttpRequest:
+        caught = library.catch(messages, max_tokens)
+        if caught.base_url != base_url:
+            where = f"LiteLLM sends some requests to {base_url} and others to {caught.base_url}"
+            raise InputError("--litellm-mode", where, "use --litellm-mode sdk")
+        return caught.request
+
+    if ours is None:
+        facts = header_facts if library.imported_model else common_header_facts
+        return Dialect("litellm, read by its own parser", encode, None, "", header_facts=facts)
+    return dataclasses.replace(ours, name=f"litellm, {ours.name}", encode=encode)
+
+
+def _signer(library: LiteLLM, server: Server) -> Sign | None:
+    if server.signed_for is None:
+        return None
+    from llmdyno.aws.session import AwsEndpoint
+    from llmdyno.aws.signing import signer
+
+    region, name = server.signed_for
+    return signer(AwsEndpoint(region, server.base_url, library.credentials(), None), name)
+
+
+def _parameters(spec: Spec) -> dict[str, Any]:
+    """What our own keys say to a LiteLLM call; its own parameters win."""
+    ours = {
+        "api_base": spec.base_url,
+        "api_key": spec.api_key,
+        "aws_region_name": spec.region,
+        "aws_profile_name": spec.profile,
+        "aws_bedrock_runtime_endpoint": spec.endpoint_url,
+        "extra_headers": dict(spec.headers) or None,
+        "temperature": spec.temperature,
+        "ignore_eos": spec.ignore_eos or None,
+        "timeout": spec.timeout_s,
+    }
+    return {**{name: value for name, value in ours.items() if value is not None}, **spec.litellm_param}

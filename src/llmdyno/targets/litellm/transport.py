@@ -1,0 +1,132 @@
+"""LiteLLM's two ways to send, as one transport: our sockets send what it makes, or it sends by itself.
+
+In: both ways. Out: the one that was decided on. One request each way, after waking and before the load, decides; the
+choice is inside, so the engine drives a single transport.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Generator, Sequence
+from typing import TYPE_CHECKING
+
+from llmdyno.host.stop import Stop
+from llmdyno.targets.litellm.trial import PROMPT, TOKENS, choose
+from llmdyno.timeline.record import OK, RequestRecord
+from llmdyno.transports.assemble import built, reread
+from llmdyno.transports.exchange import Exchange, Payload, Prepared
+from llmdyno.transports.http1.transport import Http1Transport, Template
+from llmdyno.transports.library import LibraryTransport
+from llmdyno.workload.session import Turn, user_message
+
+if TYPE_CHECKING:
+    from llmdyno.targets.litellm.library import LiteLLM
+
+_MEDIA_TYPE = "text/event-stream"
+
+
+class LiteLLMTransport:
+    """`wire` is None where LiteLLM must send by itself. `mode` is the spec's: `auto`, `wire` or `sdk`. `try_first`:
+    whether a trial decides."""
+
+    def __init__(
+        self,
+        wire: Http1Transport | None,
+        sdk: LibraryTransport,
+        library: LiteLLM,
+        template: Template,
+        *,
+        mode: str,
+        try_first: bool,
+        timeout_s: float,
+    ) -> None:
+        self._wire = wire
+        self._sdk = sdk
+        self._library = library
+        self._template = template
+        self._mode = mode
+        self._try_first = try_first
+        self._timeout_s = timeout_s
+        self._sends: Http1Transport | LibraryTransport = wire if wire is not None else sdk
+
+    @property
+    def clock(self) -> str:
+        """The clock of the way that was decided on."""
+        return self._sends.clock
+
+    @property
+    def in_flight(self) -> Sequence[Exchange]:
+        """The exchanges under way."""
+        return self._sends.in_flight
+
+    def prepare(self, turn: Turn) -> Payload:
+        """What either way needs: it is not decided yet."""
+        messages = self._template(turn.messages)
+        if self._wire is None:
+            return Payload(messages=messages)
+        return dataclasses.replace(self._wire.prepare(turn), messages=messages)
+
+    async def perform(self, exchange: Exchange, timeout_s: float) -> None:
+        """Send, by the way that was decided on."""
+        await self._sends.perform(exchange, timeout_s)
+
+    def read(self, exchange: Exchange, *, keep_text: bool) -> Generator[None, None, RequestRecord]:
+        """The record of an ended exchange."""
+        return self._sends.read(exchange, keep_text=keep_text)
+
+    def refusal(self, exchange: Exchange) -> str | None:
+        """The server's name for its refusal."""
+        return self._sends.refusal(exchange)
+
+    async def decide(self, stop: Stop) -> tuple[str, ...]:
+        """Send one request each way and choose.
+
+        Raises:
+            InputError: the endpoint refuses both.
+        """
+        if not self._try_first:
+            return (f"mode: {'wire' if self._wire is not None else 'sdk'} (not tried beforehand)",)
+        turn = Turn(0, "trial", user_message(PROMPT), 0, TOKENS)
+        wire = sdk = parsed = None
+        if self._wire is not None:
+            wire, parsed = await self._try_wire(self._wire, turn)
+        if not stop.stopping and (self._mode == "auto" or self._wire is None):
+            sdk = await self._try(self._sdk, Payload(messages=turn.messages), turn)
+        if stop.stopping:
+            return ()
+        choice = choose(wire, sdk, parsed)
+        if not choice.wire:
+            self._sends = self._sdk
+        return choice.notes
+
+    def cancel(self) -> None:
+        """End every exchange under way as cancelled, those of a trial too."""
+        self._sdk.cancel()
+        if self._wire is not None:
+            self._wire.cancel()
+
+    def close(self) -> None:
+        """Close what is open."""
+        self._sdk.close()
+        if self._wire is not None:
+            self._wire.close()
+
+    async def _try_wire(self, transport: Http1Transport, turn: Turn) -> tuple[RequestRecord, str | None]:
+        """Our own request's record with its text, and the text that LiteLLM's parser finds in the same bytes (None:
+        that parser is the decoder)."""
+        exchange = Exchange(Prepared.of(turn, transport.prepare(turn)), 0)
+        await transport.perform(exchange, self._timeout_s)
+        pieces = list(exchange.pieces)
+        record = built(transport.read(exchange, keep_text=True))
+        if record.body is not None:
+            reread(record, lambda body: self._library.read(body, _MEDIA_TYPE), keep_text=True)
+            return record, None
+        if record.state != OK:
+            return record, None
+        events = self._library.read(pieces, transport.dialect.media_type or _MEDIA_TYPE)
+        return record, "".join(event.text for event in events)
+
+    async def _try(self, transport: LibraryTransport, payload: Payload, turn: Turn) -> RequestRecord:
+        exchange = Exchange(Prepared.of(turn, payload), 0)
+        await transport.perform(exchange, self._timeout_s)
+        return built(transport.read(exchange, keep_text=True))

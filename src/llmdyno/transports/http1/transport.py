@@ -1,0 +1,118 @@
+"""Our own sockets as a transport: a dialect's bytes over HTTP/1.1.
+
+In: turns. Out: their bytes before the clock, exchanges with the kernel's stamps, records. It knows one endpoint and
+one dialect, and no service by name.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Generator, Sequence
+
+from llmdyno.errors import InputError
+from llmdyno.host.stop import Stop
+from llmdyno.protocols.dialect import Dialect, Envelope, HttpRequest
+from llmdyno.spec.spec import Spec
+from llmdyno.timeline.record import KERNEL, USER, RequestRecord
+from llmdyno.transports.assemble import assemble, refusal_of
+from llmdyno.transports.clock import Clock
+from llmdyno.transports.exchange import Exchange, Payload
+from llmdyno.transports.http1.client import Client, connect_text
+from llmdyno.transports.http1.proxy import Proxy, find_proxy
+from llmdyno.transports.http1.tls import make_context
+from llmdyno.transports.http1.wire import Origin
+from llmdyno.workload.session import Messages, Turn
+
+Sign = Callable[[HttpRequest], HttpRequest]
+Template = Callable[[Messages], Messages]
+
+
+class Http1Transport:
+    """One endpoint over our own sockets; `template` is applied to a turn's messages before they are encoded."""
+
+    def __init__(
+        self, client: Client, dialect: Dialect, envelope: Envelope, template: Template, clock: Clock, *, signed: bool
+    ) -> None:
+        self.dialect = dialect
+        self._client = client
+        self._envelope = envelope
+        self._template = template
+        self._clock = clock
+        self._signed = signed
+        self.perform = client.perform  # no frame of ours between the engine and the client
+
+    @property
+    def clock(self) -> str:
+        """The kernel's stamps where it gives them."""
+        return KERNEL if self._clock.kernel_stamps else USER
+
+    @property
+    def in_flight(self) -> Sequence[Exchange]:
+        """The exchanges under way."""
+        return self._client.in_flight
+
+    def prepare(self, turn: Turn) -> Payload:
+        """The turn's whole HTTP message, or its unsigned form."""
+        request = self.dialect.encode(self._envelope, self._template(turn.messages), turn.max_tokens)
+        return Payload(unsigned=request) if self._signed else Payload(self._client.serialise(request))
+
+    def read(self, exchange: Exchange, *, keep_text: bool) -> Generator[None, None, RequestRecord]:
+        """The record of an ended exchange."""
+        return assemble(exchange, self.dialect, self._clock, keep_text=keep_text)
+
+    def refusal(self, exchange: Exchange) -> str | None:
+        """The server's name for its refusal."""
+        return refusal_of(exchange, self.dialect)
+
+    async def decide(self, stop: Stop) -> tuple[str, ...]:
+        """Nothing is open."""
+        return ()
+
+    def cancel(self) -> None:
+        """End every exchange under way as cancelled."""
+        self._client.cancel_all()
+
+    def close(self) -> None:
+        """Close all connections."""
+        self._client.close()
+
+
+def proxy_of(base_url: str) -> Proxy | None:
+    """The proxy that the environment names for an endpoint.
+
+    Raises:
+        InputError: it names one that cannot be used.
+    """
+    return find_proxy(Origin.of(base_url))
+
+
+async def open_client(spec: Spec, base_url: str, sign: Sign | None = None) -> Client:
+    """A client of an endpoint, with its address looked up; TLS as the spec says.
+
+    Raises:
+        InputError: the host has no address, or a TLS file or proxy cannot be used.
+    """
+    origin = Origin.of(base_url)
+    tls = None
+    if origin.scheme == "https":
+        files = {"ca_file": spec.ca_file, "client_cert": spec.client_cert, "client_key": spec.client_key}
+        tls = make_context(**files, insecure=spec.insecure)
+    client = Client(origin, asyncio.get_running_loop(), sign, tls=tls, proxy=find_proxy(origin))
+    try:
+        await client.resolve()
+    except OSError as error:
+        raise InputError(str(origin), connect_text(error, origin), "check the URL") from None
+    return client
+
+
+def envelope_of(spec: Spec, base_url: str, model: str) -> Envelope:
+    """What every request of a run carries."""
+    return Envelope(
+        Origin.of(base_url).path,
+        model,
+        spec.api_key,
+        spec.headers,
+        spec.extra_body,
+        spec.ignore_eos,
+        spec.temperature,
+    )
