@@ -1,0 +1,40 @@
+"""What has to wait until the load is over: answers that only a library's parser reads, counting tokens, answers' texts.
+
+In: records, one by one as the journal gives them. Out: the same records completed, token counts for the timeline, and
+the answers' texts where the plan keeps them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from llmdyno.timeline.columns import MISSING, Timeline
+from llmdyno.timeline.record import RequestRecord, answer_of
+from llmdyno.workload.plan import Plan
+
+
+class Late:
+    """Completes a run's records. `reader` reads answers whose bytes were kept. `answers`: texts by request number."""
+
+    def __init__(self, plan: Plan, reader: Callable[[RequestRecord], None] | None) -> None:
+        self.answers: dict[int, str] = {}
+        self._reader = reader
+        self._keep_text = plan.keep_text
+        self._counter = plan.counter if plan.counter.exact else None
+        self._counted: dict[int, int] = {}
+
+    def read(self, record: RequestRecord) -> RequestRecord:
+        """Complete one record."""
+        if record.body is not None and self._reader is not None:
+            self._reader(record)
+        if record.text is not None and self._counter is not None:
+            self._counted[record.request] = self._counter.count(record.text)
+        if self._keep_text:
+            self.answers[record.request] = answer_of(record)
+        return record
+
+    def finish(self, timeline: Timeline) -> Timeline:
+        """The timeline with the counted tokens in it."""
+        for index, number in enumerate(timeline.requests["request"].tolist() if self._counted else ()):
+            timeline.requests["tokenizer_output_tokens"][index] = self._counted.get(number, MISSING)
+        return timeline
