@@ -20,12 +20,12 @@ from llmdyno.errors import InputError
 from llmdyno.runs.journal import Journal, read_journal
 from llmdyno.runs.parquet import read_timeline, write_timeline
 from llmdyno.runs.run import RECOVERED, Run, conclude
+from llmdyno.runs.specfile import read_toml
+from llmdyno.spec.readers import REDACTED
 from llmdyno.spec.spec import Spec, build
-from llmdyno.spec.toml import read_toml
 from llmdyno.timeline import SCHEMA_VERSION
 from llmdyno.timeline.columns import Timeline, from_records
 from llmdyno.timeline.record import RequestRecord
-from llmdyno.spec.readers import REDACTED
 
 SPEC, ENVIRONMENT, SUMMARY = "spec.toml", "environment.json", "summary.json"
 REQUESTS, CHUNKS, JOURNAL = "requests.parquet", "chunks.parquet", "journal.jsonl"
