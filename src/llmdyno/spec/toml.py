@@ -71,8 +71,8 @@ def _entry(path: str, table: str, name: str, value: Any) -> tuple[Any, str]:
 
 def _suggest(shown: str, name: str) -> str:
     known = [key_label(key) for key in KEYS]
-    close = difflib.get_close_matches(shown, known, n=1, cutoff=0.5)
-    close = close or [key_label(key) for key in difflib.get_close_matches(name, KEYS, n=1)]
+    close = [key_label(key) for key in difflib.get_close_matches(name, KEYS, n=1, cutoff=0.7)]
+    close = close or difflib.get_close_matches(shown, known, n=1, cutoff=0.5)
     return f"did you mean {close[0]}?" if close else "keys: " + ", ".join(known)
 
 
