@@ -1,0 +1,15 @@
+"""Reads a trace file. The text goes to :mod:`llmdyno.workload.sources.traces`, which knows the formats."""
+
+from __future__ import annotations
+
+from llmdyno.host.files import read_text
+from llmdyno.workload.sources.traces import FITS, WHERE, Entry, parse_trace
+
+
+def read_trace(path: str, time_scale: float, where: str = WHERE, fits: str = FITS) -> list[Entry]:
+    """The requests of a trace file; see :func:`llmdyno.workload.sources.traces.parse_trace` for the arguments.
+
+    Raises:
+        InputError: the file cannot be read, a line does not fit, or a time goes backwards.
+    """
+    return parse_trace(read_text(path, where, f"what fits: {fits}"), path, time_scale, where, fits)
