@@ -9,7 +9,7 @@ import pytest
 from llmdyno import InputError, Spec
 from llmdyno.runs.counter import load_counter
 from llmdyno.runs.specfile import read_toml
-from llmdyno.runs.traces import read_trace
+from llmdyno.runs.traces import load_trace, read_trace
 from llmdyno.spec.spec import build
 from llmdyno.workload.sources.traces import Entry
 
@@ -50,3 +50,10 @@ def test_without_a_name_tokens_are_approximated() -> None:
     assert (counter.name, counter.exact) == ("built-in approximation", False)
     with pytest.raises(InputError, match="--tokenizer: '/no/such' is neither"):
         load_counter("/no/such")
+
+
+def test_the_trace_of_a_spec(tmp_path: Path) -> None:
+    path = tmp_path / "trace.jsonl"
+    path.write_text(TRACE + TRACE.replace("3", "5"), encoding="utf-8")
+    assert load_trace(Spec(arrivals=f"replay {path}", time_scale=0.5)) == [Entry(0, 5, 6), Entry(1_000_000_000, 5, 6)]
+    assert load_trace(Spec(rate=1)) is None

@@ -2,66 +2,88 @@
 
 from __future__ import annotations
 
-from pathlib import Path
+from typing import Any
+
+import pytest
 
 from llmdyno import Spec
-from llmdyno.workload.plan import MEASURED, WARMUP, Plan
+from llmdyno.workload.plan import MEASURED, WARM, WARM_TOKENS, WARMUP, Drawn, Sessions
+from llmdyno.workload.session import Slice, Turn
+from llmdyno.workload.sources.traces import Entry
 from llmdyno.workload.tokens import Approximation
 
 
-def spec(**keys: object) -> Spec:
-    return Spec(base_url="http://h/v1", model="m", seed=7, **keys)  # type: ignore[arg-type]
+def drawn(**keys: Any) -> Drawn:
+    return Drawn(Spec(base_url="http://h/v1", model="m", **{"seed": 7, **keys}), Approximation())
+
+
+def turns(source: Drawn, part: Slice, total: int | None = None, *, open_loop: bool = False) -> list[tuple[Any, Turn]]:
+    """Offset and turn of each session of a slice of the measured phase."""
+    sessions = list(Sessions(source, MEASURED, total, open_loop)(part))
+    found = [(session.offset_ns, session.next(None)) for session in sessions]
+    assert all(session.next(None) is None for session in sessions)
+    return [(offset_ns, turn) for offset_ns, turn in found if turn is not None]
+
+
+def text(turn: Turn) -> str:
+    assert [message.role for message in turn.messages] == ["user"]
+    return turn.messages[0].content
 
 
 def test_the_plan_is_known_to_the_letter() -> None:
     """The plan of a seed is a promise: it may change only with a note in the changelog."""
-    request = Plan(Spec(seed=1, input_tokens="normal(40,5)"), Approximation()).request(MEASURED, 0)
-    assert (request.input_tokens, request.max_tokens) == (41, 944)
-    assert request.prompt.startswith("The hidden house sent the country across the root. The black church heard the si")
+    turn = drawn(seed=1, input_tokens="normal(40,5)").turn(MEASURED, 0)
+    assert (turn.input_tokens, turn.max_tokens) == (41, 944)
+    assert text(turn).startswith("The hidden house sent the country across the root. The black church heard the si")
 
 
 def test_the_same_spec_and_seed_give_the_same_plan_in_any_slice() -> None:
-    spec = Spec(seed=7, input_tokens="uniform(5,60)", warmup=2, requests=20)
-    whole = list(Plan(spec, Approximation()).requests(MEASURED, 0, 20))
-    again = Plan(spec, Approximation())
-    assert [*again.requests(MEASURED, 0, 11), *again.requests(MEASURED, 11, 20)] == whole
-    assert [request.request for request in whole] == list(range(2, 22))
-    assert [again.lengths(MEASURED, n)[1] for n in range(20)] == [request.max_tokens for request in whole]
-    without = Plan(Spec(seed=7, input_tokens="uniform(5,60)", requests=20), Approximation())
-    assert [request.prompt for request in without.requests(MEASURED, 0, 20)] == [request.prompt for request in whole]
+    source = drawn(input_tokens="uniform(5,60)", warmup=2, requests=20)
+    whole = turns(source, Slice(0, 1), 20)
+    assert [turn.number for _, turn in whole] == list(range(2, 22))
+    again = drawn(input_tokens="uniform(5,60)", warmup=2, requests=20)
+    parts = [turns(again, Slice(worker, 3), 20) for worker in range(3)]
+    assert sorted(sum(parts, []), key=lambda pair: pair[1].number) == whole
+    assert [again.lengths(MEASURED, index)[1] for index in range(20)] == [turn.max_tokens for _, turn in whole]
+    without = drawn(input_tokens="uniform(5,60)", requests=20)
+    assert [text(turn) for _, turn in turns(without, Slice(0, 1), 20)] == [text(turn) for _, turn in whole]
+
+
+def test_an_attempt_to_wake_a_model_is_short_and_counts_down() -> None:
+    waking = [drawn().turn(WARM, index) for index in range(3)]
+    assert [(turn.number, turn.max_tokens) for turn in waking] == [(number, WARM_TOKENS) for number in (-1, -2, -3)]
 
 
 def test_no_two_requests_share_an_opening() -> None:
     """A prefix cache works in blocks of 16 tokens or more."""
     openings = set()
     for seed in range(5):
-        plan = Plan(Spec(seed=seed, warmup=50), Approximation())
+        source = drawn(seed=seed, warmup=50)
         for phase in (WARMUP, MEASURED):
-            openings |= {" ".join(request.prompt.split()[:12]) for request in plan.requests(phase, 0, 200)}
+            openings |= {" ".join(text(source.turn(phase, index)).split()[:12]) for index in range(200)}
     assert len(openings) == 5 * 2 * 200
 
 
-def test_the_plan_ends_with_the_count_or_the_duration() -> None:
-    counter = Approximation()
-    for keys, count in (({"requests": 7}, 7), ({"duration_s": 2.0}, 20), ({"requests": 50, "duration_s": 2.0}, 20)):
-        plan = Plan(spec(rate=10.0, input_tokens=10, output_tokens=3, **keys), counter)
-        assert sum(1 for _ in plan.offsets_ns()) == count
-        planned = list(plan.requests(MEASURED, 0, 2**53))
-        assert [request.request for request in planned] == list(range(count))
-        assert [request.offset_ns for request in planned] == list(plan.offsets_ns())
-        assert list(plan.requests(MEASURED, 3, 5)) == planned[3:5]  # a slice is the same anywhere
-
-
-OURS = (
-    '{"timestamp": 3.5, "input_tokens": 5, "output_tokens": 6}\n\n'
-    '{"timestamp": 4, "input_tokens": 7, "output_tokens": 8}\n'
+@pytest.mark.parametrize(
+    ("keys", "count"),
+    [({"requests": 7}, 7), ({"duration_s": 2.0}, 20), ({"requests": 50, "duration_s": 2.0}, 20)],
 )
+def test_an_open_loop_ends_with_its_count_or_its_duration(keys: dict[str, Any], count: int) -> None:
+    source = drawn(rate=10.0, input_tokens=10, output_tokens=3, **keys)
+    assert list(source.offsets_ns()) == [index * 100_000_000 for index in range(count)]
+    planned = turns(source, Slice(0, 1), open_loop=True)
+    assert [(offset_ns, turn.number) for offset_ns, turn in planned] == [
+        (index * 100_000_000, index) for index in range(count)
+    ]
+    assert turns(source, Slice(1, 2), open_loop=True) == planned[1::2]  # a slice is the same anywhere
 
 
-def test_a_scaled_trace_and_its_plan(tmp_path: Path) -> None:
-    path = tmp_path / "trace"
-    path.write_text(OURS, encoding="utf-8")
-    plan = Plan(spec(arrivals=f"replay {path}", time_scale=0.1), Approximation())
-    assert list(plan.offsets_ns()) == [0, 50_000_000]
-    planned = list(plan.requests(MEASURED, 0, 2**53))
-    assert [(one.input_tokens, one.max_tokens) for one in planned] == [(5, 6), (7, 8)]
+def test_a_trace_gives_instants_and_lengths() -> None:
+    trace = [Entry(0, 5, 6), Entry(50_000_000, 7, 8)]
+    source = Drawn(Spec(seed=7, arrivals="replay t"), Approximation(), trace)
+    assert source.measured == 2
+    planned = turns(source, Slice(0, 1), open_loop=True)
+    assert [(offset_ns, turn.input_tokens, turn.max_tokens) for offset_ns, turn in planned] == [
+        (0, 5, 6),
+        (50_000_000, 7, 8),
+    ]

@@ -1,6 +1,6 @@
 """Questions with known answers: does a deployment that answers fast also answer correctly? PURE.
 
-In: a seed, a count, kinds of questions. Out: :class:`Question` values, and a plan that asks each one alone first and
+In: a seed, a count, kinds of questions. Out: :class:`Question` values, and a source that asks each one alone first and
 again under load. Numbers in words are LLMPerf's correctness test. The other kinds test what a broken deployment gets
 wrong: copying a line, writing JSON, stopping at max_tokens. It does not judge the answers.
 """
@@ -8,11 +8,14 @@ wrong: copying a line, writing JSON, stopping at max_tokens. It does not judge t
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
 from dataclasses import dataclass
 from random import Random
 
-from llmdyno.workload.plan import MEASURED, WARM, Plan, PlannedRequest
+from llmdyno.workload.plan import MEASURED
+from llmdyno.workload.session import Turn, user_message
 from llmdyno.workload.sources.words import words
+from llmdyno.workload.tokens import TokenCounter
 
 NUMBER, ECHO, JSON, STOP = "number", "echo", "json", "stop"
 KINDS = (NUMBER, ECHO, JSON, STOP)
@@ -83,10 +86,11 @@ def _stop(rng: Random, answer_tokens: int) -> Question:
 
 
 @dataclass(frozen=True)
-class QuestionPlan(Plan):
-    """A plan that asks the questions alone in the warm-up, and under load in the measured phase."""
+class Questions:
+    """A source that asks the questions alone in the warm-up, and under load in the measured phase."""
 
-    questions: tuple[Question, ...] = ()
+    counter: TokenCounter
+    questions: tuple[Question, ...]
     alone: bool = True
 
     @property
@@ -99,11 +103,18 @@ class QuestionPlan(Plan):
         """The number of questions that are asked under load."""
         return len(self.questions)
 
-    def request(self, phase: str, number: int, offset_ns: int | None = None) -> PlannedRequest:
-        """The request for question `number`, counted from 0."""
-        if phase == WARM:
-            return Plan(self.spec, self.counter).request(phase, number)
-        question = self.questions[number]
-        name = number + (self.warmup if phase == MEASURED else 0)
+    def lengths(self, phase: str, index: int) -> tuple[int, int]:
+        """Input tokens and max_tokens of question `index`."""
+        question = self.questions[index]
+        return self.counter.count(question.prompt), question.max_tokens
+
+    def turn(self, phase: str, index: int) -> Turn:
+        """The turn that asks question `index`, counted from 0."""
+        question = self.questions[index]
+        number = index + (self.warmup if phase == MEASURED else 0)
         counted = self.counter.count(question.prompt)
-        return PlannedRequest(name, phase, offset_ns, question.prompt, counted, question.max_tokens)
+        return Turn(number, phase, user_message(question.prompt), counted, question.max_tokens)
+
+    def offsets_ns(self) -> Iterator[int]:
+        """None: questions are asked in a closed loop only."""
+        return iter(())
