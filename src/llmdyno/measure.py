@@ -20,10 +20,10 @@ from llmdyno.emulator.model import DEFAULT_PROFILE, PROFILES
 from llmdyno.errors import InputError
 from llmdyno.executors.inline import Flow, Intention, Program, Watch
 from llmdyno.host.limits import allow_open_files
-from llmdyno.runs.counter import load_counter
 from llmdyno.spec.spec import Spec
 from llmdyno.targets.bedrock import open_endpoint
 from llmdyno.transports.clock import Clock
+from llmdyno.workload.tokens import load_counter
 
 if TYPE_CHECKING:
     from llmdyno.runs.run import Run

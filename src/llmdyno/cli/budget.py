@@ -131,9 +131,9 @@ def length_of(spec: Spec) -> tuple[float, str]:
 
     tokens = spec.output_tokens.mean * 1.5
     each_s = request_s(tokens, spec.timeout_s)
-    known_s = spec.load.sends_for_s
+    known_s = spec.load.length_s
     if spec.load.replays:
-        from llmdyno.runs.traces import read_trace
+        from llmdyno.workload.sources.traces import read_trace
 
         trace_s = read_trace(spec.arrivals.removeprefix(REPLAY), spec.time_scale)[-1].offset_ns / 1e9
         known_s = trace_s if known_s is None else min(known_s, trace_s)

@@ -10,9 +10,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from llmdyno.cli.budget import add_budget_arguments, agree
-from llmdyno.runs.specfile import read_toml
 from llmdyno.spec.keys import KEYS, flag_name
 from llmdyno.spec.spec import Spec, build
+from llmdyno.spec.toml import read_toml
 
 if TYPE_CHECKING:
     from llmdyno.executors.inline import Intention, Program
@@ -45,19 +45,20 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--quiet", action="store_true", help="no progress, only the summary")
     groups = {table: parser.add_argument_group(title) for table, title in _GROUPS.items()}
-    for name, key in KEYS.items():
+    for name, field in KEYS.items():
+        meta = field.metadata
         options: dict[str, Any] = {
             "dest": name,
             "default": argparse.SUPPRESS,
-            "help": key.help.replace("%", "%%"),
+            "help": meta["help"].replace("%", "%%"),
         }
-        if key.switch:
+        if meta["switch"]:
             options["action"] = argparse.BooleanOptionalAction
         else:
-            options["metavar"] = key.metavar
-            if key.repeat:
+            options["metavar"] = meta["metavar"]
+            if meta["repeat"]:
                 options["action"] = "append"
-        groups[key.table].add_argument(flag_name(name), **options)
+        groups[meta["table"]].add_argument(flag_name(name), **options)
     add_budget_arguments(parser)
 
 
@@ -155,8 +156,8 @@ def _watched(spec: Spec, live: LiveView) -> contextlib.AbstractContextManager[ob
 def dry_run(spec: Spec) -> int:
     """Print the resolved spec and the plan's totals; nothing is sent."""
     from llmdyno.measure import settle
-    from llmdyno.runs.counter import load_counter
     from llmdyno.workload.plan import MEASURED, WARMUP, Plan
+    from llmdyno.workload.tokens import load_counter
 
     spec = settle(spec)
     counter = load_counter(spec.tokenizer)
@@ -168,7 +169,7 @@ def dry_run(spec: Spec) -> int:
     for phase, count in ((WARMUP, plan.warmup), (MEASURED, plan.measured)):
         if count is None:
             inputs, outputs = spec.input_tokens.mean, spec.output_tokens.mean
-            print(f"# {phase}: as many requests as fit into {spec.load.sends_for_s:g} s,")
+            print(f"# {phase}: as many requests as fit into {spec.load.length_s:g} s,")
             print(f"#   about {inputs:,.0f} tokens in and at most {outputs:,.0f} out each")
         elif count:
             lengths = [plan.lengths(phase, number) for number in range(count)]

@@ -167,7 +167,7 @@ class Flow:
             supply = Supply(planned, self._prepare, total=plan.warmup)
             self.phases.append(Phase(WARMUP, supply, users=self.program.warmup_users))
         measured, ahead = plan.measured, plan.measured
-        length_s = self.spec.load.sends_for_s
+        length_s = self.spec.load.length_s
         if self.spec.open_loop:
             # The plan itself knows how many there are.
             measured = ahead = sum(1 for _ in plan.offsets_ns())
@@ -185,7 +185,7 @@ class Flow:
     def intention(self) -> Intention:
         """What is about to be measured."""
         spec = self.spec
-        load = spec.load.describe()
+        load = spec.load.words()
         if not self.program.load:
             load = "how it wakes"
         emulated = self._emulated()
