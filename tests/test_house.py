@@ -68,8 +68,8 @@ FORBIDDEN = {
     "timeline": {"emulator"},
 }
 HEAVY_HOMES = {
-    "tokenizers": {"workload/tokens.py"},
-    "huggingface_hub": {"workload/tokens.py"},
+    "tokenizers": {"host/tokenizer.py"},
+    "huggingface_hub": {"host/tokenizer.py"},
     "rich": {
         "reports/console.py",
         "reports/check.py",
@@ -84,7 +84,7 @@ HEAVY_HOMES = {
         "reports/scaling.py",
     },
     "arro3": {"runs/parquet.py"},
-    "tomli_w": {"spec/spec.py"},
+    "tomli_w": {"spec/toml.py"},
     "litellm": {"targets/litellm/library.py"},
     "openai": {"targets/litellm/library.py"},
     "httpx": {"targets/litellm/library.py"},

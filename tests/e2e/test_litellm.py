@@ -216,7 +216,7 @@ def test_both_refused_is_one_line(scripted: Callable[..., ScriptedServer], tmp_p
         ([], "--model: not given"),
         (["--model", "openai/m", "--api-key", "k", "--extra-body", '{"a": 1}'], "--litellm-param K=V"),
         (["--model", "openai/m", "--route", "chat"], "LiteLLM's model string holds its route"),
-        (["--model", "openai/m", "--litellm-param", "messages=3"], "any parameter but"),
+        (["--model", "openai/m", "--litellm-param", "messages=3"], "any parameter except"),
         (["--model", "openai/m", "--litellm-mode", "fast"], "one of auto, wire, sdk"),
     ],
 )

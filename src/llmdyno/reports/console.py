@@ -97,7 +97,7 @@ def _title(run: Run) -> str:
 
 def _load_line(run: Run) -> str:
     spec: Spec = run.spec
-    parts = [spec.load.words()]
+    parts = [spec.load.describe()]
     lengths = f"{lengths_text(spec.input_tokens)} tokens in, {lengths_text(spec.output_tokens)} out"
     if spec.arrivals.startswith("replay "):
         lengths = "lengths from the trace"

@@ -24,9 +24,9 @@ from llmdyno.runs.journal import Journal, read_journal
 from llmdyno.runs.late import Late
 from llmdyno.runs.parquet import read_timeline, write_timeline
 from llmdyno.runs.run import RECOVERED, Run, conclude
+from llmdyno.runs.specfile import read_toml
 from llmdyno.spec.readers import REDACTED
 from llmdyno.spec.spec import Spec, build
-from llmdyno.spec.toml import read_toml
 from llmdyno.timeline import SCHEMA_VERSION
 from llmdyno.timeline.columns import Timeline, from_records
 from llmdyno.timeline.record import RequestRecord

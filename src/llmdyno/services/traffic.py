@@ -17,7 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from llmdyno.errors import InputError
-from llmdyno.workload.sources.traces import read_trace
+from llmdyno.runs.traces import read_trace
 
 DAY_S, HOUR_S = 86_400.0, 3_600.0
 FITS = (

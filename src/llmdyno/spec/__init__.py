@@ -1,5 +1,5 @@
-"""What was asked: typed keys, their readers, loads, distributions, TOML. PURE.
+"""What was asked: typed keys, their readers, loads, length distributions, TOML. PURE.
 
-In: flags, a TOML file, Python values. Out: one frozen :class:`~llmdyno.spec.spec.Spec`. This folder opens no
-connection, draws nothing and never writes a secret.
+In: flags, the text of a TOML file, Python values. Out: one frozen :class:`~llmdyno.spec.spec.Spec`. This folder opens
+no file and no connection, draws nothing and never writes a secret.
 """

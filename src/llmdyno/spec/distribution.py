@@ -1,7 +1,7 @@
-"""A length distribution as the user writes it, such as ``500``, ``normal(500,25)`` or ``uniform(100,200)``.
+"""A distribution of lengths as a user writes it: ``500``, ``normal(500,25)``, ``uniform(100,200)``. PURE.
 
-In: a text or a number. Out: a value that compares, prints itself back and knows its mean and
-standard deviation. It draws nothing: drawing needs a seed, and seeds live in the workload room.
+In: a text or a number. Out: a value that compares, prints itself back exactly, and knows its mean and standard
+deviation. It does not draw: drawing needs a seed, and the workload owns the seeds.
 """
 
 from __future__ import annotations
@@ -11,17 +11,21 @@ import re
 from dataclasses import dataclass
 
 FITS = "a whole number from 1 up, normal(mean,stddev), uniform(low,high) or lognormal(median,sigma)"
+_LARGEST = 2**53 - 1
+_LARGEST_SIGMA = 10.0
+"""One standard deviation of the logarithm is then a factor of 22,026. More is a mistake, and overflows a float."""
 
-_CALL = re.compile(r"([a-z]+)\(\s*([0-9.eE+-]+)\s*,\s*([0-9.eE+-]+)\s*\)")
+_CALL = re.compile(r"([a-z]+)\(\s*([0-9.e+-]+)\s*,\s*([0-9.e+-]+)\s*\)")
 
 
 @dataclass(frozen=True, slots=True)
 class Distribution:
-    """A distribution of lengths in tokens; every draw is a whole number from 1 up.
+    """A distribution of lengths in tokens. Every draw is a whole number from 1 up.
 
-    kind ``fixed``: always ``a``. ``normal``: mean ``a``, standard deviation ``b``, redrawn until positive.
-    ``uniform``: whole numbers from ``a`` to ``b``, both included. ``lognormal``: median ``a`` tokens,
-    ``b`` the standard deviation of the logarithm.
+    - ``fixed``: always `a`.
+    - ``normal``: mean `a`, standard deviation `b`; a draw below 1 is drawn again.
+    - ``uniform``: whole numbers from `a` to `b`, both included.
+    - ``lognormal``: median `a`; `b` is the standard deviation of the natural logarithm.
     """
 
     kind: str
@@ -29,44 +33,53 @@ class Distribution:
     b: float = 0.0
 
     @classmethod
-    def parse(cls, text: str | int | float | Distribution) -> Distribution:
-        """Read a distribution from text or a number.
+    def parse(cls, value: str | float | Distribution) -> Distribution:
+        """Read a distribution from a text or a number.
 
         Raises:
-            ValueError: with what fits, when it is none.
+            ValueError: with what fits, if the value does not.
         """
-        if isinstance(text, Distribution):
-            return text
-        if isinstance(text, bool):
+        if isinstance(value, Distribution):
+            return value
+        if isinstance(value, bool) or not isinstance(value, str | int | float):
             raise ValueError(FITS)
-        if isinstance(text, int | float):
-            text = f"{text:g}" if float(text).is_integer() else str(text)
-        text = text.strip().lower()
-        if re.fullmatch(r"[0-9]+", text):
-            fixed = int(text)
-            if fixed < 1:
-                raise ValueError(FITS)
-            return cls("fixed", fixed)
+        if not isinstance(value, str):
+            return cls._fixed(value)
+        text = value.strip().lower()
+        if re.fullmatch(r"[0-9]{1,16}", text):
+            return cls._fixed(int(text))
         call = _CALL.fullmatch(text)
         if call is None:
             raise ValueError(FITS)
-        kind = call[1]
         try:
             a, b = float(call[2]), float(call[3])
         except ValueError:
             raise ValueError(FITS) from None
-        if not (math.isfinite(a) and math.isfinite(b)) or a < 1 or b < 0:
-            raise ValueError(f"{FITS}, with a first figure from 1 up and a second not below 0")
+        return cls._checked(call[1], a, b)
+
+    @classmethod
+    def _fixed(cls, length: float) -> Distribution:
+        if not 1 <= length <= _LARGEST or length != int(length):
+            raise ValueError(FITS)
+        return cls("fixed", int(length))
+
+    @classmethod
+    def _checked(cls, kind: str, a: float, b: float) -> Distribution:
+        if not (1 <= a <= _LARGEST and 0 <= b <= _LARGEST):
+            raise ValueError(f"{FITS}; the first number is at least 1, the second is not negative")
         if kind == "uniform":
             if b < a or not (a.is_integer() and b.is_integer()):
-                raise ValueError("uniform(low,high) takes two whole numbers, high not below low")
-        elif kind not in ("normal", "lognormal"):
+                raise ValueError("uniform(low,high) takes two whole numbers, and high is not below low")
+        elif kind == "lognormal":
+            if b > _LARGEST_SIGMA:
+                raise ValueError(f"{FITS}; sigma is at most {_LARGEST_SIGMA:g}")
+        elif kind != "normal":
             raise ValueError(FITS)
         return cls(kind, a, b)
 
     @property
     def mean(self) -> float:
-        """The mean in tokens, before redrawing and rounding."""
+        """The mean in tokens, before a draw is repeated or rounded."""
         if self.kind == "uniform":
             return (self.a + self.b) / 2
         if self.kind == "lognormal":
@@ -75,7 +88,7 @@ class Distribution:
 
     @property
     def stddev(self) -> float:
-        """The standard deviation in tokens, before redrawing and rounding."""
+        """The standard deviation in tokens, before a draw is repeated or rounded."""
         if self.kind == "uniform":
             return math.sqrt(((self.b - self.a + 1) ** 2 - 1) / 12)
         if self.kind == "lognormal":
@@ -84,5 +97,10 @@ class Distribution:
 
     def __str__(self) -> str:
         if self.kind == "fixed":
-            return f"{self.a:g}" if self.a < 1e6 else str(int(self.a))
-        return f"{self.kind}({self.a:.10g},{self.b:.10g})"
+            return exact_text(self.a)
+        return f"{self.kind}({exact_text(self.a)},{exact_text(self.b)})"
+
+
+def exact_text(number: float) -> str:
+    """The shortest text that reads back as the same number."""
+    return str(int(number)) if float(number).is_integer() else repr(number)

@@ -1,7 +1,7 @@
-"""The load: how many users or how fast, for how long. One value, its words, and the readers of its parts.
+"""The load: how many users or how many requests a second, and for how long. PURE.
 
-In: raw values of its keys. Out: a :class:`Load` that knows whether it is an open or a closed loop, when it ends, and
-what in it contradicts itself. It draws nothing: instants and lengths are the workload's.
+In: raw values of the load's keys. Out: a :class:`Load` that knows whether it is an open or a closed loop, when it
+ends, and which of its keys contradict each other. It does not draw: the workload makes instants and lengths.
 """
 
 from __future__ import annotations
@@ -12,28 +12,36 @@ from dataclasses import dataclass
 from typing import Any
 
 from llmdyno.errors import InputError
-from llmdyno.spec.readers import not_negative, positive, whole
+from llmdyno.spec.distribution import exact_text
+from llmdyno.spec.readers import above_zero, duration_s, pause_s, requests_per_second, whole_number
 
 REPLAY = "replay "
-"""Arrivals that begin so name a trace."""
+"""Arrivals that start with this word replay the trace whose path follows."""
+
+_STAGE_KEYS = {"rate", "concurrency", "duration", "start"}
+_STAGES_FIT = (
+    "stages with duration and either rate or concurrency: rate=10,duration=30s; concurrency=8,duration=1m,start=90"
+)
 
 
 @dataclass(frozen=True, slots=True)
 class Ramp:
-    """Requests a second, rising or falling evenly over `length_s`."""
+    """A rate in requests a second that changes evenly from `rate_from` to `rate_to` during `duration_s` seconds."""
 
     rate_from: float
     rate_to: float
-    length_s: float
+    duration_s: float
 
     def __str__(self) -> str:
-        return f"{self.rate_from:g}:{self.rate_to:g}:{self.length_s:g}s"
+        return f"{exact_text(self.rate_from)}:{exact_text(self.rate_to)}:{exact_text(self.duration_s)}s"
 
 
 @dataclass(frozen=True, slots=True)
 class Stage:
-    """A part of the load: a rate (requests a second) or a number of users, for so long; from `start_s` on, or where the
-    stage before it ends."""
+    """A part of the load that lasts `duration_s`: a rate (requests a second) or a number of users.
+
+    It starts `start_s` after the load does, or where the stage before it ends.
+    """
 
     duration_s: float
     rate: float | None = None
@@ -41,12 +49,20 @@ class Stage:
     start_s: float | None = None
 
     def values(self) -> dict[str, float | int]:
-        """As it stands in TOML."""
+        """The stage as a TOML table."""
         named = {"rate": self.rate, "concurrency": self.concurrency, "duration": self.duration_s, "start": self.start_s}
         return {name: value for name, value in named.items() if value is not None}
 
 
+# --- readers
+
+
 def ramp(value: Any) -> Ramp:
+    """Reads ``FROM:TO:DURATION``.
+
+    Raises:
+        ValueError: with what fits.
+    """
     fits = "FROM:TO:DURATION, requests a second, such as 1:50:60s"
     if isinstance(value, Ramp):
         return value
@@ -54,68 +70,54 @@ def ramp(value: Any) -> Ramp:
     if len(parts) != 3:
         raise ValueError(fits)
     try:
-        rates = [positive("requests a second")(part) for part in parts[:2]]
-        return Ramp(rates[0], rates[1], positive("seconds")(parts[2]))
+        return Ramp(requests_per_second(parts[0]), requests_per_second(parts[1]), duration_s(parts[2]))
     except ValueError:
         raise ValueError(fits) from None
 
 
 def arrivals(value: Any) -> str:
+    """Reads a kind of arrivals: ``constant``, ``poisson``, ``gamma(CV)`` or ``replay FILE``.
+
+    Raises:
+        ValueError: with what fits.
+    """
     fits = "constant, poisson, gamma(CV) or replay FILE"
-    if not isinstance(value, str):
+    if not isinstance(value, str) or not value.isprintable():
         raise ValueError(fits)
     text = " ".join(value.split())
     if text in ("constant", "poisson"):
         return text
-    gamma = re.fullmatch(r"gamma\(\s*([0-9.eE+-]+)\s*\)", text)
+    gamma = re.fullmatch(r"gamma\(([^()]*)\)", text)
     if gamma is not None:
-        try:
-            cv = positive("")(gamma[1])
-        except ValueError:
-            raise ValueError("gamma(CV) with a coefficient of variation above 0 and up to 10") from None
-        if cv > 10:
-            raise ValueError("gamma(CV) with a coefficient of variation above 0 and up to 10")
-        return f"gamma({cv:g})"
-    if text.startswith("replay ") and value.strip()[7:].strip():
-        return "replay " + value.strip()[7:].strip()
+        return f"gamma({_variation(gamma[1]):g})"
+    path = value.strip().removeprefix(REPLAY).strip()
+    if text.startswith(REPLAY) and path:
+        return REPLAY + path
     raise ValueError(fits)
 
 
-_STAGE_KEYS = {"rate", "concurrency", "duration", "start"}
+def _variation(text: str) -> float:
+    fits = "gamma(CV) with a coefficient of variation above 0 and up to 10"
+    try:
+        variation = above_zero("")(text)
+    except ValueError:
+        raise ValueError(fits) from None
+    if variation > 10:
+        raise ValueError(fits)
+    return variation
 
 
 def stages(value: Any) -> tuple[Stage, ...]:
-    """Stages from texts ``rate=10,duration=30s``, from TOML tables, or as they are; none may overlap the one before."""
-    fits = (
-        "stages with duration and either rate or concurrency: rate=10,duration=30s; concurrency=8,duration=1m,start=90"
-    )
+    """Reads stages from texts ``rate=10,duration=30s``, from TOML tables, or from :class:`Stage` values.
+
+    Raises:
+        ValueError: with what fits. A stage does not fit if it starts before the one before it ends.
+    """
     if isinstance(value, str):
         value = [value]
     if not isinstance(value, list | tuple) or not value:
-        raise ValueError(fits)
-    found: list[Stage] = []
-    for number, given in enumerate(value, 1):
-        if isinstance(given, Stage):
-            found.append(given)
-            continue
-        item = given
-        if isinstance(given, str):
-            item = dict(part.partition("=")[::2] for part in given.replace(" ", "").split(","))
-        if not isinstance(item, Mapping) or not set(item) <= _STAGE_KEYS or "duration" not in item:
-            raise ValueError(fits)
-        if ("rate" in item) == ("concurrency" in item):
-            raise ValueError(f"either rate or concurrency in stage {number}")
-        try:
-            found.append(
-                Stage(
-                    positive("seconds")(item["duration"]),
-                    positive("")(item["rate"]) if "rate" in item else None,
-                    whole(1)(item["concurrency"]) if "concurrency" in item else None,
-                    not_negative(item["start"]) if "start" in item else None,
-                )
-            )
-        except ValueError as error:
-            raise ValueError(f"in stage {number} {str(error).lstrip()}") from None
+        raise ValueError(_STAGES_FIT)
+    found = [given if isinstance(given, Stage) else _stage(given, number) for number, given in enumerate(value, 1)]
     if len({stage.rate is None for stage in found}) > 1:
         raise ValueError("stages of one kind: all with a rate, or all with a concurrency")
     before_s = 0.0
@@ -127,9 +129,30 @@ def stages(value: Any) -> tuple[Stage, ...]:
     return tuple(found)
 
 
+def _stage(given: Any, number: int) -> Stage:
+    item = given
+    if isinstance(given, str):
+        parts = [part.partition("=")[::2] for part in given.replace(" ", "").split(",")]
+        item = dict(parts)
+        if len(item) < len(parts):
+            raise ValueError(f"each key once in stage {number}")
+    if not isinstance(item, Mapping) or not set(item) <= _STAGE_KEYS or "duration" not in item:
+        raise ValueError(_STAGES_FIT)
+    if ("rate" in item) == ("concurrency" in item):
+        raise ValueError(f"either rate or concurrency in stage {number}")
+    try:
+        return Stage(
+            duration_s(item["duration"]),
+            requests_per_second(item["rate"]) if "rate" in item else None,
+            whole_number(1)(item["concurrency"]) if "concurrency" in item else None,
+            pause_s(item["start"]) if "start" in item else None,
+        )
+    except ValueError as error:
+        raise ValueError(f"in stage {number} {error}") from None
+
+
 def placed(stages: Sequence[Stage]) -> list[tuple[float, float, Stage]]:
-    """(start, end, stage) of each stage, seconds after the load's start: where it says, or where the one before
-    ends."""
+    """The stages with their times: (start, end, stage), in seconds after the load's start."""
     found, now_s = [], 0.0
     for stage in stages:
         start_s = now_s if stage.start_s is None else stage.start_s
@@ -138,9 +161,12 @@ def placed(stages: Sequence[Stage]) -> list[tuple[float, float, Stage]]:
     return found
 
 
+# --- the load
+
+
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Load:
-    """The load that a spec's keys ask for; the fields are those keys."""
+    """The load that a spec's keys ask for. The fields are those keys."""
 
     concurrency: int
     rate: float | None
@@ -165,50 +191,50 @@ class Load:
 
     @property
     def users(self) -> int:
-        """The most users of a closed loop."""
+        """The largest number of users of a closed loop."""
         return max((stage.concurrency or 0 for stage in self.stages), default=0) or self.concurrency
 
     @property
-    def length_s(self) -> float | None:
-        """How long it sends, where its keys say so; None: until its requests are sent, or its trace ends."""
+    def sends_for_s(self) -> float | None:
+        """For how many seconds it sends, if its keys say so. None: a number of requests or a trace ends it."""
         if self.stages:
             return max(end_s for _, end_s, _ in placed(self.stages))
-        return self.duration_s or (self.ramp.length_s if self.ramp is not None else None)
+        return self.duration_s or (self.ramp.duration_s if self.ramp is not None else None)
 
     @property
     def ends(self) -> bool:
         """Whether it ends by itself."""
-        return self.requests is not None or self.length_s is not None or self.replays
+        return self.requests is not None or self.sends_for_s is not None or self.replays
 
-    def words(self) -> str:
-        """The load in words: open or closed, how much of it, until when."""
+    def describe(self) -> str:
+        """The load in a few words: open or closed loop, how much of it, and when it ends."""
         until = [f"{self.requests} request{'s' * (self.requests != 1)}"] if self.requests is not None else []
         until += [f"{self.duration_s:g} s"] if self.duration_s is not None else []
         ends = f", {' or '.join(until)}" if until else ""
         if self.open_loop:
             bound = f", at most {self.max_concurrency} in flight" if self.max_concurrency else ""
-            return f"open loop, {self._rate_words()}{bound}{ends}"
+            return f"open loop, {self._describe_rate()}{bound}{ends}"
         if self.stages:
             return ", ".join(f"{_users(stage.concurrency)} for {stage.duration_s:g} s" for stage in self.stages) + ends
         return f"{_users(self.concurrency)}, closed loop{ends}"
 
-    def _rate_words(self) -> str:
+    def _describe_rate(self) -> str:
         if self.replays:
             scale = f" × {self.time_scale:g}" if self.time_scale != 1 else ""
             return f"replay of {self.arrivals.removeprefix(REPLAY)}{scale}"
         kind = "" if self.arrivals == "constant" else f" ({self.arrivals})"
         if self.ramp is not None:
             ramp = self.ramp
-            return f"{ramp.rate_from:g} to {ramp.rate_to:g} requests/s over {ramp.length_s:g} s{kind}"
+            return f"{ramp.rate_from:g} to {ramp.rate_to:g} requests/s over {ramp.duration_s:g} s{kind}"
         if self.stages:
             return ", ".join(f"{stage.rate:g} requests/s for {stage.duration_s:g} s" for stage in self.stages) + kind
         return f"{self.rate:g} requests/s{kind}"
 
     def check(self) -> None:
-        """See that its keys go together.
+        """Check that the keys go together.
 
         Raises:
-            InputError: two of them ask for different loads.
+            InputError: two keys ask for different loads, or a key does not apply to this load.
         """
         shapes = {"--rate": self.rate, "--ramp": self.ramp, "--stage": self.stages or None}
         given = [flag for flag, value in shapes.items() if value is not None]

@@ -1,75 +1,187 @@
-"""Reads one raw value of a spec: text from a flag, or what TOML or Python gave, to the value that is held.
+"""Readers: each one turns a raw value into the value that a spec or a command uses. PURE.
 
-In: a raw value. Out: the value, or ValueError with what fits. Each reader is lenient in what it takes and exact in
-what it gives; none knows which key it reads for.
+In: text from a flag, or a value from TOML or Python. Out: the value, or a ValueError whose text says what fits.
+A reader takes several spellings, gives one exact value, and reads its own result back unchanged. No reader knows
+which key or flag it reads for.
 """
 
 from __future__ import annotations
 
-import contextlib
-import json
 import math
 import re
-from collections.abc import Callable, Mapping
-from typing import Any
+from collections.abc import Callable
+from decimal import Decimal, InvalidOperation
+from itertools import pairwise
+from numbers import Integral, Real
+from typing import Any, TypeVar
 from urllib.parse import urlsplit
 
 from llmdyno.spec.distribution import Distribution
 
 REDACTED = "<redacted>"
-ROUTES = {"openai": ("chat", "completions"), "bedrock": ("invoke", "converse")}
+"""What a spec file holds in place of a secret value."""
+
 BODY_FORMATS = ("bedrock-completion", "openai-completion", "openai-chat", "mistral", "qwen")
 CHAT_TEMPLATES = ("none", "llama3", "deepseek_r1", "chatml")
 SLO_METRICS = ("ttft_s", "time_per_output_token_s", "end_to_end_latency_s")
+LARGEST_WHOLE = 2**53 - 1
+"""The largest whole number that every JSON reader and every float holds exactly."""
+
+SECRET_HEADER = re.compile(r"auth|key|token|secret|cookie|credential|password", re.IGNORECASE)
+"""Header names whose values are secret: they are not written, and errors hide them."""
+
 SECRET_PARAMETER = re.compile(r"(key|key_id|secret|password|token|credentials)$", re.IGNORECASE)
-"""Names of a library's parameters whose values are secret: not written."""
-
-_HEADER_NAME = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
-_OWN_PARAMETERS = ("model", "messages", "stream", "client", "timeout", "api_key")
-_OWN_HEADERS = ("host", "content-length", "transfer-encoding", "connection", "content-type", "accept-encoding")
-
-Kind = Callable[[Any], Any]
-"""Reads one raw value (text from a flag, or what TOML or Python gave); raises ValueError with what fits."""
-
-
-def whole(low: int) -> Kind:
-    fits = f"a whole number from {low} up"
-
-    def read(value: Any) -> int:
-        if isinstance(value, str) and re.fullmatch(r"[+-]?[0-9]+", value.strip()):
-            value = int(value)
-        if isinstance(value, float) and value.is_integer():
-            value = int(value)
-        if not isinstance(value, int) or isinstance(value, bool) or not low <= value < 2**53:
-            raise ValueError(fits)
-        return value
-
-    return read
-
+"""Names of library parameters whose values are secret: they are not written."""
 
 _UNITS_S = {"ms": 1e-3, "s": 1.0, "m": 60.0, "min": 60.0, "h": 3600.0}
-_SPAN = re.compile(r"([0-9.]+)(ms|s|min|m|h)")
+_DURATION = re.compile(r"([0-9.]+(?:e[+-]?[0-9]+)?)(ms|s|min|m|h)")
+
+T = TypeVar("T")
+Reader = Callable[[Any], T]
+"""Reads one raw value. Raises ValueError with what fits."""
 
 
-def positive(unit: str) -> Kind:
-    def read(value: Any) -> float:
-        fits = f"a number of {unit} above 0" + (", such as 90, 90s, 10m or 1h" if unit == "seconds" else "")
-        span = _SPAN.fullmatch(value.strip()) if unit == "seconds" and isinstance(value, str) else None
-        if span is not None:
-            with contextlib.suppress(ValueError):
-                value = float(span[1]) * _UNITS_S[span[2]]
+def _converted(value: Any, wanted: type[T]) -> T:
+    """The value as `wanted`; text may spell a number, and NumPy's numbers count as numbers. A bool does not.
+
+    Raises:
+        ValueError: the type does not fit, or the number is too large for a float.
+    """
+    import msgspec  # imported here, because `llmdyno --help` does without it
+
+    if isinstance(value, str):
+        value = value.strip().removeprefix("+")
+    elif isinstance(value, Real) and value is not True and value is not False:
+        value = int(value) if isinstance(value, Integral) else float(value)
+    return msgspec.convert(value, wanted, strict=False)  # its ValidationError is a ValueError
+
+
+# --- numbers
+
+
+def _number(value: Any, fits: str, accept: Callable[[float], bool]) -> float:
+    try:
+        number = _converted(value, float)
+    except ValueError:
+        raise ValueError(fits) from None
+    if not (math.isfinite(number) and accept(number)):
+        raise ValueError(fits)
+    return number
+
+
+def whole_number(low: int, high: int = LARGEST_WHOLE) -> Reader[int]:
+    """A reader of whole numbers from `low` to `high`, both included."""
+    fits = f"a whole number from {low} up" if high == LARGEST_WHOLE else f"a whole number from {low} to {high}"
+
+    def read(value: Any) -> int:
         try:
-            number = math.nan if isinstance(value, bool) else float(value)
-        except (TypeError, ValueError):
+            number = _converted(value, int)
+        except ValueError:
             raise ValueError(fits) from None
-        if not (math.isfinite(number) and number > 0):
+        if not low <= number <= high:
             raise ValueError(fits)
         return number
 
     return read
 
 
-def one_of(*choices: str) -> Kind:
+port = whole_number(0, 65_535)
+"""Reads a TCP port; 0 asks for a free one."""
+
+
+def above_zero(what: str) -> Reader[float]:
+    """A reader of finite numbers above 0; `what` names them in the error: "a number of `what` above 0"."""
+    fits = f"a number of {what} above 0" if what else "a number above 0"
+    return lambda value: _number(value, fits, lambda number: number > 0)
+
+
+def from_zero(value: Any) -> float:
+    """Reads a finite number that is not negative."""
+    return _number(value, "a number from 0 up", lambda number: number >= 0)
+
+
+def duration_s(value: Any) -> float:
+    """Reads a duration above 0 in seconds: a number, or text with a unit, such as 500ms, 90s, 10m or 1h."""
+    fits = "a number of seconds above 0, such as 90, 90s, 10m or 1h"
+    return _number(_without_unit(value), fits, lambda number: number > 0)
+
+
+def pause_s(value: Any) -> float:
+    """Reads a duration in seconds that may be 0, spelled as for :func:`duration_s`."""
+    fits = "a number of seconds from 0 up, such as 0, 90s or 10m"
+    return _number(_without_unit(value), fits, lambda number: number >= 0)
+
+
+def _without_unit(value: Any) -> Any:
+    """The seconds that a text with a unit means; any other value as it is."""
+    match = _DURATION.fullmatch(value.strip()) if isinstance(value, str) else None
+    if match is None:
+        return value
+    try:
+        return float(match[1]) * _UNITS_S[match[2]]
+    except ValueError:  # such as 1.2.3s
+        return value
+
+
+requests_per_second = above_zero("requests a second")
+requests_per_hour = above_zero("requests an hour")
+speed = above_zero("times real time")
+"""Reads how many times faster than real time an emulator runs."""
+
+
+def percentile(value: Any) -> float:
+    """Reads a percentile, such as 95 or 99.9."""
+    return _number(value, "a percentile above 0 and below 100", lambda number: 0 < number < 100)
+
+
+def user_counts(value: Any) -> tuple[int, ...]:
+    """Reads two or more rising numbers of users: text such as ``1,2,4,8``, or a sequence of numbers."""
+    fits = "two or more rising numbers of users, such as 1,2,4,8"
+    parts = value.split(",") if isinstance(value, str) else value
+    if not isinstance(parts, list | tuple):
+        raise ValueError(fits)
+    try:
+        counts = tuple(map(whole_number(1), parts))
+    except ValueError:
+        raise ValueError(fits) from None
+    if len(counts) < 2 or any(after <= before for before, after in pairwise(counts)):
+        raise ValueError(fits)
+    return counts
+
+
+def dollars(fits: str = "dollars, such as 5 or 0.75") -> Reader[Decimal]:
+    """A reader of amounts in dollars, held exactly as written; `fits` says for the error which amount is wanted."""
+
+    def read(value: Any) -> Decimal:
+        if isinstance(value, bool) or not isinstance(value, str | int | float | Decimal):
+            raise ValueError(fits)
+        try:
+            amount = Decimal(str(value).strip().removeprefix("$"))
+        except InvalidOperation:
+            raise ValueError(fits) from None
+        if not amount.is_finite() or amount < 0 or amount.adjusted() > 15:
+            raise ValueError(fits)
+        return amount
+
+    return read
+
+
+def price_pair(value: Any) -> tuple[Decimal, Decimal]:
+    """Reads two prices in dollars for a million tokens, input and output: text such as ``0.22,0.88``."""
+    fits = "dollars for a million input and output tokens, such as 0.22,0.88"
+    parts = value.split(",") if isinstance(value, str) else value
+    if not isinstance(parts, list | tuple) or len(parts) != 2:
+        raise ValueError(fits)
+    read = dollars(fits)
+    return read(parts[0]), read(parts[1])
+
+
+# --- text
+
+
+def one_of(*choices: str) -> Reader[str]:
+    """A reader that takes one of the choices, and nothing else."""
+
     def read(value: Any) -> str:
         if value not in choices:
             raise ValueError("one of " + ", ".join(choices))
@@ -78,43 +190,80 @@ def one_of(*choices: str) -> Kind:
     return read
 
 
+def some_of(*choices: str) -> Reader[tuple[str, ...]]:
+    """A reader of one or more of the choices, separated by commas, none of them twice."""
+
+    def read(value: Any) -> tuple[str, ...]:
+        fits = "one or more of " + ", ".join(choices) + ", separated by commas"
+        parts = value.split(",") if isinstance(value, str) else value
+        if not isinstance(parts, list | tuple) or not all(isinstance(part, str) for part in parts):
+            raise ValueError(fits)
+        found = tuple(part.strip() for part in parts)
+        if not found or not set(found) <= set(choices) or len(set(found)) < len(found):
+            raise ValueError(fits)
+        return found
+
+    return read
+
+
 def text(value: Any) -> str:
+    """Reads one line of printable text that is not blank."""
     if not isinstance(value, str) or not value.strip() or not value.isprintable():
-        raise ValueError("a text on one line that is not empty")
+        raise ValueError("one line of printable text that is not empty")
     return value
 
 
 def secret(value: Any) -> str:
-    """Like a text, but a blank one means none, and whatever is wrong with it is said without it."""
+    """Reads one line of printable ASCII; a blank one means that there is no secret. The error does not quote it."""
     if not isinstance(value, str) or not value.isascii() or not value.isprintable():
         raise ValueError("one line of printable ASCII")
     return value.strip()
 
 
 def switch(value: Any) -> bool:
+    """Reads true or false."""
     if not isinstance(value, bool):
         raise ValueError("true or false")
     return value
 
 
+def units_version(value: Any) -> str:
+    """Reads a version of custom model units, such as ``v1.0``."""
+    if not isinstance(value, str) or not re.fullmatch(r"v[0-9]+\.[0-9]+", value):
+        raise ValueError("a version such as v1.0")
+    return value
+
+
 def template(value: Any) -> str:
+    """Reads the name of a chat template, or the path of a JSON file that holds one."""
     if not isinstance(value, str) or (value not in CHAT_TEMPLATES and not value.endswith(".json")):
         raise ValueError("one of " + ", ".join(CHAT_TEMPLATES) + ", or the path of a tokenizer_config.json")
     return value
 
 
+def http_version(value: Any) -> str:
+    """Reads the HTTP version; 1.1 is the only one."""
+    if value in ("1.1", 1.1):
+        return "1.1"
+    raise ValueError(
+        "1.1: HTTP/2 puts many streams on one connection, so no answer has receive stamps of its own; "
+        "servers that speak HTTP/2 also speak 1.1"
+    )
+
+
 def url(value: Any) -> str:
+    """Reads a base URL without user, query and fragment; a slash at its end is dropped."""
     fits = "an http:// or https:// URL, such as http://127.0.0.1:8000/v1"
     if not isinstance(value, str) or not value.isascii() or not value.isprintable() or " " in value:
         raise ValueError(fits)
     try:
         parts = urlsplit(value)
-        port = parts.port
+        number = parts.port
     except ValueError:
         raise ValueError(f"{fits}, with a port from 1 to 65535") from None
     if parts.scheme not in ("http", "https") or not parts.hostname:
         raise ValueError(fits)
-    if port == 0:
+    if number == 0:
         raise ValueError(f"{fits}, with a port from 1 to 65535")
     if parts.username is not None or parts.password is not None:
         raise ValueError("a URL without user and password; give those with --header 'Authorization: …'")
@@ -126,109 +275,5 @@ def url(value: Any) -> str:
 
 
 def distribution(value: Any) -> Distribution:
+    """Reads a distribution of lengths; see :meth:`Distribution.parse`."""
     return Distribution.parse(value)
-
-
-def headers(value: Any) -> dict[str, str]:
-    fits = "a header as 'Name: value'"
-    if isinstance(value, str):
-        value = [value]
-    if isinstance(value, list | tuple):
-        pairs: list[tuple[Any, Any]] = []
-        for item in value:
-            name, colon, content = item.partition(":") if isinstance(item, str) else ("", "", "")
-            if not colon:
-                raise ValueError(fits)
-            pairs.append((name.strip(), content.strip()))
-    elif isinstance(value, Mapping):
-        pairs = list(value.items())
-    else:
-        raise ValueError(fits)
-    for name, content in pairs:
-        if not isinstance(name, str) or not isinstance(content, str) or not _HEADER_NAME.fullmatch(name):
-            raise ValueError(fits)
-        if name.lower() in _OWN_HEADERS:
-            raise ValueError(f"any header but {', '.join(_OWN_HEADERS)}, which the client sets itself")
-        if not content.isprintable() or not content.isascii():
-            raise ValueError("header values of printable ASCII")
-        if content == REDACTED:
-            raise ValueError(f"the value of {name} itself, which was left out of this file: --header '{name}: …'")
-    return dict(pairs)
-
-
-def json_object(value: Any) -> dict[str, Any]:
-    fits = "a JSON object, such as '{\"temperature\": 0}'"
-    if isinstance(value, str):
-        try:
-            value = json.loads(value)
-        except ValueError:
-            raise ValueError(fits) from None
-    if not isinstance(value, Mapping):
-        raise ValueError(fits)
-    try:
-        json.dumps(value, allow_nan=False)
-    except (TypeError, ValueError):
-        raise ValueError(fits) from None
-    return dict(value)
-
-
-def not_negative(value: Any) -> float:
-    fits = "a number from 0 up"
-    try:
-        number = math.nan if isinstance(value, bool) else float(value)
-    except (TypeError, ValueError):
-        raise ValueError(fits) from None
-    if not (math.isfinite(number) and number >= 0):
-        raise ValueError(fits)
-    return number
-
-
-def parameters(value: Any) -> dict[str, Any]:
-    """Texts ``K=V`` whose values are JSON, or else text; or a mapping as TOML and Python give it."""
-    fits = "K=V, such as top_p=0.9 or drop_params=true"
-    if isinstance(value, str) and value.startswith("{"):
-        return json_object(value)
-    if isinstance(value, str):
-        value = [value]
-    if isinstance(value, list | tuple):
-        pairs: dict[str, Any] = {}
-        for item in value:
-            name, sign, content = item.partition("=") if isinstance(item, str) else ("", "", "")
-            if not sign or not name.strip().isidentifier():
-                raise ValueError(fits)
-            try:
-                pairs[name.strip()] = json.loads(content)
-            except ValueError:
-                pairs[name.strip()] = content
-        value = pairs
-    if not isinstance(value, Mapping) or not all(isinstance(name, str) for name in value):
-        raise ValueError(fits)
-    for name, content in value.items():
-        if name in _OWN_PARAMETERS:
-            raise ValueError(f"any parameter but {', '.join(_OWN_PARAMETERS)}, which have flags or are set by the run")
-        if content == REDACTED:
-            raise ValueError(f"the value of {name} itself, which was left out of this file: --litellm-param {name}=…")
-    return json_object(value)
-
-
-def slo(value: Any) -> dict[str, float]:
-    fits = f"METRIC=SECONDS with a metric of {', '.join(SLO_METRICS)}"
-    if isinstance(value, str):
-        value = [value]
-    if isinstance(value, list | tuple):
-        value = dict(item.partition("=")[::2] if isinstance(item, str) else ("", "") for item in value)
-    if not isinstance(value, Mapping) or any(name not in SLO_METRICS for name in value):
-        raise ValueError(fits)
-    try:
-        return {str(name): positive("seconds")(bound) for name, bound in value.items()}
-    except ValueError:
-        raise ValueError(fits) from None
-
-
-def http_version(value: Any) -> str:
-    if value in ("1.1", 1.1):
-        return "1.1"
-    raise ValueError(
-        "1.1: HTTP/2 puts many streams on one connection, where no answer has receive stamps of its own; "
-        "what speaks HTTP/2 speaks 1.1 too"
-    )

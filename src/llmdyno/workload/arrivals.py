@@ -1,9 +1,9 @@
-"""When requests are sent in an open loop: planned instants, decided before the clock starts.
+"""The planned instants of an open loop, decided before the clock starts. PURE.
 
-In: a rate over time, a kind of arrivals, a seed. Out: offsets in ns from the start of the load, ascending. Arrivals are
-made at unit rate first, and then moved to where the rate over time has as many expected requests behind it (the
-inverse of its integral): so every kind goes with every course of the rate, and a new kind is one function from a
-generator to steps. Only `Random.random` is drawn from, whose sequence Python promises to keep for a seed.
+In: a rate over time, a kind of arrivals, a seed. Out: ascending offsets in ns from the start of the load. Arrivals are
+first made at a rate of 1, and then mapped through the inverse of the rate's integral. So every kind of arrivals goes
+with every rate over time, and a new kind is one function from a generator to steps. Every draw comes from
+`Random.random`, the one method whose sequence Python keeps for a seed between versions.
 """
 
 from __future__ import annotations
@@ -23,30 +23,33 @@ _STANDARD = NormalDist()
 
 @dataclass(frozen=True, slots=True)
 class Segment:
-    """A span of the load: requests a second change evenly from one rate to the other; `length_s` may be endless."""
+    """A part of the load. Its rate, in requests a second, changes evenly from `rate_from` to `rate_to`.
+
+    It starts `start_s` after the load does and lasts `duration_s`, which may be infinite.
+    """
 
     start_s: float
-    length_s: float
+    duration_s: float
     rate_from: float
     rate_to: float
 
     @property
     def expected(self) -> float:
-        """How many requests are expected in it."""
-        return self.length_s * (self.rate_from + self.rate_to) / 2
+        """The expected number of requests: the integral of the rate."""
+        return self.duration_s * (self.rate_from + self.rate_to) / 2
 
-    def moment_s(self, position: float) -> float:
-        """Where so many requests of it are expected to be past: the inverse of the rate's integral."""
-        slope = (self.rate_to - self.rate_from) / self.length_s
+    def time_s(self, position: float) -> float:
+        """The time by which `position` of its requests are expected: the inverse of the rate's integral."""
+        slope = (self.rate_to - self.rate_from) / self.duration_s
         if abs(slope) < 1e-12:
             return self.start_s + position / self.rate_from
         root = math.sqrt(max(0.0, self.rate_from**2 + 2 * slope * position))
-        # Of the two forms of the quadratic's root this one loses no digits where the slope is small.
+        # This form of the quadratic's root keeps its digits when the slope is small.
         return self.start_s + 2 * position / (self.rate_from + root)
 
 
 def segments(spec: Spec) -> list[Segment]:
-    """The rate over time that a spec asks for; empty where it asks for none."""
+    """The rate over time that a spec asks for. It is empty in a closed loop and for a trace."""
     if spec.stages:
         return [
             Segment(start_s, stage.duration_s, stage.rate, stage.rate)
@@ -54,27 +57,33 @@ def segments(spec: Spec) -> list[Segment]:
             if stage.rate is not None
         ]
     if spec.ramp is not None:
-        return [Segment(0.0, spec.ramp.length_s, spec.ramp.rate_from, spec.ramp.rate_to)]
+        return [Segment(0.0, spec.ramp.duration_s, spec.ramp.rate_from, spec.ramp.rate_to)]
     if spec.rate is not None:
         return [Segment(0.0, math.inf, spec.rate, spec.rate)]
     return []
 
 
 def offsets_ns(course: Sequence[Segment], arrivals: str, seed: str) -> Iterator[int]:
-    """The planned instants, ns after the start; without end where the last segment is."""
-    position, before, place = 0.0, 0.0, 0
+    """The planned instants, in ns after the load's start. There is no last one if the last segment does not end.
+
+    Args:
+        course: the rate over time.
+        arrivals: ``constant``, ``poisson`` or ``gamma(CV)``.
+        seed: the instants are the same for the same seed.
+    """
+    position, before, index = 0.0, 0.0, 0
     for step in _steps(arrivals, Random(seed)):
         position += step
-        while place < len(course) and position >= before + course[place].expected:
-            before += course[place].expected
-            place += 1
-        if place == len(course):
+        while index < len(course) and position >= before + course[index].expected:
+            before += course[index].expected
+            index += 1
+        if index == len(course):
             return
-        yield int(course[place].moment_s(position - before) * 1e9)
+        yield int(course[index].time_s(position - before) * 1e9)
 
 
 def _steps(arrivals: str, rng: Random) -> Iterator[float]:
-    """Steps between arrivals at unit rate: mean 1 (constant arrivals begin at once)."""
+    """Steps between arrivals at a rate of 1; their mean is 1. The first constant arrival is at the start itself."""
     kind, _, argument = arrivals.partition("(")
     if kind == CONSTANT:
         yield 0.0
@@ -90,9 +99,10 @@ def _exponential(rng: Random) -> float:
 
 
 def _gamma(cv: float) -> Callable[[Random], float]:
-    """Gamma steps of mean 1 and this coefficient of variation: below 1 more even than Poisson, above it burstier.
+    """Gamma steps with mean 1 and this coefficient of variation: below 1 more even than Poisson, above 1 burstier.
 
-    Marsaglia and Tsang, "A simple method for generating gamma variables" (2000), with the boost for shapes below 1.
+    Method: Marsaglia and Tsang, "A simple method for generating gamma variables" (2000), with the paper's boost for
+    shapes below 1.
     """
     shape = 1.0 / cv**2
     boosted = shape if shape >= 1.0 else shape + 1.0

@@ -1,1 +1,1 @@
-"""Sources of prompts, one file each. PURE but for readers that are handed a file's text."""
+"""Sources of prompts, one file each. PURE: a source that needs a file gets its text."""

@@ -1,8 +1,8 @@
-"""Questions whose right answers are known, to see whether a deployment that answers fast also answers right.
+"""Questions with known answers: does a deployment that answers fast also answer correctly? PURE.
 
-In: a seed, a count, kinds. Out: :class:`Question` values and a plan of them: each asked alone first and again
-under load. Numbers in words are LLMPerf's idea of a correctness test; the others ask what a broken deployment
-gets wrong: copying, structure, the end at max_tokens.
+In: a seed, a count, kinds of questions. Out: :class:`Question` values, and a source that asks each one alone first and
+again under load. Numbers in words are LLMPerf's correctness test. The other kinds test what a broken deployment gets
+wrong: copying a line, writing JSON, stopping at max_tokens. It does not judge the answers.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ _TENS = ". . twenty thirty forty fifty sixty seventy eighty ninety".split()
 
 @dataclass(frozen=True, slots=True)
 class Question:
-    """A prompt, the most tokens that its answer may take, and the answer: text, number in digits, or JSON."""
+    """A prompt, the max_tokens of its answer, and the expected answer: text, a number in digits, or JSON."""
 
     kind: str
     prompt: str
@@ -40,10 +40,10 @@ class Question:
 
 
 def make_questions(seed: int, count: int, kinds: tuple[str, ...], answer_tokens: int) -> list[Question]:
-    """`count` questions, the kinds in turn; the same for the same seed."""
+    """`count` questions that go through `kinds` in turn. The same seed gives the same questions."""
     makers = {NUMBER: _number, ECHO: _echo, JSON: _json, STOP: _stop}
     return [
-        makers[kinds[place % len(kinds)]](Random(f"{seed}/question/{place}"), answer_tokens) for place in range(count)
+        makers[kinds[index % len(kinds)]](Random(f"{seed}/question/{index}"), answer_tokens) for index in range(count)
     ]
 
 
@@ -87,7 +87,7 @@ def _stop(rng: Random, answer_tokens: int) -> Question:
 
 @dataclass(frozen=True)
 class Questions:
-    """A source of questions: as warm-up, where they are asked alone, and measured, under load."""
+    """A source that asks the questions alone in the warm-up, and under load in the measured phase."""
 
     counter: TokenCounter
     questions: tuple[Question, ...]
@@ -95,26 +95,26 @@ class Questions:
 
     @property
     def warmup(self) -> int:
-        """How many are asked alone."""
+        """The number of questions that are asked alone."""
         return len(self.questions) if self.alone else 0
 
     @property
     def measured(self) -> int | None:
-        """How many are asked under load."""
+        """The number of questions that are asked under load."""
         return len(self.questions)
 
     def lengths(self, phase: str, index: int) -> tuple[int, int]:
-        """Input tokens and max_tokens of a question."""
+        """Input tokens and max_tokens of question `index`."""
         question = self.questions[index]
         return self.counter.count(question.prompt), question.max_tokens
 
     def turn(self, phase: str, index: int) -> Turn:
-        """The phase's question `index`, counted from 0."""
+        """The turn that asks question `index`, counted from 0."""
         question = self.questions[index]
         number = index + (self.warmup if phase == MEASURED else 0)
         counted = self.counter.count(question.prompt)
         return Turn(number, phase, user_message(question.prompt), counted, question.max_tokens)
 
     def offsets_ns(self) -> Iterator[int]:
-        """Questions are asked in a closed loop only."""
+        """None: questions are asked in a closed loop only."""
         return iter(())

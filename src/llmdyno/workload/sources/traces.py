@@ -1,9 +1,13 @@
-"""Recorded traffic as a plan: when requests came, how long they and their answers were.
+"""Recorded traffic: when requests came, and how long they and their answers were. PURE.
 
-In: a file in one of the formats that public traces have. Out: entries by ascending time. Read are Mooncake's JSON
-lines (timestamp in ms, input_length, output_length), BurstGPT's CSV (Timestamp in s, Request tokens, Response tokens),
-Azure's LLM inference CSV (TIMESTAMP, ContextTokens, GeneratedTokens), and our own JSON lines (timestamp in s,
-input_tokens, output_tokens). A line that does not fit is named by file and number.
+In: the text of a trace. Out: entries by ascending time. It reads four formats:
+
+- Mooncake's JSON lines: timestamp in ms, input_length, output_length.
+- BurstGPT's CSV: Timestamp in s, Request tokens, Response tokens.
+- Azure's LLM inference CSV: TIMESTAMP as a date and time, ContextTokens, GeneratedTokens.
+- Our own JSON lines: timestamp in s, input_tokens, output_tokens.
+
+It opens no file. An error names the file and the line.
 """
 
 from __future__ import annotations
@@ -14,37 +18,37 @@ import math
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import datetime
-from pathlib import Path
 from typing import Any
 
 from llmdyno.errors import InputError
 
-_WHERE = "--arrivals replay"
+WHERE = "--arrivals replay"
 FITS = "JSON lines with timestamp, input_tokens, output_tokens; Mooncake's JSON lines; BurstGPT's or Azure's CSV"
+_MOST_TOKENS = 2**53 - 1
 
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """One request of a trace: ns after the first one, tokens in and out."""
+    """One request of a trace: ns after the first one, tokens of the prompt, tokens of the answer."""
 
     offset_ns: int
     input_tokens: int
     output_tokens: int
 
 
-def read_trace(path: str, time_scale: float, where: str = _WHERE, fits: str = FITS) -> list[Entry]:
-    """Read a trace; its times are multiplied by `time_scale` (0.1: ten times faster). `where` names the flag, `fits`
-    what it takes, in errors.
+def parse_trace(text: str, path: str, time_scale: float, where: str = WHERE, fits: str = FITS) -> list[Entry]:
+    """The requests of a trace. Requests without an answer are left out: nothing says how long it should be.
+
+    Args:
+        text: the whole trace, in any of the formats.
+        path: its path, for errors.
+        time_scale: multiplies the times; 0.1 makes the trace ten times faster.
+        where: the flag that errors start with.
+        fits: which formats the flag takes, for errors.
 
     Raises:
-        InputError: it cannot be read, or a line does not fit, or a time goes backwards.
+        InputError: a line does not fit, a time goes backwards, or no request is left.
     """
-    try:
-        text = Path(path).read_text(encoding="utf-8-sig")
-    except OSError as error:
-        raise InputError(where, f"{path} cannot be read ({error.strerror})", f"what fits: {fits}") from None
-    except UnicodeDecodeError:
-        raise InputError(where, f"{path} is not UTF-8 text", f"what fits: {fits}") from None
     try:
         return _entries(path, text, time_scale)
     except _BadTrace as bad:
@@ -57,20 +61,24 @@ def _entries(path: str, text: str, time_scale: float) -> list[Entry]:
     rows = _json_lines(path, lines) if first.lstrip().startswith("{") else _csv_lines(path, lines)
     entries: list[Entry] = []
     began_s = last_s = -math.inf
-    for number, moment_s, inputs, outputs in rows:
-        if moment_s < last_s:
-            raise _bad(path, number, f"its time goes back by {last_s - moment_s:g} s", "sort the trace by time")
-        began_s = moment_s if not entries else began_s
-        last_s = moment_s
+    for number, time_s, inputs, outputs in rows:
+        if time_s < last_s:
+            raise _bad(path, number, f"its time goes back by {last_s - time_s:g} s", "a trace sorted by time")
+        began_s = time_s if not entries else began_s
+        last_s = time_s
         if outputs < 1 or inputs < 1:
-            continue  # a request that failed where it was recorded has no answer to ask for
-        entries.append(Entry(round((moment_s - began_s) * time_scale * 1e9), inputs, outputs))
+            continue
+        offset_ns = (time_s - began_s) * time_scale * 1e9
+        if offset_ns > 2**63 - 1:
+            raise _bad(path, number, f"it comes {time_s - began_s:g} s after the first request", "a shorter trace")
+        entries.append(Entry(round(offset_ns), inputs, outputs))
     if not entries:
         raise _BadTrace(f"{path} holds no request")
     return entries
 
 
 Row = tuple[int, float, int, int]
+"""Line number, time in s, input tokens, output tokens."""
 
 
 def _json_lines(path: str, lines: list[str]) -> Iterator[Row]:
@@ -79,10 +87,10 @@ def _json_lines(path: str, lines: list[str]) -> Iterator[Row]:
             continue
         try:
             value = json.loads(line)
-        except ValueError:
+        except (ValueError, RecursionError):
             value = None
         if not isinstance(value, dict):
-            raise _bad(path, number, "it is no JSON object")
+            raise _bad(path, number, "it is not a JSON object")
         if "input_length" in value:
             yield _row(path, number, value, "timestamp", ("input_length", "output_length"), _milliseconds)
         else:
@@ -100,22 +108,26 @@ def _csv_lines(path: str, lines: list[str]) -> Iterator[Row]:
     else:
         shown = ", ".join(sorted(fields)[:6]) or "nothing"
         raise _bad(path, 1, f"its columns are {shown}")
-    for value in reader:
-        yield _row(path, reader.line_num, value, when, names, seconds)
+    try:
+        for value in reader:
+            yield _row(path, reader.line_num, value, when, names, seconds)
+    except csv.Error as error:
+        raise _bad(path, reader.line_num, str(error)) from None
 
 
 def _row(
     path: str, number: int, value: dict[str, Any], when: str, names: tuple[str, str], seconds: Callable[[Any], float]
 ) -> Row:
     try:
-        moment_s = seconds(value[when])
+        time_s = seconds(value[when])
         inputs, outputs = (int(float(value[name])) for name in names)
-        if not math.isfinite(moment_s):
+        if not math.isfinite(time_s) or max(inputs, outputs) > _MOST_TOKENS:
             raise ValueError
-    except (KeyError, TypeError, ValueError):
+    except (AttributeError, KeyError, TypeError, ValueError, OverflowError):
         shown = {name: value.get(name) for name in (when, *names)}
-        raise _bad(path, number, f"{shown} does not fit", f"{when} a time, {names[0]} and {names[1]} numbers") from None
-    return number, moment_s, inputs, outputs
+        fits = f"{when} is a time, {names[0]} and {names[1]} are numbers"
+        raise _bad(path, number, f"{shown} does not fit", fits) from None
+    return number, time_s, inputs, outputs
 
 
 def _milliseconds(value: Any) -> float:
@@ -123,14 +135,14 @@ def _milliseconds(value: Any) -> float:
 
 
 def _azure_seconds(text: str) -> float:
-    """A timestamp with up to seven digits after the point, of which Python reads six."""
+    """A timestamp with up to seven digits after the point; Python reads six."""
     head, point, fraction = text.strip().partition(".")
     digits = "".join(character for character in fraction if character.isdigit())
     return datetime.fromisoformat(head).timestamp() + (float(f"0.{digits}") if point and digits else 0.0)
 
 
 class _BadTrace(Exception):
-    """What is wrong with a trace, and what would fit (None: any of the formats)."""
+    """What is wrong with a trace, and what would fit. None: any of the formats fits."""
 
     def __init__(self, problem: str, fits: str | None = None) -> None:
         super().__init__(problem)

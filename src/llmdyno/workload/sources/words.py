@@ -1,8 +1,8 @@
-"""English-like prompts of a wanted length.
+"""English-like prompts of a given length. PURE.
 
-In: a seeded generator, a length in tokens and a counter. Out: text that no other request shares the
-opening of, so that a server's prefix cache finds nothing it has seen. Sentences are drawn from lists
-of common words, each one token in the usual vocabularies; the meaning is of no account.
+In: a seeded generator, a length in tokens, a counter. Out: text. No two prompts start alike, so a server's prefix
+cache finds nothing that it has seen. Sentences are drawn from lists of common words; each word is one token in the
+usual vocabularies. The sentences mean nothing.
 """
 
 from __future__ import annotations
@@ -46,7 +46,7 @@ _STARTS = "The One Every Another This That Some Each".split()
 
 
 def words(rng: Random, count: int) -> list[str]:
-    """At least `count` pieces of text, each a word with its leading space or a full stop; joined, sentences."""
+    """At least `count` pieces of text: words with a leading space, and full stops. Joined, they are sentences."""
     pieces: list[str] = []
     n_nouns, n_adjectives, n_verbs, n_links, n_starts = map(len, (_NOUNS, _ADJECTIVES, _VERBS, _LINKS, _STARTS))
     while len(pieces) < count:
@@ -70,10 +70,10 @@ def words(rng: Random, count: int) -> list[str]:
 
 
 def make_prompt(rng: Random, tokens: int, counter: TokenCounter) -> tuple[str, int]:
-    """A prompt of `tokens` tokens as `counter` counts, and the count that was reached.
+    """A prompt of `tokens` tokens by `counter`, and its true count.
 
-    The count is met exactly by the approximation, and by a tokenizer wherever one of a few one-token
-    words can fill the last place; the count returned is always the true one.
+    The approximation always gives the exact length. With a tokenizer the length is exact if one of a few one-token
+    words can fill the gap at the end; otherwise the count says how long the prompt is.
     """
     closing = CLOSING if tokens >= _SHORTEST_WITH_CLOSING else ""
     wanted = tokens - (_CLOSING_TOKENS if closing else 0)
@@ -87,13 +87,13 @@ def _fitted(pieces: list[str], closing: str, tokens: int, counter: TokenCounter,
     text = "".join(pieces)[1:]
     closing_tokens = counter.count(closing) if closing else 0
     ends = counter.ends(text)
-    while len(ends) < tokens + 1:  # a vocabulary may hold several words in one token
+    while len(ends) < tokens + 1:  # one token of the vocabulary may hold several words
         pieces = pieces + words(rng, tokens)
         text = "".join(pieces)[1:]
         ends = counter.ends(text)
     cut = max(1, tokens - closing_tokens)
     body = text[: ends[cut - 1]]
-    # The cut may fall inside a word, where the same letters alone can make other tokens: count again and mend.
+    # A cut inside a word changes how its letters become tokens, so count again and correct the cut.
     for _ in range(8):
         excess = counter.count(body + closing) - tokens
         if excess == 0:
@@ -109,7 +109,7 @@ def _fitted(pieces: list[str], closing: str, tokens: int, counter: TokenCounter,
                 return body + fits[0] * -excess + closing, tokens
             cut = min(len(ends), cut - excess)
             body = text[: ends[cut - 1]]
-    for drop in range(1, 4):  # shorter first, then fill: a fresh word boundary often settles it
+    for drop in range(1, 4):  # cut at a word boundary before, then fill the gap
         body = text[: ends[max(0, cut - 1 - drop)]].rpartition(" ")[0] or text[: ends[0]]
         missing = tokens - counter.count(body + closing)
         for filler in _FILLERS if missing > 0 else ():

@@ -1,0 +1,18 @@
+"""Reads a spec file. The text goes to :mod:`llmdyno.spec.toml`, which knows what is in it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from llmdyno.host.files import read_text
+from llmdyno.spec.keys import Layer
+from llmdyno.spec.toml import FITS, parse_toml
+
+
+def read_toml(path: Path) -> Layer:
+    """A spec file as a layer for :func:`llmdyno.spec.spec.build`.
+
+    Raises:
+        InputError: the file cannot be read, is not TOML, or has a key that does not exist or is in the wrong table.
+    """
+    return parse_toml(read_text(path, str(path), FITS), str(path))
