@@ -101,7 +101,7 @@ def test_the_client_agrees_with_the_servers_own_record(tmp_path: Path, emulator:
     figures = request_metrics(run.measured)
     assert figures.output_tokens.tolist() == [30] * 20
     assert run.summary["tokens"]["output_tokens_from"] == {"server": 20}
-    gaps, counts = inter_token_gaps(run.measured, chunk_tokens(run.measured))
+    gaps, counts = inter_token_gaps(run.measured, chunk_tokens(run.measured, figures))
     assert counts is None
     assert len(gaps) == 20 * 29
     assert (gaps >= 0).all()

@@ -2,17 +2,25 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import pytest
 from tests.support import SECOND, make_record, make_timeline
 
-from llmdyno.metrics.slices import slice_length_s
+from llmdyno.metrics.request import request_metrics
+from llmdyno.metrics.slices import slice_duration_s
 from llmdyno.metrics.summary import summarise, with_failures
 from llmdyno.metrics.verdict import verdict
 from llmdyno.metrics.windows import steady_window
+from llmdyno.protocols.dialect import Refusals
 from llmdyno.protocols.events import TEXT
 from llmdyno.timeline.columns import Timeline
 from llmdyno.timeline.record import RequestRecord
+
+
+def summary_of(timeline: Timeline) -> dict[str, Any]:
+    return summarise(timeline, request_metrics(timeline), {})
 
 
 def planned(number: int, at_s: float, late_s: float = 0.0, ttft_s: float = 0.1, **facts: object) -> RequestRecord:
@@ -27,7 +35,7 @@ def lost(number: int, at_s: float, **facts: object) -> RequestRecord:
 
 
 def test_a_late_send_is_in_the_figure_from_the_planned_instant() -> None:
-    summary = summarise(make_timeline(*(planned(n, n * 1.0, late_s=0.4) for n in range(4))), {})
+    summary = summary_of(make_timeline(*(planned(n, n * 1.0, late_s=0.4) for n in range(4))))
     latency = summary["latency"]
     assert latency["ttft_s"]["p50"] == pytest.approx(0.1)
     assert latency["ttft_scheduled_s"]["p50"] == pytest.approx(0.5)
@@ -36,7 +44,7 @@ def test_a_late_send_is_in_the_figure_from_the_planned_instant() -> None:
 
 
 def test_a_closed_loop_has_no_planned_instants() -> None:
-    summary = summarise(make_timeline(make_record(0, 0.0, [(0.1, TEXT, 1)])), {})
+    summary = summary_of(make_timeline(make_record(0, 0.0, [(0.1, TEXT, 1)])))
     assert "ttft_scheduled_s" not in summary["latency"]
 
 
@@ -53,7 +61,7 @@ def test_a_percentile_among_failures_says_so() -> None:
 
 def test_failures_stay_in_the_tail_of_an_open_loop() -> None:
     records = [planned(n, n * 0.1) for n in range(80)] + [lost(n, n * 0.1) for n in range(80, 100)]
-    latency = summarise(make_timeline(*records), {})["latency"]
+    latency = summary_of(make_timeline(*records))["latency"]
     assert latency["ttft_scheduled_s"]["p99"] is None
     assert latency["ttft_s"]["p99"] == pytest.approx(0.1)  # the uncorrected figure, beside it
 
@@ -72,10 +80,10 @@ def test_the_steady_window_of_an_open_loop_ends_with_the_last_send() -> None:
 def test_slices_count_everything_once_and_show_the_course() -> None:
     records = [planned(n, n * 0.1, ttft_s=0.1 if n < 50 else 0.3) for n in range(100)]
     records += [lost(100, 5.5), lost(101, 5.6)]
-    summary = summarise(make_timeline(*records), {})
+    summary = summary_of(make_timeline(*records))
     found = summary["slices"]
     length = found[0]["length_s"]
-    assert [one["start_s"] for one in found] == pytest.approx([length * place for place in range(len(found))])
+    assert [one["start_s"] for one in found] == pytest.approx([length * index for index in range(len(found))])
     assert sum(one["sent"] for one in found) == 102
     assert sum(one["succeeded"] for one in found) == 100
     assert sum(one["failed"] for one in found) == 2
@@ -84,12 +92,12 @@ def test_slices_count_everything_once_and_show_the_course() -> None:
     early, late = found[2], found[-6]
     assert (early["ttft_p50_s"], late["ttft_p50_s"]) == (pytest.approx(0.1), pytest.approx(0.3))
     assert late["in_flight"] == pytest.approx(4.0, abs=0.5)  # 10 a second × 0.4 s
-    assert summarise(make_timeline(), {})["slices"] == []
+    assert summary_of(make_timeline())["slices"] == []
 
 
-@pytest.mark.parametrize(("length_s", "slice_s"), [(3.0, 0.1), (5.0, 0.2), (60.0, 2.0), (3600.0, 120.0)])
-def test_a_slice_is_round(length_s: float, slice_s: float) -> None:
-    assert slice_length_s(length_s) == slice_s
+@pytest.mark.parametrize(("duration_s", "slice_s"), [(3.0, 0.1), (5.0, 0.2), (60.0, 2.0), (3600.0, 120.0)])
+def test_a_slice_is_round(duration_s: float, slice_s: float) -> None:
+    assert slice_duration_s(duration_s) == slice_s
 
 
 # --- the verdict
@@ -97,7 +105,8 @@ def test_a_slice_is_round(length_s: float, slice_s: float) -> None:
 
 def reasons(timeline: Timeline, **options: object) -> dict[str, str]:
     given: dict[str, object] = {"concurrency": None, "exact_tokens": False, "cpu": [], **options}
-    return {one["reason"]: one["text"] for one in verdict(timeline, **given)["reasons"]}  # type: ignore[arg-type]
+    found = verdict(timeline, request_metrics(timeline), **given)  # type: ignore[arg-type]
+    return {one["reason"]: one["text"] for one in found["reasons"]}
 
 
 def test_a_good_open_loop_has_nothing_against_it() -> None:
@@ -121,7 +130,10 @@ def test_a_request_that_the_bound_holds_back_is_not_late() -> None:
 def test_churned_connections() -> None:
     opened = {"connect_start_ns": 0, "connected_ns": 1}
     timeline = make_timeline(*(planned(n, n * 1.0, **opened) for n in range(60)))
-    assert "60 were opened for 60 requests" in reasons(timeline)["connections_churned"]
+    assert (
+        "60 were opened for 60 requests, though 1 were enough; the excess is 98% of the requests"
+        in reasons(timeline)["connections_churned"]
+    )
     once = [planned(n, n * 1.0, **(opened if n == 0 else {})) for n in range(60)]
     assert "connections_churned" not in reasons(make_timeline(*once))
 
@@ -134,10 +146,13 @@ def test_coalesced_chunks() -> None:
 
 def test_a_cold_start_inside_the_window() -> None:
     records = [planned(n, n * 0.1) for n in range(60)] + [lost(60, 6.0, error_type="ModelNotReadyException")]
-    assert "1 requests found the model not ready" in reasons(make_timeline(*records))["cold_start_in_window"]
+    refusals = Refusals(not_ready=frozenset({"ModelNotReadyException", "Asleep"}))
+    found = reasons(make_timeline(*records), refusals=refusals)
+    assert found["cold_start_in_window"] == "cold start inside the window: 1 requests found the model not ready"
+    assert "cold_start_in_window" not in reasons(make_timeline(*records))  # a name that is another service's
 
 
 def test_loop_lag() -> None:
     timeline = make_timeline(*(planned(n, n * 0.1) for n in range(60)))
-    assert "served nothing for 300 ms" in reasons(timeline, loop_lag_s=0.3)["loop_lag"]
+    assert "the event loop was blocked for 300 ms (bound 100 ms)" in reasons(timeline, loop_lag_s=0.3)["loop_lag"]
     assert reasons(timeline, loop_lag_s=0.05) == {}

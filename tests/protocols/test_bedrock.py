@@ -13,11 +13,13 @@ from hypothesis import strategies as st
 from tests.protocols.test_eventstream import VECTOR, frame, text_header
 from tests.support import GOLDEN
 
-from llmdyno.protocols import DIALECTS
-from llmdyno.protocols.bedrock import BODY_FORMATS, InvokeDecoder, error_type
-from llmdyno.protocols.converse import ConverseDecoder
-from llmdyno.protocols.dialect import Target
+from llmdyno.protocols.anthropic import MESSAGES
+from llmdyno.protocols.bedrock import BODY_FORMATS, REFUSALS, InvokeDecoder, error_type, header_facts, invoke_dialect
+from llmdyno.protocols.converse import CONVERSE, ConverseDecoder
+from llmdyno.protocols.dialect import Dialect, Envelope, HeaderFacts
 from llmdyno.protocols.events import BROKEN_STREAM, MALFORMED_EVENT, OTHER, REASONING, STREAM_ERROR, TEXT, Event
+from llmdyno.protocols.openai import CHAT, COMPLETIONS
+from llmdyno.workload.session import Message, user_message
 
 ARN = "arn:aws:bedrock:us-east-1:123456789012:imported-model/a1b2c3d4e5f6"
 
@@ -59,8 +61,8 @@ def test_a_stream_of_another_server() -> None:
         metrics["outputTokenCount"],
         metrics["invocationLatency"],
     )
-    for place in range(len(body)):
-        assert run(InvokeDecoder(), body[:place], body[place:]) == events
+    for index in range(len(body)):
+        assert run(InvokeDecoder(), body[:index], body[index:]) == events
 
 
 def test_the_openai_format_of_another_server() -> None:
@@ -155,7 +157,7 @@ def test_converse_stream() -> None:
     ],
 )
 def test_requests(body_format: str, fields: dict[str, Any]) -> None:
-    request = DIALECTS["bedrock", body_format].encode(Target("", ARN, extra_body={"temperature": 0}), "p", 9)
+    request = invoke_dialect(body_format).encode(Envelope("", ARN, extra_body={"temperature": 0}), user_message("p"), 9)
     assert json.loads(request.body) == {**fields, "temperature": 0}
     assert request.path == (
         "/model/arn%3Aaws%3Abedrock%3Aus-east-1%3A123456789012%3Aimported-model%2Fa1b2c3d4e5f6"
@@ -165,10 +167,16 @@ def test_requests(body_format: str, fields: dict[str, Any]) -> None:
 
 
 def test_the_converse_request() -> None:
-    request = DIALECTS["bedrock", "converse"].encode(Target("", "name"), "p", 9)
+    request = CONVERSE.encode(Envelope("", "name"), user_message("p"), 9)
     assert request.path == "/model/name/converse-stream"
     assert json.loads(request.body) == {
         "messages": [{"role": "user", "content": [{"text": "p"}]}],
+        "inferenceConfig": {"maxTokens": 9},
+    }
+    messages = (Message("system", "be short"), Message("user", "a"), Message("assistant", "b"))
+    assert json.loads(CONVERSE.encode(Envelope("", "name"), messages, 9).body) == {
+        "messages": [{"role": "user", "content": [{"text": "a"}]}, {"role": "assistant", "content": [{"text": "b"}]}],
+        "system": [{"text": "be short"}],
         "inferenceConfig": {"maxTokens": 9},
     }
 
@@ -197,23 +205,40 @@ def test_noise_after_a_frame_is_a_failure_and_never_an_exception(noise: bytes, c
         assert events[-1].failure is not None  # neither frame holds a stop reason, whatever the noise is taken for
 
 
-def test_the_table_has_every_format() -> None:
-    assert {route for api, route in DIALECTS if api == "bedrock"} == {*BODY_FORMATS, "converse"}
+def test_every_format_is_a_dialect() -> None:
+    assert [invoke_dialect(name).name for name in BODY_FORMATS] == [f"bedrock invoke, {name}" for name in BODY_FORMATS]
+    assert all(invoke_dialect(name).refusals == REFUSALS for name in BODY_FORMATS)
+    assert CONVERSE.refusals == REFUSALS
+    assert (REFUSALS.not_ready, REFUSALS.throttled) == ({"ModelNotReadyException"}, {"ThrottlingException"})
+    assert REFUSALS.statuses == {429}
+
+
+def test_the_headers_of_a_response() -> None:
+    headers = {
+        b"x-amzn-requestid": b"r1",
+        b"x-amzn-bedrock-input-token-count": b"7",
+        b"x-amzn-bedrock-output-token-count": b"nine",
+        b"x-amzn-bedrock-invocation-latency": b"1200",
+    }
+    assert header_facts(headers) == HeaderFacts("r1", 7, None, 1200)
+    assert header_facts({}) == HeaderFacts()
 
 
 @pytest.mark.parametrize(
-    ("key", "where"),
+    ("dialect", "where"),
     [
-        (("openai", "chat"), ("temperature",)),
-        (("openai", "completions"), ("temperature",)),
-        (("bedrock", "bedrock-completion"), ("temperature",)),
-        (("bedrock", "openai-chat"), ("temperature",)),
-        (("bedrock", "converse"), ("inferenceConfig", "temperature")),
+        (CHAT, ("temperature",)),
+        (COMPLETIONS, ("temperature",)),
+        (MESSAGES, ("temperature",)),
+        (invoke_dialect("bedrock-completion"), ("temperature",)),
+        (invoke_dialect("openai-chat"), ("temperature",)),
+        (CONVERSE, ("inferenceConfig", "temperature")),
     ],
+    ids=lambda value: value.name if isinstance(value, Dialect) else "",
 )
-def test_the_temperature_goes_where_the_api_has_it(key: tuple[str, str], where: tuple[str, ...]) -> None:
-    value = json.loads(DIALECTS[key].encode(Target("", "m", temperature=0.0), "p", 5).body)
+def test_the_temperature_goes_where_the_api_has_it(dialect: Dialect, where: tuple[str, ...]) -> None:
+    value = json.loads(dialect.encode(Envelope("", "m", temperature=0.0), user_message("p"), 5).body)
     for name in where:
         value = value[name]
     assert value == 0.0
-    assert b"temperature" not in DIALECTS[key].encode(Target("", "m"), "p", 5).body
+    assert b"temperature" not in dialect.encode(Envelope("", "m"), user_message("p"), 5).body

@@ -62,9 +62,9 @@ def test_every_split_in_two_and_byte_by_byte() -> None:
     body = VECTOR + frame(b"", b"") + VECTOR
     expected = decode([body])
     assert [found.end for found in expected[0]] == [141, 157, 298]
-    for place in range(len(body)):
-        assert decode([body[:place], body[place:]]) == expected
-    assert decode([body[place : place + 1] for place in range(len(body))]) == expected
+    for index in range(len(body)):
+        assert decode([body[:index], body[index:]]) == expected
+    assert decode([body[index : index + 1] for index in range(len(body))]) == expected
 
 
 FRAMES = st.builds(
@@ -79,16 +79,16 @@ FRAMES = st.builds(
 @given(frames=st.lists(FRAMES, max_size=4), cuts=st.lists(st.integers(0, 400), max_size=5))
 def test_botocore_sees_the_same_in_any_split(frames: list[bytes], cuts: list[int]) -> None:
     body = b"".join(frames)
-    places = [0, *sorted(min(cut, len(body)) for cut in cuts), len(body)]
-    found, broken = decode([body[start:stop] for start, stop in pairwise(places)])
+    cuts_at = [0, *sorted(min(cut, len(body)) for cut in cuts), len(body)]
+    found, broken = decode([body[start:stop] for start, stop in pairwise(cuts_at)])
     assert broken is None
     assert [(one.headers, one.payload) for one in found] == foreign(body)
 
 
-@given(place=st.integers(0, len(VECTOR) - 1), bit=st.integers(0, 7))
-def test_any_flipped_bit_is_noticed(place: int, bit: int) -> None:
+@given(index=st.integers(0, len(VECTOR) - 1), bit=st.integers(0, 7))
+def test_any_flipped_bit_is_noticed(index: int, bit: int) -> None:
     damaged = bytearray(VECTOR)
-    damaged[place] ^= 1 << bit
+    damaged[index] ^= 1 << bit
     decoder = EventStreamDecoder()
     assert decoder.feed(bytes(damaged)) == []
     assert decoder.broken is not None
@@ -98,17 +98,17 @@ def test_any_flipped_bit_is_noticed(place: int, bit: int) -> None:
 @given(noise=st.binary(max_size=300))
 def test_noise_never_raises(noise: bytes) -> None:
     decoder = EventStreamDecoder()
-    for place in range(0, len(noise), 7):
-        decoder.feed(noise[place : place + 7])
+    for index in range(0, len(noise), 7):
+        decoder.feed(noise[index : index + 7])
     assert decoder.broken is None or decoder.pending == 0
 
 
 @pytest.mark.parametrize(("total", "headers"), [(15, 0), (20, 5), (2**31, 0), (200_000, 140_000)])
-def test_lengths_that_cannot_be(total: int, headers: int) -> None:
+def test_lengths_that_are_impossible(total: int, headers: int) -> None:
     prelude = struct.pack(">II", total, headers)
     _, broken = decode([prelude + struct.pack(">I", crc32(prelude)) + b"x" * 100])
     assert broken is not None
-    assert "cannot be" in broken
+    assert "is impossible" in broken
 
 
 @pytest.mark.parametrize(

@@ -7,10 +7,10 @@ import json
 import pytest
 from tests.support import GOLDEN
 
-from llmdyno.protocols import DIALECTS
-from llmdyno.protocols.dialect import Target, error_text
+from llmdyno.protocols.dialect import Envelope, error_text
 from llmdyno.protocols.events import BROKEN_STREAM, MALFORMED_EVENT, OTHER, REASONING, STREAM_ERROR, TEXT, Event
-from llmdyno.protocols.openai import OpenAIDecoder
+from llmdyno.protocols.openai import CHAT, COMPLETIONS, DIALECTS, OpenAIDecoder
+from llmdyno.workload.session import Message, user_message
 
 
 def decode(*pieces: bytes) -> list[Event]:
@@ -31,11 +31,11 @@ def test_a_chat_stream_of_another_server() -> None:
     assert events[5].finish_reason == "length"
     assert (events[6].input_tokens, events[6].output_tokens) == (26, 5)
     assert [event.end for event in events] == [
-        place + 2 for place in range(len(body)) if body[place : place + 2] == b"\n\n"
+        index + 2 for index in range(len(body)) if body[index : index + 2] == b"\n\n"
     ]
     assert all(event.failure is None for event in events)
-    for place in range(len(body)):
-        assert decode(body[:place], body[place:]) == events
+    for index in range(len(body)):
+        assert decode(body[:index], body[index:]) == events
 
 
 def test_a_completions_stream_of_another_server() -> None:
@@ -110,8 +110,8 @@ def test_a_stream_without_done_that_said_why_it_ended_is_whole() -> None:
 
 
 def test_requests_as_the_api_reference_has_them() -> None:
-    target = Target("/v1", "m", "key", {"X-A": "1"}, {"temperature": 0, "max_tokens": None}, True)
-    request = DIALECTS["openai", "chat"].encode(target, "hi", 5)
+    envelope = Envelope("/v1", "m", "key", {"X-A": "1"}, {"temperature": 0, "max_tokens": None}, True)
+    request = CHAT.encode(envelope, user_message("hi"), 5)
     assert (request.method, request.path) == ("POST", "/v1/chat/completions")
     assert json.loads(request.body) == {
         "model": "m",
@@ -123,7 +123,7 @@ def test_requests_as_the_api_reference_has_them() -> None:
     }
     assert request.headers["Authorization"] == "Bearer key"
     assert request.headers["X-A"] == "1"
-    plain = DIALECTS["openai", "completions"].encode(Target("", "m"), "hi", 5)
+    plain = COMPLETIONS.encode(Envelope("", "m"), user_message("hi"), 5)
     assert plain.path == "/completions"
     assert json.loads(plain.body)["prompt"] == "hi"
     assert json.loads(plain.body)["max_tokens"] == 5
@@ -131,9 +131,33 @@ def test_requests_as_the_api_reference_has_them() -> None:
 
 
 def test_a_header_of_the_user_replaces_ours() -> None:
-    request = DIALECTS["openai", "chat"].encode(Target("", "m", "key", {"authorization": "Other x"}), "hi", 5)
+    request = CHAT.encode(Envelope("", "m", "key", {"authorization": "Other x"}), user_message("hi"), 5)
     assert [value for name, value in request.headers.items() if name.lower() == "authorization"] == ["Other x"]
-    assert "key" not in repr(Target("", "m", "key", {"authorization": "Other key"}))
+    assert "key" not in repr(Envelope("", "m", "key", {"authorization": "Other key"}))
+
+
+def test_a_conversation_on_both_routes() -> None:
+    messages = (Message("system", "be short"), Message("user", "hi"))
+    assert json.loads(CHAT.encode(Envelope("", "m"), messages, 5).body)["messages"] == [
+        {"role": "system", "content": "be short"},
+        {"role": "user", "content": "hi"},
+    ]
+    assert json.loads(COMPLETIONS.encode(Envelope("", "m"), messages, 5).body)["prompt"] == "be short\n\nhi"
+    assert DIALECTS == {"chat": CHAT, "completions": COMPLETIONS}
+
+
+@pytest.mark.parametrize(
+    ("body", "name"),
+    [
+        (b'{"error":{"message":"bad model","type":"x"}}', "x"),
+        (b'{"error":{"type":7}}', None),
+        (b'{"error":"x"}', None),
+        (b"[]", None),
+        (b"<html>", None),
+    ],
+)
+def test_the_servers_name_for_an_error(body: bytes, name: str | None) -> None:
+    assert CHAT.error_type({}, body) == name
 
 
 @pytest.mark.parametrize(

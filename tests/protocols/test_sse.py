@@ -37,9 +37,9 @@ def decode(pieces: list[bytes]) -> list[tuple[int, bytes]]:
 def test_every_split_in_two_and_byte_by_byte(name: str) -> None:
     body, expected = BODIES[name]
     assert decode([body]) == expected
-    for place in range(len(body)):
-        assert decode([body[:place], body[place:]]) == expected
-    assert decode([body[place : place + 1] for place in range(len(body))]) == expected
+    for index in range(len(body)):
+        assert decode([body[:index], body[index:]]) == expected
+    assert decode([body[index : index + 1] for index in range(len(body))]) == expected
 
 
 LINES = st.lists(
@@ -51,8 +51,8 @@ ENDS = st.lists(st.sampled_from([b"\n", b"\r\n"]), min_size=12, max_size=12)
 @given(lines=LINES, ends=ENDS, cuts=st.lists(st.integers(0, 150), max_size=6))
 def test_any_split_of_any_stream(lines: list[bytes], ends: list[bytes], cuts: list[int]) -> None:
     body = b"".join(line + end for line, end in zip(lines, ends, strict=False))
-    places = [0, *sorted(min(cut, len(body)) for cut in cuts), len(body)]
-    pieces = [body[start:stop] for start, stop in itertools.pairwise(places)]
+    cuts_at = [0, *sorted(min(cut, len(body)) for cut in cuts), len(body)]
+    pieces = [body[start:stop] for start, stop in itertools.pairwise(cuts_at)]
     assert decode(pieces) == decode([body])
 
 

@@ -30,8 +30,8 @@ def test_special_tokens_and_named_templates() -> None:
 @pytest.mark.parametrize(
     ("config", "message"),
     [
-        ("{}", "no chat_template"),
-        ("[]", "no chat_template"),
+        ("{}", "it has no chat_template"),
+        ("[]", "it has no chat_template"),
         ('{"chat_template": "{% if %}"}', "does not render"),
         ('{"chat_template": "{{ raise_exception(\'only tools\') }}"}', "only tools"),
     ],

@@ -1,4 +1,4 @@
-"""What an emulator says of itself, read and asked for."""
+"""The label of an emulator: read from a text, and asked for at a server."""
 
 from __future__ import annotations
 
@@ -19,12 +19,12 @@ def test_the_label() -> None:
     assert read_label(None) is None
 
 
-def test_its_time_runs_at_its_speed() -> None:
+def test_its_clock_runs_at_its_speed() -> None:
     assert Emulated("p", 10.0, 100.0).now(105.0) == 150.0
     assert Emulated("p", 10.0).now(105.0) == 105.0
 
 
-def test_who_is_asked(emulator: str, scripted: Callable[..., ScriptedServer], free_port: int) -> None:
+def test_which_servers_have_a_label(emulator: str, scripted: Callable[..., ScriptedServer], free_port: int) -> None:
     found = ask(emulator)
     assert found is not None
     assert (found.profile, found.speed) == ("deepseek-r1-distill-llama-8b", 100.0)
@@ -39,6 +39,6 @@ def test_who_is_asked(emulator: str, scripted: Callable[..., ScriptedServer], fr
     assert ask(None) is None
 
 
-def test_what_is_this_machine() -> None:
+def test_addresses_of_this_machine() -> None:
     assert all(map(loopback, ("127.0.0.1", "127.8.8.8", "::1", "localhost")))
     assert not any(map(loopback, ("bedrock-runtime.us-east-1.amazonaws.com", "10.0.0.1", "")))

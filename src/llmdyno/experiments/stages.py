@@ -16,7 +16,7 @@ from llmdyno.errors import InputError
 from llmdyno.experiments import scaling
 from llmdyno.experiments.capacity import Level, capacity
 from llmdyno.metrics.request import chunk_tokens, request_metrics
-from llmdyno.metrics.slices import slice_length_s
+from llmdyno.metrics.slices import slice_duration_s
 from llmdyno.runs.directory import add_json
 from llmdyno.runs.run import Run
 from llmdyno.services.bedrock_import.account import Costing, Known, collect, costing, model_facts, stored_readings
@@ -133,11 +133,11 @@ def finish_scaling(run: Run) -> dict[str, Any]:
             figures["ttft_s"],
             met,
             measured.chunks["arrival_ns"] / 1e9 * speed,
-            chunk_tokens(measured),
+            chunk_tokens(measured, request_metrics(measured)),
             found.copies,
             by_load,
             step,
-            slice_length_s(step.end_s - before[0]),
+            slice_duration_s(step.end_s - before[0]),
         ),
         "notes": list(found.notes),
     }

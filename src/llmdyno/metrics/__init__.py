@@ -1,5 +1,6 @@
-"""Metrics: functions of a timeline. PURE and vectorised.
+"""Metrics: pure functions of a timeline, computed on whole columns.
 
-In: a :class:`~llmdyno.timeline.columns.Timeline`. Out: figures, each under one definition. A changed
-definition is computed from the files of an old run; nothing here needs a new one.
+They take a :class:`~llmdyno.timeline.columns.Timeline` and give figures, each under one definition. The figures of the
+requests are computed once, by :func:`~llmdyno.metrics.request.request_metrics`, and handed to every other function. A
+new definition can be computed from the files of an old run: nothing here needs a new run.
 """

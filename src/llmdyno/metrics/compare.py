@@ -1,7 +1,8 @@
-"""Two samples held against each other. PURE.
+"""The difference between two samples.
 
-In: per-request figures of two runs. Out: the difference of a percentile and the interval that it lies in, by the
-percentile bootstrap (Efron and Tibshirani, "An Introduction to the Bootstrap", chapter 13), from a fixed seed.
+It takes one figure of each request of two runs. It gives the difference of a percentile and its confidence interval,
+by the percentile bootstrap (Efron and Tibshirani, "An Introduction to the Bootstrap", chapter 13) from a fixed seed. It
+does not know which figure it is, or whether more is better.
 """
 
 from __future__ import annotations
@@ -12,16 +13,17 @@ from numpy.typing import NDArray
 RESAMPLES = 2000
 LEVEL = 0.95
 _LARGEST = 5_000_000
-"""Draws a block, so that a large sample needs no more memory than a small one."""
+"""How many values are drawn at a time, so that a large sample needs no more memory than a small one."""
 
 
 def difference(
     base: NDArray[np.float64], other: NDArray[np.float64], percentile: float
 ) -> tuple[float, float, float] | None:
-    """other − base at a percentile, and the bounds of its 95% interval; None where a sample is empty.
+    """other − base at a percentile, and the bounds of its 95% confidence interval; None if a sample is empty.
 
     Args:
-        base, other: shape (n,), (m,); NaN stands for no figure.
+        base: shape (n,); NaN: no figure.
+        other: shape (m,); NaN: no figure.
         percentile: from 0 to 100.
     """
     base, other = base[~np.isnan(base)], other[~np.isnan(other)]
@@ -36,6 +38,7 @@ def difference(
 
 
 def _resampled(values: NDArray[np.float64], percentile: float, rng: np.random.Generator) -> NDArray[np.float64]:
+    """The percentile of each of :data:`RESAMPLES` samples drawn with replacement; shape (RESAMPLES,)."""
     block = max(1, _LARGEST // len(values))
     parts = []
     for start in range(0, RESAMPLES, block):

@@ -1,7 +1,8 @@
 """A run over time: its figures in slices, so that drift, scaling and throttling show.
 
-In: a timeline and its requests' figures. Out: one entry a slice. A request counts where it was sent (sends, TTFT) or
-where it ended (answers, failures); a token where it arrived.
+It takes a timeline, the figures of its requests and the tokens of its chunks. It gives an entry for each slice. A
+request counts in the slice in which it was sent (sends, TTFT) or ended (answers, failures), a token in the one in
+which it arrived.
 """
 
 from __future__ import annotations
@@ -13,16 +14,17 @@ from numpy.typing import NDArray
 
 from llmdyno.metrics.request import RequestMetrics
 from llmdyno.metrics.windows import in_flight, whole_window
-from llmdyno.timeline.columns import MISSING, Timeline
+from llmdyno.timeline.columns import MISSING, Column, Timeline
 from llmdyno.timeline.record import FAILED, OK
 
-_MOST = 40
-_LENGTHS_S = (0.1, 0.2, 0.5, 1, 2, 5, 10, 20, 30, 60, 120, 300, 600, 1200, 1800, 3600)
+MAX_SLICES = 40
+_DURATIONS_S = (0.1, 0.2, 0.5, 1, 2, 5, 10, 20, 30, 60, 120, 300, 600, 1200, 1800, 3600)
 
 
-def slice_length_s(length_s: float) -> float:
-    """The shortest round length that makes no more than forty slices."""
-    return next((float(length) for length in _LENGTHS_S if length_s / length <= _MOST), length_s / _MOST)
+def slice_duration_s(duration_s: float) -> float:
+    """The shortest round duration that makes no more than :data:`MAX_SLICES` slices of a run of `duration_s`."""
+    fitting = (float(one) for one in _DURATIONS_S if duration_s / one <= MAX_SLICES)
+    return next(fitting, duration_s / MAX_SLICES)
 
 
 def slices(timeline: Timeline, figures: RequestMetrics, tokens: NDArray[np.int32]) -> list[dict[str, Any]]:
@@ -30,52 +32,60 @@ def slices(timeline: Timeline, figures: RequestMetrics, tokens: NDArray[np.int32
 
     Args:
         timeline: the measured requests.
-        figures: theirs.
+        figures: of the same requests.
         tokens: of each chunk, shape (chunks,).
 
     Returns:
-        For each: `start_s` (after the run's origin), `length_s`, `sent`, `succeeded`, `failed` requests,
-        `output_token_per_s`, `ttft_p50_s` and `ttft_p99_s` of the requests sent in it (None: none), `in_flight` on
-        average.
+        For each slice: `start_s` after the run's origin, `length_s`, the numbers of `sent`, `succeeded` and `failed`
+        requests, `output_token_per_s`, `ttft_p50_s` and `ttft_p99_s` of the requests sent in it (None: there are
+        none), and `in_flight`, the mean number of requests in flight.
     """
     whole = whole_window(timeline)
     if whole is None:
         return []
-    step = slice_length_s(whole.length_s)
-    edges = whole.start_s + step * np.arange(int(np.ceil(whole.length_s / step - 1e-9)) + 1)
+    step = slice_duration_s(whole.duration_s)
+    edges = whole.start_s + step * np.arange(int(np.ceil(whole.duration_s / step - 1e-9)) + 1)
     edges[-1] = whole.end_s
+    durations = np.diff(edges)
     requests = timeline.requests
-    sent, end = requests["sent_ns"] / 1e9, requests["end_ns"] / 1e9
-    was_sent = requests["sent_ns"] != MISSING
-    sent_in = np.where(was_sent, _place(edges, sent), -1)
-    ended_in = np.where(requests["end_ns"] != MISSING, _place(edges, end), -1)
-    count = len(edges) - 1
-    by_tokens, _ = np.histogram(timeline.chunks["arrival_ns"], bins=edges * 1e9, weights=tokens)
-    moments, curve = in_flight(timeline)
-    area = np.concatenate([[0.0], np.cumsum(np.diff(moments) * curve[:-1])])
-    mean_in_flight = np.diff(np.interp(edges, moments, area)) / np.diff(edges)
+    sent_in, ended_in = _slice_of(edges, requests["sent_ns"]), _slice_of(edges, requests["end_ns"])
+    arrived, _ = np.histogram(timeline.chunks["arrival_ns"], bins=edges * 1e9, weights=tokens)
+    mean_in_flight = _mean_in_flight(timeline, edges)
     found = []
-    for place in range(count):
-        ttft = figures.ttft_s[sent_in == place]
-        ttft = ttft[~np.isnan(ttft)]
-        length_s = float(edges[place + 1] - edges[place])
-        ended = requests["state"][ended_in == place]
+    for index, duration_s in enumerate(durations):
+        ended = requests["state"][ended_in == index]
         found.append(
             {
-                "start_s": round(float(edges[place]), 6),
-                "length_s": round(length_s, 6),
-                "sent": int((sent_in == place).sum()),
+                "start_s": round(float(edges[index]), 6),
+                "length_s": round(float(duration_s), 6),
+                "sent": int((sent_in == index).sum()),
                 "succeeded": int((ended == OK).sum()),
                 "failed": int((ended == FAILED).sum()),
-                "output_token_per_s": float(by_tokens[place] / length_s),
-                "ttft_p50_s": float(np.percentile(ttft, 50)) if len(ttft) else None,
-                "ttft_p99_s": float(np.percentile(ttft, 99)) if len(ttft) else None,
-                "in_flight": float(mean_in_flight[place]),
+                "output_token_per_s": float(arrived[index] / duration_s),
+                **_ttft(figures.ttft_s[sent_in == index]),
+                "in_flight": float(mean_in_flight[index]),
             }
         )
     return found
 
 
-def _place(edges: NDArray[Any], moments: NDArray[Any]) -> NDArray[np.int64]:
-    """Which slice a moment falls into; the last moment of all into the last one."""
-    return np.clip(np.searchsorted(edges, moments, side="right") - 1, 0, len(edges) - 2)
+def _slice_of(edges: Column, times_ns: Column) -> NDArray[np.int64]:
+    """The index of the slice that each time is in; −1 for a missing time. The last edge belongs to the last slice."""
+    index = np.clip(np.searchsorted(edges, times_ns / 1e9, side="right") - 1, 0, len(edges) - 2)
+    return np.where(times_ns == MISSING, -1, index)
+
+
+def _mean_in_flight(timeline: Timeline, edges: Column) -> NDArray[np.float64]:
+    """The mean number of requests in flight in each slice, from the area under the in-flight curve."""
+    times_s, curve = in_flight(timeline)
+    area = np.concatenate([[0.0], np.cumsum(np.diff(times_s) * curve[:-1])])
+    return np.asarray(np.diff(np.interp(edges, times_s, area)) / np.diff(edges), np.float64)
+
+
+def _ttft(ttft_s: NDArray[np.float64]) -> dict[str, float | None]:
+    ttft_s = ttft_s[~np.isnan(ttft_s)]
+    p50, p99 = np.percentile(ttft_s, (50, 99)) if len(ttft_s) else (None, None)
+    return {
+        "ttft_p50_s": float(p50) if p50 is not None else None,
+        "ttft_p99_s": float(p99) if p99 is not None else None,
+    }

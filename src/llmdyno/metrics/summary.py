@@ -1,7 +1,8 @@
-"""The summary of a run: every headline figure, with what it rests on.
+"""The summary of a run: every headline figure, with the counts behind it.
 
-In: a timeline and the spec's figures that bear on it. Out: plain dictionaries, as they stand in
-summary.json. Percentiles interpolate linearly between observations, so none exceeds the largest.
+It takes the measured timeline, the figures of its requests and the bounds that they should meet. It gives plain
+dictionaries, as they are in summary.json. It does not judge the figures; the verdict does. Percentiles interpolate
+linearly between observations, so none exceeds the largest.
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from llmdyno.metrics.request import RequestMetrics, chunk_tokens, inter_token_gaps, request_metrics
+from llmdyno.metrics.request import RequestMetrics, chunk_tokens, inter_token_gaps
 from llmdyno.metrics.slices import slices
 from llmdyno.metrics.windows import Window, peak_in_flight, steady_window, whole_window
 from llmdyno.timeline.columns import MISSING, Timeline
@@ -22,7 +23,7 @@ from llmdyno.timeline.record import CANCELLED, FAILED, OK
 
 PERCENTILES = (1, 5, 25, 50, 75, 90, 95, 99)
 TAIL_SAMPLES = 3
-"""A percentile is supported when at least so many observations lie beyond it: 300 for p99, 30 for p90."""
+"""A percentile needs this many observations beyond it: 300 in all for p99, 30 for p90."""
 
 LATENCIES = (
     "ttft_s",
@@ -31,10 +32,10 @@ LATENCIES = (
     "end_to_end_latency_s",
     "request_output_throughput_token_per_s",
 )
-"""The distributions a person asks for first, in the field's order."""
+"""The figures that people ask for first, in the usual order."""
 
 SCHEDULED = ("ttft_scheduled_s", "end_to_end_scheduled_s")
-"""From the planned instant, for an open loop: the wait that a late send hides is in them, and so are failures."""
+"""Open loop, from the planned instant: they include the wait that a late send hides, and the failures."""
 
 _MORE = (
     "ttft_with_connection_s",
@@ -46,20 +47,21 @@ _MORE = (
 
 
 def unsupported(percentile: float, count: int) -> bool:
-    """Whether `count` observations are too few for a percentile."""
+    """Whether `count` observations are too few for a percentile (0 to 100)."""
     tail = min(percentile, 100 - percentile) / 100
     return count * tail < TAIL_SAMPLES - 1e-9
 
 
 def distribution(values: NDArray[Any], counts: NDArray[Any] | None = None) -> dict[str, Any]:
-    """Count, mean, stddev (sample), min, max and percentiles of the values that are not NaN.
+    """Count, mean, stddev (of a sample), min, percentiles and max of the values that are not NaN.
 
     Args:
         values: shape (n,).
         counts: shape (n,); how often each value counts (default: once).
 
     Returns:
-        With `unsupported`: the percentiles that the sample is too small for.
+        The figures, and under `unsupported` the percentiles for which the sample is too small. Only
+        ``{"count": 0}`` if there are no values.
     """
     if counts is not None:
         values = np.repeat(values, counts)
@@ -81,13 +83,14 @@ def distribution(values: NDArray[Any], counts: NDArray[Any] | None = None) -> di
 
 
 def with_failures(values: NDArray[np.float64], failed: int) -> dict[str, Any]:
-    """The distribution of latencies in which failures stand last, as longer than any: who asked never got an answer.
+    """The distribution of latencies, with each failure as a latency longer than any other.
 
-    A percentile that falls among failures is None, and named under `in_failures`; mean and stddev are of the answers.
+    A percentile that falls among the failures is None, and its name is under `in_failures`. Mean, stddev and min are
+    of the requests that succeeded.
 
     Args:
         values: shape (n,), of requests that succeeded; NaN: no figure.
-        failed: how many failed.
+        failed: how many requests failed.
     """
     values = values[~np.isnan(values)]
     found = distribution(values)
@@ -111,73 +114,82 @@ def with_failures(values: NDArray[np.float64], failed: int) -> dict[str, Any]:
     }
 
 
-def summarise(measured: Timeline, slo: Mapping[str, float]) -> dict[str, Any]:
-    """The figures of the measured requests (warm-up not among them).
+def summarise(measured: Timeline, figures: RequestMetrics, slo: Mapping[str, float]) -> dict[str, Any]:
+    """The figures of the measured requests, as they are in summary.json.
 
-    Latencies are of requests that succeeded; counts, rates and throughput have all of them in the
-    denominator. Throughput counts each output token at its arrival, also those of requests that failed later.
+    Latencies are of requests that succeeded. Counts, rates and throughput are of all requests. Throughput counts each
+    output token at its arrival, also the tokens of requests that failed later.
+
+    Args:
+        measured: the measured requests, without warm-up.
+        figures: of the same requests.
+        slo: upper bounds by the name of a latency in `figures`, in seconds.
     """
-    figures = request_metrics(measured)
-    tokens = chunk_tokens(measured)
-    gap_figures = distribution(*inter_token_gaps(measured, tokens))
-    steady, whole = steady_window(measured), whole_window(measured)
-    states = Counter(measured.requests["state"].tolist())
-    total = len(measured)
-    latencies = {
-        name: gap_figures if name == "inter_token_latency_s" else distribution(getattr(figures, name))
-        for name in LATENCIES + _MORE
-    }
-    if (measured.requests["planned_ns"] != MISSING).any():
-        for name in SCHEDULED:
-            latencies[name] = with_failures(getattr(figures, name), states[FAILED])
-        latencies["send_lateness_s"] = distribution(figures.send_lateness_s)
+    tokens = chunk_tokens(measured, figures)
+    requests = measured.requests
+    output_chunks = int(figures.text_chunks.sum())
     return {
-        "requests": {
-            "total": total,
-            "succeeded": states[OK],
-            "failed": states[FAILED],
-            "cancelled": states[CANCELLED],
-            "error_rate": states[FAILED] / total if total else None,
-            "retries": int(np.sum(measured.requests["attempt"] > 0)),
-            "without_text": int(np.sum(figures.succeeded & (figures.text_chunks == 0))),
-        },
+        "requests": _requests(measured, figures),
         "errors": errors(measured),
-        "latency": latencies,
+        "latency": _latencies(measured, figures, tokens),
         "tokens": _tokens(figures),
-        "throughput": {
-            "steady": _throughput(measured, figures, tokens, steady),
-            "whole_run": _throughput(measured, figures, tokens, whole),
-            "goodput_request_per_s": _goodput(figures, slo, whole),
-            "peak_concurrency": peak_in_flight(measured),
-        },
+        "throughput": _throughput(measured, figures, tokens, slo),
         "slices": slices(measured, figures, tokens),
         "connections": {
-            "opened": int(np.sum(measured.requests["connected_ns"] != MISSING)),
-            "reused": int(np.sum(measured.requests["reused"])),
-            "reconnects": int(np.sum(measured.requests["reconnects"])),
+            "opened": int(np.sum(requests["connected_ns"] != MISSING)),
+            "reused": int(np.sum(requests["reused"])),
+            "reconnects": int(np.sum(requests["reconnects"])),
         },
         "chunks": {
-            "text": int(figures.text_chunks.sum()),
+            "text": output_chunks,
             "all": len(measured.chunks["request"]),
-            "tokens_per_text_chunk": _ratio(int(tokens.sum()), int(figures.text_chunks.sum())),
+            "tokens_per_text_chunk": _ratio(int(tokens.sum()), output_chunks),
         },
         "finish_reasons": dict(
-            Counter(str(reason) for reason in measured.requests["finish_reason"] if reason is not None).most_common()
+            Counter(str(reason) for reason in requests["finish_reason"] if reason is not None).most_common()
         ),
     }
 
 
-def errors(timeline: Timeline) -> list[dict[str, Any]]:
-    """Failures grouped by kind, code and the server's name for them, most frequent first, with their commonest message.
+def _requests(measured: Timeline, figures: RequestMetrics) -> dict[str, Any]:
+    states = Counter(measured.requests["state"].tolist())
+    return {
+        "total": len(measured),
+        "succeeded": states[OK],
+        "failed": states[FAILED],
+        "cancelled": states[CANCELLED],
+        "error_rate": _ratio(states[FAILED], len(measured)),
+        "retries": int(np.sum(measured.requests["attempt"] > 0)),
+        "without_text": int(np.sum(figures.succeeded & (figures.text_chunks == 0))),
+    }
 
-    `messages` is how many different ones there are: servers like to put a request's number in.
+
+def _latencies(measured: Timeline, figures: RequestMetrics, tokens: NDArray[np.int32]) -> dict[str, Any]:
+    gaps = distribution(*inter_token_gaps(measured, tokens))
+    found = {
+        name: gaps if name == "inter_token_latency_s" else distribution(getattr(figures, name))
+        for name in LATENCIES + _MORE
+    }
+    if (measured.requests["planned_ns"] != MISSING).any():
+        failed = int(np.sum(measured.requests["state"] == FAILED))
+        for name in SCHEDULED:
+            found[name] = with_failures(getattr(figures, name), failed)
+        found["send_lateness_s"] = distribution(figures.send_lateness_s)
+    return found
+
+
+def errors(timeline: Timeline) -> list[dict[str, Any]]:
+    """Failures grouped by kind, code and the server's name for them, most frequent first.
+
+    Each group has its most frequent message. `messages` is the number of different messages, since many servers put
+    an ID of the request into theirs.
     """
     requests = timeline.requests
     groups: dict[tuple[str, int, str | None], Counter[str]] = {}
-    for place in np.flatnonzero(requests["state"] == FAILED):
-        name = requests["error_type"][place]
-        key = (str(requests["error_kind"][place]), int(requests["error_code"][place]), name)
-        groups.setdefault(key, Counter())[str(requests["error_message"][place])] += 1
+    for index in np.flatnonzero(requests["state"] == FAILED):
+        name = requests["error_type"][index]
+        key = (str(requests["error_kind"][index]), int(requests["error_code"][index]), name)
+        groups.setdefault(key, Counter())[str(requests["error_message"][index])] += 1
     return [
         {
             "kind": kind,
@@ -203,30 +215,42 @@ def _tokens(figures: RequestMetrics) -> dict[str, Any]:
 
 
 def _throughput(
-    timeline: Timeline, figures: RequestMetrics, tokens: NDArray[np.int32], window: Window | None
+    measured: Timeline, figures: RequestMetrics, tokens: NDArray[np.int32], slo: Mapping[str, float]
+) -> dict[str, Any]:
+    whole = whole_window(measured)
+    return {
+        "steady": _throughput_in(steady_window(measured), measured, figures, tokens),
+        "whole_run": _throughput_in(whole, measured, figures, tokens),
+        "goodput_request_per_s": _goodput(figures, slo, whole),
+        "peak_concurrency": peak_in_flight(measured),
+    }
+
+
+def _throughput_in(
+    window: Window | None, measured: Timeline, figures: RequestMetrics, tokens: NDArray[np.int32]
 ) -> dict[str, Any] | None:
     if window is None:
         return None
-    arrival = timeline.chunks["arrival_ns"] / 1e9
+    arrival = measured.chunks["arrival_ns"] / 1e9
     inside = (arrival >= window.start_s) & (arrival <= window.end_s)
-    end = timeline.requests["end_ns"] / 1e9
+    end = measured.requests["end_ns"] / 1e9
     ended = figures.succeeded & (end >= window.start_s) & (end <= window.end_s)
     return {
         "start_s": window.start_s,
-        "length_s": window.length_s,
-        "output_token_per_s": float(tokens[inside].sum() / window.length_s),
-        "request_per_s": float(ended.sum() / window.length_s),
+        "length_s": window.duration_s,
+        "output_token_per_s": float(tokens[inside].sum() / window.duration_s),
+        "request_per_s": float(ended.sum() / window.duration_s),
     }
 
 
 def _goodput(figures: RequestMetrics, slo: Mapping[str, float], whole: Window | None) -> float | None:
-    """Requests a second that met every bound; a request without a figure meets no bound on it, a failed one none."""
+    """Requests a second that met every bound. A failed request, and one without a figure, do not meet the bound."""
     if not slo or whole is None:
         return None
     good = figures.succeeded.copy()
     for name, bound in slo.items():
         good &= np.nan_to_num(getattr(figures, name), nan=math.inf) <= bound
-    return float(good.sum() / whole.length_s)
+    return float(good.sum() / whole.duration_s)
 
 
 def _ratio(numerator: int, denominator: int) -> float | None:

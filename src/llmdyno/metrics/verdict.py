@@ -1,8 +1,8 @@
 """The verdict: what the instrument says about its own measurement.
 
-In: the measured timeline, what was asked for, samples of the process's CPU time. Out: reasons not to
-trust the figures, each with its number and the bound it broke; none means trustworthy. The list of
-reasons is closed: :data:`REASONS`.
+It takes the measured timeline, its figures, what was asked for and samples of the process's CPU time. It gives reasons
+not to trust the figures, each with its number and the bound that it broke. No reason means that the measurement is
+trustworthy. It judges the measurement, not the endpoint. The list of reasons is closed: :data:`REASONS`.
 """
 
 from __future__ import annotations
@@ -14,11 +14,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from llmdyno.metrics.request import RequestMetrics, request_metrics
+from llmdyno.metrics.request import RequestMetrics
 from llmdyno.metrics.windows import peak_in_flight
-from llmdyno.protocols.bedrock import NOT_READY
+from llmdyno.protocols.dialect import NO_REFUSALS, Refusals
 from llmdyno.protocols.events import OTHER
-from llmdyno.timeline.columns import MISSING, Timeline
+from llmdyno.timeline.columns import MISSING, Column, Timeline
 from llmdyno.timeline.record import FAILED, KERNEL, OK, SDK
 
 REASONS = (
@@ -50,12 +50,12 @@ EXACT_DIFFERENCE = 0.02
 ROUGH_DIFFERENCE = 0.25
 OUTPUT_DIFFERENCE = 0.1
 TEMPLATE_TOKENS = 64
-"""A chat template wraps a prompt in so many tokens at most; they are the server's, not the prompt's."""
+"""The most tokens that a chat template adds to a prompt. The server counts them, and we do not."""
 
 
 @dataclass(frozen=True, slots=True)
 class Reason:
-    """One reason: its name in :data:`REASONS`, the number met, the bound it broke, and both in words."""
+    """One reason: its name in :data:`REASONS`, its number, the bound that the number broke, and both as a sentence."""
 
     reason: str
     value: float
@@ -65,39 +65,42 @@ class Reason:
 
 def verdict(
     measured: Timeline,
+    figures: RequestMetrics,
     *,
     concurrency: int | None,
     exact_tokens: bool,
     cpu: Sequence[tuple[float, float]],
     max_concurrency: int | None = None,
     loop_lag_s: float | None = None,
+    refusals: Refusals = NO_REFUSALS,
 ) -> dict[str, Any]:
     """The verdict on the measured requests.
 
     Args:
         measured: the measured requests.
+        figures: of the same requests.
         concurrency: how many users were asked for; None in an open loop.
         exact_tokens: whether prompts were counted with the model's tokenizer, not approximated.
-        cpu: (moment s, CPU seconds used by this process until then), ascending, over the measured phase.
-        max_concurrency: the bound on what is in flight in an open loop; a request that it holds back is not late.
-        loop_lag_s: the longest that the event loop kept a timer waiting.
+        cpu: (time in s, CPU seconds that this process had used by then), ascending, over the measured phase.
+        max_concurrency: the limit on requests in flight in an open loop; a request that it holds back is not late.
+        loop_lag_s: the longest time for which the event loop was blocked; None: unknown.
+        refusals: how the service refuses.
 
     Returns:
-        ``{"trustworthy": bool, "reasons": [...]}`` as it stands in summary.json.
+        ``{"trustworthy": bool, "reasons": [...]}``, as in summary.json.
     """
-    figures = request_metrics(measured)
     found = [
         _read_lag(measured),
         _cpu(cpu),
         _concurrency(measured, concurrency) if concurrency is not None else None,
-        _tokens(measured, figures, exact_tokens),
+        _tokens(measured, figures, EXACT_DIFFERENCE if exact_tokens else ROUGH_DIFFERENCE),
         _samples(figures),
         _errors(measured),
         _late(measured, figures, max_concurrency),
         _under_delivered(measured),
         _churned(measured),
         _coalesced(measured),
-        _cold(measured),
+        _cold(measured, refusals),
         _loop_lag(loop_lag_s),
         _sdk_clock(measured, cpu),
     ]
@@ -106,7 +109,10 @@ def verdict(
 
 
 def read_lags_s(timeline: Timeline) -> NDArray[np.float64]:
-    """How long each chunk lay in the socket before it was read, where the kernel stamped its arrival; shape (n,)."""
+    """How long each chunk waited in the socket before this process read it.
+
+    Only of chunks whose arrival the kernel stamped; shape (n,).
+    """
     kernel = timeline.requests["clock"] == KERNEL
     lags = timeline.chunks["read_ns"] - timeline.chunks["arrival_ns"]
     if not kernel.all():
@@ -115,18 +121,18 @@ def read_lags_s(timeline: Timeline) -> NDArray[np.float64]:
 
 
 def busiest_second(cpu: Sequence[tuple[float, float]]) -> float | None:
-    """The highest share of one core used over any second (the whole span where it is shorter); None: no span."""
+    """The highest share of one core used in any second, or in all of a shorter span; None: there is no span."""
     if len(cpu) < 2 or cpu[-1][0] <= cpu[0][0]:
         return None
-    moments, used = np.array(cpu).T
-    length = min(1.0, moments[-1] - moments[0])
-    later = np.interp(moments + length, moments, used)
-    shares = (later - used)[moments + length <= moments[-1] + 1e-9] / length
+    times, used = np.array(cpu).T
+    duration_s = min(1.0, times[-1] - times[0])
+    later = np.interp(times + duration_s, times, used)
+    shares = (later - used)[times + duration_s <= times[-1] + 1e-9] / duration_s
     return float(shares.max(initial=0.0))
 
 
 def mean_share(cpu: Sequence[tuple[float, float]]) -> float | None:
-    """The share of one core used over the whole span; None: no span."""
+    """The share of one core used over the whole span; None: there is no span."""
     if len(cpu) < 2 or cpu[-1][0] <= cpu[0][0]:
         return None
     return (cpu[-1][1] - cpu[0][1]) / (cpu[-1][0] - cpu[0][0])
@@ -140,8 +146,8 @@ def _read_lag(timeline: Timeline) -> Reason | None:
     if p99 <= READ_LAG_P99_S:
         return None
     text = (
-        f"read lag: 1 in 100 chunks waited {1e3 * p99:.1f} ms or more to be read (bound {1e3 * READ_LAG_P99_S:g} ms); "
-        "arrivals are the kernel's stamps, but this host is near its limit"
+        f"read lag: 1 in 100 chunks waited {1e3 * p99:.1f} ms or more before it was read (bound "
+        f"{1e3 * READ_LAG_P99_S:g} ms); the kernel stamped their arrival, but this host is near its limit"
     )
     return Reason("read_lag", p99, READ_LAG_P99_S, text)
 
@@ -158,51 +164,76 @@ def _concurrency(timeline: Timeline, concurrency: int) -> Reason | None:
     peak = peak_in_flight(timeline)
     if peak >= concurrency:
         return None
-    text = f"concurrency never reached: at most {peak} requests in flight of {concurrency} asked for"
+    text = f"concurrency never reached: at most {peak} requests were in flight, {concurrency} were asked for"
     return Reason("concurrency_never_reached", peak, concurrency, text)
 
 
-def _tokens(timeline: Timeline, figures: RequestMetrics, exact: bool) -> Reason | None:
-    requests = timeline.requests
+def _tokens(timeline: Timeline, figures: RequestMetrics, bound: float) -> Reason | None:
+    """The disagreement that most requests show; of equal ones the first."""
     ok = figures.succeeded
     if not ok.any():
         return None
-    server_in, server_out = requests["server_input_tokens"], requests["server_output_tokens"]
-    counted_in, counted_out = requests["input_tokens"], requests["tokenizer_output_tokens"]
-    known_in, known_out = ok & (server_in != MISSING), ok & (server_out != MISSING)
-    bound = EXACT_DIFFERENCE if exact else ROUGH_DIFFERENCE
-    excess = server_in - counted_in
-    checks = {
-        "prompts are longer or shorter for the server than asked for": known_in
-        & ((excess < -bound * counted_in) | (excess > bound * counted_in + TEMPLATE_TOKENS)),
-        "the server counts more output tokens than max_tokens": known_out & (server_out > requests["max_tokens"]),
-        "more text chunks arrived than the server counts tokens": known_out & (figures.text_chunks > server_out + 1),
-        "the tokenizer counts other lengths than the server": known_out
-        & (counted_out != MISSING)
-        & (np.abs(server_out - counted_out) > OUTPUT_DIFFERENCE * np.maximum(server_out, 10)),
-    }
-    what, where = max(checks.items(), key=lambda item: int(item[1].sum()))
+    server, counted = timeline.requests["server_input_tokens"], timeline.requests["input_tokens"]
+    prompts = ok & _prompts_differ(server, counted, bound)
+    disagreements = [("the server and this client count different prompt lengths", prompts)]
+    disagreements += [(what, ok & where) for what, where in _outputs_differ(timeline, figures)]
+    what, where = max(disagreements, key=lambda disagreement: int(disagreement[1].sum()))
     share = float(where.sum() / ok.sum())
     if share <= DISAGREEING_SHARE:
         return None
-    counts = "" if not what.startswith("prompts") else _prompt_counts(server_in[where], counted_in[where])
-    text = f"token counts disagree in {100 * share:.0f}% of requests: {what}{counts}"
+    text = f"token counts disagree in {100 * share:.0f}% of requests: {what}"
+    if where is prompts:
+        text += f" (median: {np.median(server[where]):.0f} and {np.median(counted[where]):.0f})"
     return Reason("token_counts_disagree", share, DISAGREEING_SHARE, text)
 
 
-def _prompt_counts(server: NDArray[np.int64], counted: NDArray[np.int64]) -> str:
-    return f" (median {np.median(server):.0f} by the server, {np.median(counted):.0f} by our count)"
+def _prompts_differ(server: Column, counted: Column, bound: float) -> Column:
+    """Where the server counts a prompt as shorter, or as longer than with a chat template, by more than a share."""
+    excess = server - counted
+    apart = (excess < -bound * counted) | (excess > bound * counted + TEMPLATE_TOKENS)
+    return np.asarray((server != MISSING) & apart, bool)
 
 
-def _late(timeline: Timeline, figures: RequestMetrics, most: int | None) -> Reason | None:
+def _outputs_differ(timeline: Timeline, figures: RequestMetrics) -> list[tuple[str, Column]]:
+    """What may be odd about the server's count of output tokens, and where it is."""
+    server, tokenizer = timeline.requests["server_output_tokens"], timeline.requests["tokenizer_output_tokens"]
+    known = server != MISSING
+    apart = np.abs(server - tokenizer) > OUTPUT_DIFFERENCE * np.maximum(server, 10)
+    return [
+        ("the server counts more output tokens than max_tokens", known & (server > timeline.requests["max_tokens"])),
+        # One chunk more than tokens is a token that was split over two chunks.
+        ("more output chunks arrived than the server counts tokens", known & (figures.text_chunks > server + 1)),
+        ("the tokenizer and the server count different output lengths", known & (tokenizer != MISSING) & apart),
+    ]
+
+
+def _samples(figures: RequestMetrics) -> Reason | None:
+    count = int(figures.succeeded.sum())
+    if count >= SAMPLES:
+        return None
+    text = f"too few samples: {count} requests succeeded, a p90 needs {SAMPLES}"
+    return Reason("too_few_samples", count, SAMPLES, text)
+
+
+def _errors(timeline: Timeline) -> Reason | None:
+    states = timeline.requests["state"]
+    failed = int(np.sum(states == FAILED))
+    if not failed:
+        return None
+    ended = int(np.sum((states == OK) | (states == FAILED)))
+    text = f"errors present: {failed} of {ended} requests failed; latencies are of the others only"
+    return Reason("errors_present", failed, 0, text)
+
+
+def _late(timeline: Timeline, figures: RequestMetrics, max_concurrency: int | None) -> Reason | None:
     lateness = figures.send_lateness_s
     known = ~np.isnan(lateness)
-    if most is not None:
-        # Those that found as many before them, planned and not ended, as may be in flight were held back, not late.
+    if max_concurrency is not None:
+        # A request that met a full in-flight limit was held back, not late.
         planned, end = timeline.requests["planned_ns"], timeline.requests["end_ns"]
         rank = np.argsort(np.argsort(planned, kind="stable"))
         ended = np.searchsorted(np.sort(end[end != MISSING]), planned, side="right")
-        known &= rank - ended < most
+        known &= rank - ended < max_concurrency
     if not known.any():
         return None
     p99 = float(np.percentile(lateness[known], 99))
@@ -210,7 +241,7 @@ def _late(timeline: Timeline, figures: RequestMetrics, most: int | None) -> Reas
         return None
     text = (
         f"sends late: 1 in 100 requests was sent {1e3 * p99:.1f} ms or more after its planned instant "
-        f"(bound {1e3 * SEND_LATENESS_P99_S:g} ms); figures from the planned instant have that in them"
+        f"(bound {1e3 * SEND_LATENESS_P99_S:g} ms); figures from the planned instant include that delay"
     )
     return Reason("sends_late", p99, SEND_LATENESS_P99_S, text)
 
@@ -232,35 +263,35 @@ def _under_delivered(timeline: Timeline) -> Reason | None:
 
 
 def _churned(timeline: Timeline) -> Reason | None:
-    requests = timeline.requests
-    opened, total = int(np.sum(requests["connected_ns"] != MISSING)), len(timeline)
-    # As many connections as were needed at once are no churn.
-    share = max(0, opened - peak_in_flight(timeline)) / total if total else 0.0
+    opened, total = int(np.sum(timeline.requests["connected_ns"] != MISSING)), len(timeline)
+    needed = peak_in_flight(timeline)
+    share = max(0, opened - needed) / total if total else 0.0
     if share <= CHURNED_SHARE:
         return None
     text = (
-        f"connections churned: {opened} were opened for {total} requests, {100 * share:.0f}% of them beyond what was "
-        f"needed at once (bound {100 * CHURNED_SHARE:.0f}%); the server or something before it closes them"
+        f"connections churned: {opened} were opened for {total} requests, though {needed} were enough; the excess is "
+        f"{100 * share:.0f}% of the requests (bound {100 * CHURNED_SHARE:.0f}%); the server or a proxy closes them"
     )
     return Reason("connections_churned", share, CHURNED_SHARE, text)
 
 
 def _coalesced(timeline: Timeline) -> Reason | None:
-    is_text = timeline.chunks["kind"] != OTHER
-    within = np.diff(timeline.chunks["request"][is_text]) == 0
-    together = np.diff(timeline.chunks["arrival_ns"][is_text]) == 0
+    is_output = timeline.chunks["kind"] != OTHER
+    within = np.diff(timeline.chunks["request"][is_output]) == 0
+    together = np.diff(timeline.chunks["arrival_ns"][is_output]) == 0
     share = float(together[within].mean()) if within.any() else 0.0
     if share <= COALESCED_SHARE:
         return None
     text = (
         f"chunks coalesced: {100 * share:.0f}% of chunks arrived together with the one before (bound "
-        f"{100 * COALESCED_SHARE:.0f}%): the gaps are a buffer's on the way, not the model's"
+        f"{100 * COALESCED_SHARE:.0f}%); the gaps show a buffer on the way, not the model"
     )
     return Reason("chunks_coalesced", share, COALESCED_SHARE, text)
 
 
-def _cold(timeline: Timeline) -> Reason | None:
-    count = int(np.sum(timeline.requests["error_type"] == NOT_READY))
+def _cold(timeline: Timeline, refusals: Refusals) -> Reason | None:
+    names = timeline.requests["error_type"]
+    count = sum(int(np.sum(names == name)) for name in refusals.not_ready)
     if not count:
         return None
     text = f"cold start inside the window: {count} requests found the model not ready"
@@ -270,7 +301,7 @@ def _cold(timeline: Timeline) -> Reason | None:
 def _loop_lag(lag_s: float | None) -> Reason | None:
     if lag_s is None or lag_s <= LOOP_LAG_S:
         return None
-    text = f"loop lag: this process served nothing for {1e3 * lag_s:.0f} ms (bound {1e3 * LOOP_LAG_S:.0f} ms)"
+    text = f"loop lag: the event loop was blocked for {1e3 * lag_s:.0f} ms (bound {1e3 * LOOP_LAG_S:.0f} ms)"
     return Reason("loop_lag", lag_s, LOOP_LAG_S, text)
 
 
@@ -281,25 +312,7 @@ def _sdk_clock(timeline: Timeline, cpu: Sequence[tuple[float, float]]) -> Reason
     used = mean_share(cpu)
     core = f"; this process used {100 * used:.0f}% of a core" if used is not None else ""
     text = (
-        f"sdk clock: chunks of {100 * share:.0f}% of requests were stamped at the library's iterator, not at the "
-        f"socket: its own overhead and its waits for this process's turn are in the figures{core}"
+        f"sdk clock: the chunks of {100 * share:.0f}% of requests were stamped at the library's iterator, not at the "
+        f"socket; the figures include the library's overhead and its waits for the event loop{core}"
     )
     return Reason("sdk_clock", share, 0, text)
-
-
-def _samples(figures: RequestMetrics) -> Reason | None:
-    count = int(figures.succeeded.sum())
-    if count >= SAMPLES:
-        return None
-    text = f"too few samples: {count} requests succeeded, {SAMPLES} are needed for a p90"
-    return Reason("too_few_samples", count, SAMPLES, text)
-
-
-def _errors(timeline: Timeline) -> Reason | None:
-    states = timeline.requests["state"]
-    failed = int(np.sum(states == FAILED))
-    if not failed:
-        return None
-    of = int(np.sum((states == OK) | (states == FAILED)))
-    text = f"errors present: {failed} of {of} requests failed; latencies are of the others alone"
-    return Reason("errors_present", failed, 0, text)

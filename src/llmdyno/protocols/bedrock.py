@@ -1,10 +1,10 @@
 """Amazon Bedrock's runtime for imported models: InvokeModelWithResponseStream in every body format.
 
-In: a target whose model is an imported model's ARN or name, a prompt; the bytes of an event stream. Out:
-the request, unsigned; events. A chunk frame's payload holds the model's own JSON in base64. Which format a
-request has is told by its fields, and the answer's chunks follow it: `generation` (Llama, DeepSeek, Qwen),
-`outputs` (Mistral), `choices` with `text` or `delta` (the OpenAI formats). One reader takes them all.
-Errors in mid-stream come as frames of their own, after a status of 200.
+It takes an envelope whose model is an imported model's ARN or name, and messages, or the bytes of an event stream. It
+gives an unsigned request, or events. It does not sign. The payload of a chunk frame holds the model's own JSON in
+base64. The service tells a request's format by its fields and answers in the same format: `generation` (Llama,
+DeepSeek, Qwen), `outputs` (Mistral), `choices` with `text` or `delta` (the OpenAI formats). One decoder reads them
+all. An error in mid-stream is a frame of its own, after a status of 200.
 """
 
 from __future__ import annotations
@@ -25,6 +25,7 @@ from llmdyno.protocols.dialect import (
     count_in,
     message_of,
     text_of,
+    without_nulls,
 )
 from llmdyno.protocols.events import (
     BROKEN_STREAM,
@@ -45,7 +46,6 @@ MEDIA_TYPE = "application/vnd.amazon.eventstream"
 REFUSALS = Refusals(
     not_ready=frozenset({"ModelNotReadyException"}),
     throttled=frozenset({"ThrottlingException"}),
-    status=429,
     remedies={
         "AccessDeniedException": "allow bedrock:InvokeModel and bedrock:InvokeModelWithResponseStream on it",
         "UnrecognizedClientException": "check the access key; is it one of this account?",
@@ -56,7 +56,7 @@ REFUSALS = Refusals(
         "MissingAuthenticationTokenException": "set AWS credentials, or name a --profile",
     },
 )
-"""How the runtime refuses. A cold model and too many calls have one status; only the name tells them apart."""
+"""How the runtime refuses. A cold model and too many calls have the same status; only the name tells them apart."""
 
 LATENCY_HEADER = b"x-amzn-bedrock-invocation-latency"
 INPUT_COUNT_HEADER = b"x-amzn-bedrock-input-token-count"
@@ -72,7 +72,7 @@ BODY_FORMATS: dict[str, Body] = {
     "mistral": lambda messages, tokens: {"prompt": text_of(messages), "max_tokens": tokens},
     "qwen": lambda messages, tokens: {"prompt": text_of(messages), "max_gen_len": tokens},
 }
-"""Request bodies by format. Mistral's and Qwen's own ask like others and answer in shapes of their own."""
+"""Request bodies by format. Mistral and Qwen use fields of other formats, but answer in formats of their own."""
 
 
 class _Output(msgspec.Struct):
@@ -109,25 +109,29 @@ _inner = msgspec.json.Decoder(_Inner).decode
 
 
 class FrameReader:
-    """What every event-stream dialect does with frames: sums checked, errors told from events, an early end noticed."""
+    """What both of Bedrock's decoders share.
+
+    It checks the frames, turns error frames into failures and notices a stream that ends early. `events` counts the
+    frames so far; `finished` says that the answer has ended.
+    """
 
     def __init__(self) -> None:
         self.events = 0
         self.finished = False
         self._frames = EventStreamDecoder()
         self._end = 0
-        self._told = False
+        self._reported = False
 
     def feed(self, data: bytes) -> list[Event]:
         """The events completed by these bytes."""
         events = [self._event(frame) for frame in self._frames.feed(data)]
-        if self._frames.broken is not None and not self._told:
-            self._told = self.finished = True
+        if self._frames.broken is not None and not self._reported:
+            self._reported = self.finished = True
             events.append(Event(self._end, failure=Failure(MALFORMED_EVENT, None, self._frames.broken)))
         return events
 
     def close(self) -> list[Event]:
-        """A failure, if the stream ended before the answer did."""
+        """A failure if the stream ended before the answer."""
         if self.finished:
             return []
         if self._frames.pending:
@@ -156,12 +160,15 @@ class FrameReader:
         return Event(frame.end, failure=frame_failure(frame))
 
     def read(self, end: int, event_type: str, payload: bytes) -> Event:
-        """One event frame; each dialect's own."""
+        """Read one event frame; each dialect has its own."""
         raise NotImplementedError
 
 
 def frame_failure(frame: Frame) -> Failure:
-    """An exception frame's or error frame's failure, under the exception's name as an error's header would have it."""
+    """The failure in an exception frame or an error frame.
+
+    An exception's name begins with a capital here, as in the header of an HTTP error.
+    """
     headers = frame.headers
     if headers.get(":message-type") == "exception":
         name = str(headers.get(":exception-type"))
@@ -175,10 +182,10 @@ def frame_failure(frame: Frame) -> Failure:
 
 
 class InvokeDecoder(FrameReader):
-    """InvokeModelWithResponseStream: chunk events around the model's own JSON."""
+    """Decodes InvokeModelWithResponseStream: chunk events around the model's own JSON."""
 
     def read(self, end: int, event_type: str, payload: bytes) -> Event:
-        """One chunk, in any body format."""
+        """Read one chunk, in any body format."""
         inner_bytes = _payload(payload).content
         if event_type != "chunk" or inner_bytes is None:
             return Event(end)
@@ -214,11 +221,11 @@ class InvokeDecoder(FrameReader):
 
 
 def encoder(body_format: str) -> Callable[[Envelope, Messages, int], HttpRequest]:
-    """The encoder of one body format."""
+    """The function that encodes requests in one body format."""
     fields = BODY_FORMATS[body_format]
 
     def encode(envelope: Envelope, messages: Messages, max_tokens: int) -> HttpRequest:
-        """``POST /model/{modelId}/invoke-with-response-stream``, the model's ARN percent-encoded whole."""
+        """``POST /model/{modelId}/invoke-with-response-stream``; the whole ARN is percent-encoded, slashes too."""
         sampling = {} if envelope.temperature is None else {"temperature": envelope.temperature}
         body = {**fields(messages, max_tokens), **sampling, **envelope.extra_body}
         path = f"{envelope.path}/model/{quote(envelope.model, safe='')}/invoke-with-response-stream"
@@ -228,23 +235,22 @@ def encoder(body_format: str) -> Callable[[Envelope, Messages, int], HttpRequest
 
 
 def encode_body(body: dict[str, Any]) -> bytes:
-    """A body's bytes; a null takes its field out."""
-    return msgspec.json.encode({name: value for name, value in body.items() if value is not None})
+    """The bytes of a body; a null removes its field."""
+    return msgspec.json.encode(without_nulls(body))
 
 
 def request_headers(envelope: Envelope, accept: str | None) -> dict[str, str]:
-    """The headers before signing; the user's replace ours."""
+    """The headers before signing; the user's replace ours. `accept` names the header that asks for JSON, if any."""
     headers = {"Content-Type": "application/json"}
     if accept is not None:
         headers[accept] = "application/json"
-    own = {name.lower() for name in envelope.headers}
-    return {**{name: value for name, value in headers.items() if name.lower() not in own}, **envelope.headers}
+    return envelope.with_own_headers(headers)
 
 
 def error_type(headers: Mapping[bytes, bytes], body: bytes) -> str | None:
-    """The exception's name: from the error-type header, up to its colon, else from the body.
+    """The exception's name: from the error-type header, up to its colon, or else from the body.
 
-    Only this name tells a model that is not ready from a throttled one: both are 429.
+    Only this name tells a model that is not ready from a throttled one: both have the status 429.
     """
     value = headers.get(b"x-amzn-errortype", b"").decode("latin-1")
     if not value:
@@ -262,7 +268,7 @@ def error_type(headers: Mapping[bytes, bytes], body: bytes) -> str | None:
 
 
 def header_facts(headers: Mapping[bytes, bytes]) -> HeaderFacts:
-    """What an answer's headers say of it: the request's ID, token counts, the service's own latency."""
+    """The request's ID, the token counts and the service's own latency, from a response's headers."""
     request_id = headers.get(b"x-request-id") or headers.get(REQUEST_ID_HEADER)
     return HeaderFacts(
         request_id.decode("latin-1") if request_id is not None else None,
@@ -275,7 +281,7 @@ def header_facts(headers: Mapping[bytes, bytes]) -> HeaderFacts:
 def bedrock_dialect(
     name: str, encode: Callable[[Envelope, Messages, int], HttpRequest], decoder: Callable[[], Decoder]
 ) -> Dialect:
-    """A dialect of the runtime."""
+    """A dialect of Bedrock's runtime: everything but the encoder and the decoder is the same."""
     return Dialect(name, encode, decoder, MEDIA_TYPE, error_type, REFUSALS, header_facts)
 
 

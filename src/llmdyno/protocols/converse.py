@@ -1,8 +1,8 @@
 """Amazon Bedrock's ConverseStream: one request shape for every model that has a chat template.
 
-In: a target, a prompt; the bytes of an event stream. Out: the request, unsigned; events. Frames' payloads
-are plain JSON: contentBlockDelta holds text or reasoning, messageStop the reason, metadata the usage and
-the service's latency. The metadata event comes last.
+It takes an envelope and messages, or the bytes of an event stream. It gives an unsigned request, or events. It does
+not sign. The payload of a frame is plain JSON: contentBlockDelta holds text or reasoning, messageStop the reason,
+metadata the usage and the service's latency. The metadata event comes last.
 """
 
 from __future__ import annotations
@@ -47,10 +47,10 @@ _decode = msgspec.json.Decoder(_Payload).decode
 
 
 class ConverseDecoder(FrameReader):
-    """ConverseStream's events."""
+    """Decodes ConverseStream."""
 
     def read(self, end: int, event_type: str, payload: bytes) -> Event:
-        """One event."""
+        """Read one event."""
         value = _decode(payload)
         if event_type == "contentBlockDelta" and value.delta is not None:
             if value.delta.text:
@@ -82,7 +82,7 @@ def encode_converse(envelope: Envelope, messages: Messages, max_tokens: int) -> 
 
 
 def _messages(messages: Messages) -> dict[str, Any]:
-    """Converse takes system messages apart from the conversation."""
+    """The fields for the messages: Converse keeps system messages apart from the conversation."""
     system = [{"text": message.content} for message in messages if message.role == "system"]
     turns = [
         {"role": message.role, "content": [{"text": message.content}]}

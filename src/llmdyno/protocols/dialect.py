@@ -1,4 +1,8 @@
-"""A dialect: how one kind of API asks and answers. Two pure functions and a reader of error bodies."""
+"""The contract of a dialect: how one kind of API writes requests and responses.
+
+A dialect takes an envelope and messages and gives a request; it takes the bytes of a response and gives events. It
+does not know connections, clocks or credentials other than an API key. The helpers at the end serve several dialects.
+"""
 
 from __future__ import annotations
 
@@ -13,18 +17,29 @@ from llmdyno.workload.session import Messages
 
 
 class Refusals(NamedTuple):
-    """How a service refuses: its names for "not ready yet" and for "too many requests", the HTTP status of both, and
-    for refusals that waiting does not cure the remedy by name."""
+    """How a service refuses a request.
+
+    `not_ready` and `throttled` are its names for "the model is not ready yet" and "too many requests"; `statuses` are
+    the HTTP statuses of both. `remedies` says what to do, by name, about the refusals that waiting does not cure.
+    """
 
     not_ready: frozenset[str] = frozenset()
     throttled: frozenset[str] = frozenset()
-    status: int = 429
+    statuses: frozenset[int] = frozenset({429})
     remedies: Mapping[str, str] = {}
+
+
+NO_REFUSALS = Refusals()
+"""A service that names no refusals: only the status tells."""
 
 
 @dataclass(frozen=True, slots=True)
 class Envelope:
-    """What every request of a run carries: the URL's path, the model, the key, headers, fields of the body."""
+    """What every request of a run has in common.
+
+    `path` is the path of the base URL, without a slash at its end. `headers` and `extra_body` are the user's: they
+    replace what the dialect sets, and a null in `extra_body` removes the field.
+    """
 
     path: str
     model: str
@@ -34,10 +49,15 @@ class Envelope:
     ignore_eos: bool = False
     temperature: float | None = None
 
+    def with_own_headers(self, headers: Mapping[str, str]) -> dict[str, str]:
+        """A dialect's headers with the user's; names are compared without regard to case."""
+        own = {name.lower() for name in self.headers}
+        return {**{name: value for name, value in headers.items() if name.lower() not in own}, **self.headers}
+
 
 @dataclass(frozen=True, slots=True)
 class HttpRequest:
-    """A request without its connection: what goes into an HTTP/1.1 message besides Host and Content-Length."""
+    """A request without its connection: an HTTP/1.1 message except for Host and Content-Length."""
 
     method: str
     path: str
@@ -45,12 +65,9 @@ class HttpRequest:
     body: bytes
 
 
-NO_REFUSALS = Refusals()
-"""A service without names of its own: only the status tells."""
-
-
 class HeaderFacts(NamedTuple):
-    """What an answer's headers say of it: the server's name for the answer, its token counts, its own latency in ms."""
+    """What the headers of a response say about it: the server's name for the response, its token counts, its own
+    measurement of the latency in ms."""
 
     response_id: str | None = None
     input_tokens: int | None = None
@@ -59,24 +76,24 @@ class HeaderFacts(NamedTuple):
 
 
 def common_header_facts(headers: Mapping[bytes, bytes]) -> HeaderFacts:
-    """What most servers' headers say: the request's ID."""
+    """The request's ID, from the header `x-request-id`, as most servers send it."""
     found = headers.get(b"x-request-id")
     return HeaderFacts(found.decode("latin-1") if found is not None else None)
 
 
 def count_in(value: bytes | None) -> int | None:
-    """A whole number in a header's value; None where it holds something else."""
+    """The whole number in a header's value; None if the value is missing or something else."""
     return int(value) if value is not None and value.isdigit() and len(value) < 16 else None
 
 
 @dataclass(frozen=True, slots=True)
 class Dialect:
-    """One row of the table.
+    """How one API is spoken.
 
-    `encode` makes a request from an envelope, messages and max_tokens. `decoder` makes a decoder for one
-    response; None where answers are kept and read after the run. `media_type` is the type of a stream's body (empty:
-    any). `error_type` reads the server's name for an error from the headers and body of an answer that has an error's
-    status. `refusals` says how its service refuses, `header_facts` what the headers of an answer tell.
+    `encode` makes a request from an envelope, messages and max_tokens. `decoder` makes the decoder of one response;
+    None where responses are kept and read after the run. `media_type` is the type of a stream's body (empty: any).
+    `error_type` finds the server's name for an error in the headers (names in lower case) and the body of a response
+    whose status is an error's. `refusals` says how the service refuses. `header_facts` reads a response's headers.
     """
 
     name: str
@@ -89,7 +106,10 @@ class Dialect:
 
 
 def error_text(body: bytes, limit: int = 300) -> str:
-    """The server's own message in an error body: OpenAI's, vLLM's, FastAPI's and AWS's shapes, else its first words."""
+    """The server's own message in an error body, `limit` characters at most.
+
+    It knows the shapes of OpenAI, Anthropic, vLLM, FastAPI and AWS. For any other body it gives the first words.
+    """
     try:
         value: Any = msgspec.json.decode(body)
     except (msgspec.DecodeError, UnicodeDecodeError):
@@ -98,7 +118,7 @@ def error_text(body: bytes, limit: int = 300) -> str:
 
 
 def message_of(value: Any) -> str:
-    """The message in a decoded error value."""
+    """The message in a decoded error body, or the whole value as JSON if it holds no message."""
     for name in ("error", "message", "Message", "detail", "msg", "error_message"):
         if isinstance(value, dict) and value.get(name):
             return message_of(value[name])
@@ -108,11 +128,25 @@ def message_of(value: Any) -> str:
     return " ".join(text.split())
 
 
+def error_type_in_body(headers: Mapping[bytes, bytes], body: bytes) -> str | None:
+    """The server's name for an error, from ``{"error": {"type": …}}``, as OpenAI's and Anthropic's bodies have it."""
+    try:
+        found = msgspec.json.decode(body)["error"]["type"]
+    except (msgspec.DecodeError, UnicodeDecodeError, TypeError, KeyError):
+        return None
+    return found if isinstance(found, str) else None
+
+
+def without_nulls(body: Mapping[str, Any]) -> dict[str, Any]:
+    """The fields of a body that are not None: that is how a user's null removes a field."""
+    return {name: value for name, value in body.items() if value is not None}
+
+
 def text_of(messages: Messages) -> str:
-    """All messages as one text, for formats that take a prompt: one message is its own text, several are joined."""
+    """The texts of all messages with a blank line between them, for formats that take one prompt."""
     return messages[0].content if len(messages) == 1 else "\n\n".join(message.content for message in messages)
 
 
 def chat_messages(messages: Messages) -> list[dict[str, str]]:
-    """Messages as chat APIs take them."""
+    """Messages as chat APIs take them: objects with `role` and `content`."""
     return [{"role": message.role, "content": message.content} for message in messages]

@@ -1,7 +1,7 @@
-"""What a decoder gives: one event for each chunk of a response's stream, plus what was wrong with it.
+"""What a decoder gives: an event for each chunk of a response's stream, and the failure if there was one.
 
-A chunk is one event of the stream, not a token. An event knows the place in the body where it was
-complete, so that whoever holds the arrival of each byte can say when it arrived.
+A chunk is one event of the stream, not a token. An event says at which byte of the body it was complete. Whoever
+knows when each byte arrived can therefore say when the event arrived; nothing here knows it.
 """
 
 from __future__ import annotations
@@ -10,18 +10,20 @@ from typing import NamedTuple, Protocol
 
 import msgspec
 
-OTHER, TEXT, REASONING = 0, 1, 2
-"""Kinds of chunk: without text (role, finish reason, usage, end mark), answer text, reasoning text."""
+OTHER, TEXT, REASONING, TOOL = 0, 1, 2, 3
+"""Kinds of chunk: no output (role, finish reason, usage, end mark), answer text, reasoning text, part of a tool call.
+Every kind but OTHER is output of the model and counts as such."""
 
 HTTP_STATUS = "http_status"
 BROKEN_STREAM = "broken_stream"
 MALFORMED_EVENT = "malformed_event"
 STREAM_ERROR = "stream_error"
-"""Kinds of failure that a response's bytes show; the engine knows more (connect, tls, timeout)."""
+"""Kinds of failure that a response's bytes show. The transport adds those of the connection (connect, tls, timeout)."""
 
 
 class Failure(NamedTuple):
-    """What went wrong: a kind, the status or code if there is one, a message for a person, the server's name for it."""
+    """What went wrong: its kind, the status or code if there is one, a message for a person, the server's name for
+    the error."""
 
     kind: str
     code: int | None
@@ -30,9 +32,13 @@ class Failure(NamedTuple):
 
 
 class Event(msgspec.Struct, frozen=True, gc=False):
-    """One chunk. `end`: bytes of the body up to and including it. Counts are the server's own, when it gave any;
-    `response_id` is its name for the answer, in the first chunk alone; the two latencies are its own measurement of
-    the whole answer and of the first byte, where it tells them."""
+    """One chunk.
+
+    `end` is the number of bytes of the body up to and including it. `text` is its output, of the given `kind`. The
+    token counts are the server's, cumulative; None where this chunk has none. `response_id` is the server's name for
+    the answer; only the first chunk has it. `server_latency_ms` and `server_first_byte_ms` are the server's own
+    measurement of the whole answer and of its first byte. An event with a `failure` is no chunk.
+    """
 
     end: int
     kind: int = OTHER
@@ -47,10 +53,11 @@ class Event(msgspec.Struct, frozen=True, gc=False):
 
 
 class Decoder(Protocol):
-    """One response's decoder; made anew for each response."""
+    """The decoder of one response; each response needs a new one. It gives the same events for every split of the
+    same bytes."""
 
     def feed(self, data: bytes) -> list[Event]:
         """The events that became complete with these bytes."""
 
     def close(self) -> list[Event]:
-        """What the end of the body completes, and a failure if it came too early."""
+        """The events that the end of the body completes, and a failure if the body ended too early."""

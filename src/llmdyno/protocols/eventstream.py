@@ -1,9 +1,9 @@
 """Amazon's event stream framing (`application/vnd.amazon.eventstream`), from bytes to frames.
 
-In: a body's bytes in any pieces. Out: frames with their headers and payload, and the number of bytes of
-the body up to and including each. Layout, all integers big-endian: total length, headers length, CRC-32
-of those eight bytes, headers, payload, CRC-32 of everything before it (zlib's polynomial). Both sums are
-checked; bytes that do not add up end the decoding with a reason, since nothing after them can be trusted.
+It takes the bytes of a body in any pieces. It gives frames with their headers and payload, and the number of bytes of
+the body up to and including each. It does not know what a frame means. Layout, all integers big-endian: total length,
+headers length, CRC-32 of those eight bytes, headers, payload, CRC-32 of everything before it (zlib's polynomial).
+Both checksums are checked. A wrong one ends the decoding with a reason, since nothing after it can be trusted.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ _BYTES, _STRING = 6, 7
 
 
 class Frame(NamedTuple):
-    """One frame. Headers whose values are texts are given as texts; others, which no dialect here uses, as bytes."""
+    """One frame. A header of type string is a text here; one of any other type is bytes, and no dialect uses it."""
 
     end: int
     headers: dict[str, str | bytes]
@@ -30,7 +30,8 @@ class Frame(NamedTuple):
 
 
 class EventStreamDecoder:
-    """Incremental; the same frames however the bytes are split. `broken` says why decoding ended, if it did."""
+    """Decodes one body piece by piece; the frames are the same for every split of the bytes. `broken` is the reason if
+    decoding ended early."""
 
     def __init__(self) -> None:
         self.broken: str | None = None
@@ -40,7 +41,7 @@ class EventStreamDecoder:
 
     @property
     def pending(self) -> int:
-        """Bytes of a frame that is not whole yet."""
+        """How many bytes of an incomplete frame there are."""
         return len(self._pending)
 
     def feed(self, data: bytes) -> list[Frame]:
@@ -56,7 +57,9 @@ class EventStreamDecoder:
                 return self._break(frames, "the checksum of a frame's prelude is wrong")
             payload_length = total - headers_length - _OVERHEAD
             if payload_length < 0 or payload_length > _LARGEST_PAYLOAD or headers_length > _LARGEST_HEADERS:
-                return self._break(frames, f"a frame of {total} bytes with {headers_length} of headers cannot be")
+                return self._break(
+                    frames, f"a frame of {total} bytes with {headers_length} bytes of headers is impossible"
+                )
             if available - at < total:
                 break
             end = at + total
@@ -78,7 +81,7 @@ class EventStreamDecoder:
         return frames
 
     def _headers(self, block: bytes) -> dict[str, str | bytes] | None:
-        """Frames of one stream repeat their headers to the byte, so each block is read once."""
+        """The headers in a block; None if it is malformed. Frames of a stream repeat their blocks, so it is cached."""
         known = self._known.get(block)
         if known is None:
             known = _read_headers(block)

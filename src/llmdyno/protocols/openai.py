@@ -1,19 +1,28 @@
 """The OpenAI API's two streaming routes, as its many compatible servers speak them.
 
-In: a target and a planned request; the bytes of a streamed answer. Out: the request's bytes; events.
-Shapes: the OpenAI API reference (chat completion chunk, completion). Reasoning text stands in
-`reasoning_content` (DeepSeek, vLLM, SGLang) or `reasoning` (OpenRouter, newer vLLM). An error may come
-as a chunk of its own after the stream began.
+It takes an envelope and messages, or the bytes of a streamed response. It gives a request, or events. It does not
+know which server it talks to. Shapes: the OpenAI API reference (chat completion chunk, completion). Reasoning text
+is in `reasoning_content` (DeepSeek, vLLM, SGLang) or `reasoning` (OpenRouter, newer vLLM). An error may be a chunk of
+its own after the stream began.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from typing import Any
 
 import msgspec
 
-from llmdyno.protocols.dialect import Dialect, Envelope, HttpRequest, chat_messages, message_of, text_of
+from llmdyno.protocols.dialect import (
+    Dialect,
+    Envelope,
+    HttpRequest,
+    chat_messages,
+    error_type_in_body,
+    message_of,
+    text_of,
+    without_nulls,
+)
 from llmdyno.protocols.events import (
     BROKEN_STREAM,
     MALFORMED_EVENT,
@@ -31,7 +40,7 @@ _DONE = b"[DONE]"
 
 
 class ChunkDelta(msgspec.Struct):
-    """A chat chunk's delta: answer text, or reasoning text under either of its names."""
+    """The delta of a chat chunk: answer text, or reasoning text under one of its two names."""
 
     content: str | list[Any] | None = None
     reasoning_content: str | None = None
@@ -39,7 +48,7 @@ class ChunkDelta(msgspec.Struct):
 
 
 class ChunkChoice(msgspec.Struct):
-    """A chunk's choice on either route."""
+    """A choice of a chunk, on either route."""
 
     delta: ChunkDelta | None = None
     text: str | None = None
@@ -71,7 +80,7 @@ _decode_name = msgspec.json.Decoder(_Named).decode
 
 
 class OpenAIDecoder:
-    """Decodes both routes' streams: a chunk's text stands in `delta` on one and in `text` on the other."""
+    """Decodes one response of either route: the text is in `delta` on one route and in `text` on the other."""
 
     def __init__(self) -> None:
         self._sse = SseDecoder()
@@ -88,7 +97,7 @@ class OpenAIDecoder:
             except (msgspec.DecodeError, UnicodeDecodeError):
                 events.append(self._event(end, payload))
                 continue
-            # What nearly every chunk is, written out: a piece of text and nothing else.
+            # Nearly every chunk is a piece of text and nothing else; this path is written out for speed.
             if self._events and chunk.choices and chunk.usage is None and chunk.error is None:
                 choice = chunk.choices[0]
                 delta = choice.delta
@@ -103,7 +112,7 @@ class OpenAIDecoder:
         return events
 
     def close(self) -> list[Event]:
-        """The last event, should its blank line be missing, and a failure if the answer never ended."""
+        """The last event, if its blank line is missing, and a failure if the answer did not end."""
         events = [self._event(end, payload) for end, payload in self._sse.close()]
         if not self._finished:
             what = (
@@ -143,7 +152,7 @@ class OpenAIDecoder:
 
 
 def read_choice(choice: ChunkChoice) -> tuple[int, str, str | None]:
-    """A choice's kind of chunk, its text and its finish reason."""
+    """The kind of chunk, the text and the finish reason of a choice."""
     delta = choice.delta
     if delta is None:
         text = choice.text or ""
@@ -159,11 +168,11 @@ def _name(payload: bytes) -> str | None:
     try:
         return _decode_name(payload).id
     except msgspec.DecodeError:
-        return None  # an id that is no text
+        return None  # the id is not a text
 
 
 def _parts(content: list[Any]) -> str:
-    """The text of content given as parts."""
+    """The text of content that is a list of parts."""
     return "".join(part["text"] for part in content if isinstance(part, dict) and isinstance(part.get("text"), str))
 
 
@@ -178,17 +187,8 @@ def _stream_error(chunk: _Chunk) -> Failure:
     return Failure(STREAM_ERROR, status, text[:300], name if isinstance(name, str) else None)
 
 
-def _error_type(headers: Mapping[bytes, bytes], body: bytes) -> str | None:
-    """The type in an error body of OpenAI's shape."""
-    try:
-        error = msgspec.json.decode(body)["error"]["type"]
-    except (msgspec.DecodeError, UnicodeDecodeError, TypeError, KeyError):
-        return None
-    return error if isinstance(error, str) else None
-
-
 def _request(envelope: Envelope, suffix: str, fields: dict[str, Any], max_tokens: int) -> HttpRequest:
-    """The request; an extra body field wins over ours, and a null one takes ours out (`{"max_tokens": null}`)."""
+    """The request. A field of the extra body replaces ours; a null removes it (`{"max_tokens": null}`)."""
     body: dict[str, Any] = {
         "model": envelope.model,
         **fields,
@@ -201,13 +201,11 @@ def _request(envelope: Envelope, suffix: str, fields: dict[str, Any], max_tokens
     if envelope.temperature is not None:
         body["temperature"] = envelope.temperature
     body.update(envelope.extra_body)
-    body = {name: value for name, value in body.items() if value is not None}
     headers = {"Content-Type": "application/json", "Accept": "text/event-stream"}
     if envelope.api_key:
         headers["Authorization"] = f"Bearer {envelope.api_key}"
-    own = {name.lower() for name in envelope.headers}
-    headers = {name: value for name, value in headers.items() if name.lower() not in own}
-    return HttpRequest("POST", envelope.path + suffix, {**headers, **envelope.headers}, msgspec.json.encode(body))
+    encoded = msgspec.json.encode(without_nulls(body))
+    return HttpRequest("POST", envelope.path + suffix, envelope.with_own_headers(headers), encoded)
 
 
 def encode_chat(envelope: Envelope, messages: Messages, max_tokens: int) -> HttpRequest:
@@ -221,10 +219,10 @@ def encode_completions(envelope: Envelope, messages: Messages, max_tokens: int) 
 
 
 def _dialect(name: str, encode: Callable[[Envelope, Messages, int], HttpRequest]) -> Dialect:
-    return Dialect(name, encode, OpenAIDecoder, "text/event-stream", _error_type)
+    return Dialect(name, encode, OpenAIDecoder, "text/event-stream", error_type_in_body)
 
 
 CHAT = _dialect("openai chat", encode_chat)
 COMPLETIONS = _dialect("openai completions", encode_completions)
 DIALECTS = {"chat": CHAT, "completions": COMPLETIONS}
-"""Both routes' dialects by the name of the route."""
+"""The dialects by the name of their route."""

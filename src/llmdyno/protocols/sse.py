@@ -1,8 +1,8 @@
 """Server-sent events, from bytes to data (WHATWG HTML, "Interpreting an event stream").
 
-In: a body's bytes in any pieces. Out: (end, data) for each event that has data, where `end` is the
-number of bytes of the body up to and including the blank line that completed it. The event and id
-fields are passed over: no LLM dialect's text needs them.
+It takes the bytes of a body in any pieces. It gives (end, data) for each event that has data: `end` is the number of
+bytes of the body up to and including the blank line that completed the event. It ignores the fields `event` and `id`,
+because no dialect needs them, and it does not know what the data means.
 """
 
 from __future__ import annotations
@@ -10,13 +10,13 @@ from __future__ import annotations
 import re
 
 _BOM = b"\xef\xbb\xbf"
-# A CR may be half of a CRLF whose LF is still to come: it ends a line only once the next byte is known.
+# A CR may be the first half of a CRLF: it ends a line only when the next byte is known.
 _BLANK_LINE = re.compile(rb"(?:\r\n|\n|\r(?=[^\n]))(?:\r\n|\n|\r(?=[^\n]))")
 _LINE_END = re.compile(rb"\r\n|\n|\r")
 
 
 class SseDecoder:
-    """Incremental; the same events however the bytes are split."""
+    """Decodes one body piece by piece; the events are the same for every split of the bytes."""
 
     def __init__(self) -> None:
         self._pending = b""
@@ -48,7 +48,7 @@ class SseDecoder:
         consumed = self._consumed
         for block in blocks:
             consumed += len(block) + 2
-            if block.startswith(b"data: ") and b"\n" not in block:  # how every server writes them
+            if block.startswith(b"data: ") and b"\n" not in block:  # every server writes them so
                 events.append((consumed, block[6:]))
             else:
                 self._consumed = consumed
@@ -57,7 +57,7 @@ class SseDecoder:
         return events
 
     def close(self) -> list[tuple[int, bytes]]:
-        """The event that the end of the body leaves without its blank line, which some servers omit after the last."""
+        """The last event, if the body ended without its blank line; some servers leave that out."""
         events: list[tuple[int, bytes]] = []
         self._consumed += len(self._pending)
         self._block(self._pending, events)

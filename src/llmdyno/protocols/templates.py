@@ -1,7 +1,8 @@
-"""Chat templates for body formats that apply none themselves. PURE.
+"""Chat templates, for body formats whose server applies no template.
 
-In: a template's name and a user's prompt. Out: the text that the model was trained to see. Sources: the
-templates that Meta (Llama 3), DeepSeek (R1) and the ChatML family publish with their tokenizers.
+It takes a template's name, or the text of a tokenizer's configuration, and a user's prompt. It gives the text that the
+model was trained on. It reads no files. Sources: the templates that Meta (Llama 3), DeepSeek (R1) and the ChatML
+family publish with their tokenizers.
 """
 
 from __future__ import annotations
@@ -19,24 +20,28 @@ TEMPLATES: dict[str, Callable[[str], str]] = {
     "deepseek_r1": lambda prompt: f"<｜begin▁of▁sentence｜><｜User｜>{prompt}<｜Assistant｜><think>\n",
     "chatml": lambda prompt: f"<|im_start|>user\n{prompt}<|im_end|>\n<|im_start|>assistant\n",
 }
-"""Each puts one user message in place and opens the assistant's turn."""
+"""Each takes the user's message and opens the assistant's turn after it."""
 
 
 def from_tokenizer_config(text: str) -> Callable[[str], str]:
-    """The template in a `tokenizer_config.json`, rendered as Hugging Face's tokenizers render it, with Jinja.
+    """The template in a `tokenizer_config.json`, rendered with Jinja as Hugging Face's tokenizers render it.
+
+    Args:
+        text: the content of the file.
 
     Raises:
-        ValueError: it holds no template, or one that does not render a user's message. ImportError: Jinja is missing.
+        ValueError: the file has no template, or its template does not render a user's message.
+        ImportError: Jinja is missing.
     """
     from jinja2 import TemplateError
     from jinja2.sandbox import ImmutableSandboxedEnvironment
 
     config = json.loads(text)
     source = config.get("chat_template") if isinstance(config, dict) else None
-    if isinstance(source, list):  # several, by name
+    if isinstance(source, list):  # several templates, by name
         source = next((one.get("template") for one in source if one.get("name") == "default"), None)
     if not isinstance(source, str):
-        raise ValueError("it holds no chat_template")
+        raise ValueError("it has no chat_template")
     tokens = {name: _token(config.get(name)) for name in ("bos_token", "eos_token", "unk_token", "pad_token")}
 
     def refuse(message: str) -> None:
@@ -58,6 +63,6 @@ def from_tokenizer_config(text: str) -> Callable[[str], str]:
 
 
 def _token(value: Any) -> str:
-    """A special token, which may stand there as a text or as an object with its content."""
+    """The text of a special token, which is a text or an object with the text as its `content`."""
     content = value.get("content") if isinstance(value, dict) else value
     return content if isinstance(content, str) else ""

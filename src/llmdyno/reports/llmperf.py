@@ -17,6 +17,7 @@ import numpy as np
 
 from llmdyno.metrics.correctness import number_matches
 from llmdyno.metrics.llmperf import individual_responses
+from llmdyno.metrics.request import request_metrics
 from llmdyno.runs.run import Run
 from llmdyno.timeline.record import CANCELLED
 from llmdyno.workload.sources.questions import Question
@@ -39,7 +40,7 @@ _WHOLE = ("number_input_tokens", "number_output_tokens")
 def llmperf_files(run: Run, metadata: Mapping[str, Any] | None = None) -> list[tuple[str, bytes]]:
     """The summary and the individual responses, with the names that LLMPerf gives them."""
     spec = run.spec
-    entries = individual_responses(run.measured)
+    entries = individual_responses(run.measured, request_metrics(run.measured))
     base = _slug(f"{run.model}_{spec.input_tokens.mean:.0f}_{spec.output_tokens.mean:.0f}")
     summary: dict[str, Any] = {
         "version": VERSION,
@@ -63,7 +64,7 @@ def llmperf_files(run: Run, metadata: Mapping[str, Any] | None = None) -> list[t
 
 def console_block(run: Run) -> str:
     """What LLMPerf prints at the end of a run, from the same figures as its summary file."""
-    flat = results(run, individual_responses(run.measured))
+    flat = results(run, individual_responses(run.measured, request_metrics(run.measured)))
     lines = [f"EMULATED: {_emulated(run)['emulated']}"] if _emulated(run) else []
     for name in SERIES:
         lines.append(name)
@@ -91,7 +92,7 @@ def correctness_files(
     """
     requests = run.measured.requests
     numbers = [int(number) for number in requests["request"][requests["state"] != CANCELLED]]
-    entries = individual_responses(run.measured)
+    entries = individual_responses(run.measured, request_metrics(run.measured))
     lines = [f"EMULATED: {_emulated(run)['emulated']}"] if _emulated(run) else []
     for number, entry in zip(numbers, entries, strict=True):
         question, text = questions[number], run.answers.get(number, "")

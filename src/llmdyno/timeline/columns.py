@@ -1,7 +1,7 @@
-"""A whole run in columns, for computing with.
+"""A whole run in columns, to compute with.
 
-In: records, or columns read from a run directory. Out: numpy arrays, one entry a request or a chunk.
-Integer columns hold :data:`MISSING` where there is no value; text columns hold None.
+It takes records, or columns read from a run directory. It gives numpy arrays with an entry for each request or chunk.
+An integer column holds :data:`MISSING` where there is no value, a text column None. It computes no figure.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from llmdyno.timeline.record import RequestRecord
 
 MISSING = -(2**63)
-"""The integer that stands for "no value" in a column; null in Parquet."""
+"""The integer that means "no value" in a column; null in Parquet."""
 
 TIME_COLUMNS = ("planned_ns", "connect_start_ns", "connected_ns", "tls_ns", "sent_ns", "headers_ns", "end_ns")
 INTEGER_COLUMNS = (
@@ -49,19 +49,18 @@ CHUNK_COLUMNS: dict[str, np.dtype[Any]] = {
     "cumulative_tokens": np.dtype(np.int32),
 }
 NO_COUNT = -1
-"""In `cumulative_tokens`: the server gave no count in this chunk."""
+"""In `cumulative_tokens`: the server sent no count with this chunk."""
 
 Column = NDArray[Any]
 
 
 @dataclass(frozen=True)
 class Timeline:
-    """A run's requests and chunks.
+    """The requests and chunks of a run.
 
-    `requests`: a column by name, each of shape (requests,), sorted by request number. `chunks`: a column
-    by name, each of shape (chunks,), sorted by request and arrival; request i's
-    are ``first_chunk[i]:first_chunk[i + 1]``. Times are ns after `origin_ns`,
-    a moment of the host's monotonic clock.
+    `requests` has the columns of the requests by name, each of shape (requests,), sorted by request number. `chunks`
+    has those of the chunks, each of shape (chunks,), sorted by request and arrival. The chunks of request i are
+    ``first_chunk[i]:first_chunk[i + 1]``. Times are in ns after `origin_ns`, a time on the host's monotonic clock.
     """
 
     requests: dict[str, Column]
@@ -70,7 +69,7 @@ class Timeline:
 
     @cached_property
     def first_chunk(self) -> Column:
-        """Where each request's chunks begin, and the end of the last; shape (requests + 1,)."""
+        """The index of each request's first chunk, and at the end the number of chunks; shape (requests + 1,)."""
         owners = self.chunks["request"]
         return np.append(np.searchsorted(owners, self.requests["request"]), len(owners))
 
@@ -78,30 +77,33 @@ class Timeline:
         return len(self.requests["request"])
 
     def only(self, mask: Column) -> Timeline:
-        """The requests where `mask` (shape (requests,), bool) holds, with their chunks; a view, where they stand
-        together, since a long run's chunks are not to be had in memory twice."""
-        where = np.flatnonzero(mask)
-        if len(where) and where[-1] - where[0] + 1 == len(where):
-            rows = slice(where[0], where[-1] + 1)
-            span = slice(self.first_chunk[where[0]], self.first_chunk[where[-1] + 1])
-            return Timeline(
-                {name: column[rows] for name, column in self.requests.items()},
-                {name: column[span] for name, column in self.chunks.items()},
-                self.origin_ns,
-            )
-        keep = np.repeat(mask, np.diff(self.first_chunk))
+        """The requests for which `mask` (shape (requests,), bool) holds, with their chunks.
+
+        It is a view if they are consecutive, since the chunks of a long run should not be in memory twice.
+        """
+        indices = np.flatnonzero(mask)
+        if len(indices) and indices[-1] - indices[0] + 1 == len(indices):
+            first, end = indices[0], indices[-1] + 1
+            return self._part(slice(first, end), slice(self.first_chunk[first], self.first_chunk[end]))
+        return self._part(mask, np.repeat(mask, np.diff(self.first_chunk)))
+
+    def _part(self, requests: Column | slice, chunks: Column | slice) -> Timeline:
         return Timeline(
-            {name: column[mask] for name, column in self.requests.items()},
-            {name: column[keep] for name, column in self.chunks.items()},
+            {name: column[requests] for name, column in self.requests.items()},
+            {name: column[chunks] for name, column in self.chunks.items()},
             self.origin_ns,
         )
 
 
 def from_records(records: Iterable[RequestRecord], origin_ns: int) -> Timeline:
-    """Columns from records in any order; `tokenizer_output_tokens` is left missing, for whoever has a tokenizer.
+    """The columns of records in any order.
 
-    Records are taken one by one and their chunks copied out, so that a journal can be read through without all of its
-    records in memory.
+    It takes the records one by one and copies their chunks, so that a journal can be read without having all of its
+    records in memory. `tokenizer_output_tokens` is left missing: whoever has a tokenizer fills it in.
+
+    Args:
+        records: of one run.
+        origin_ns: the run's origin on the host's monotonic clock; times are counted from it.
     """
     values: dict[str, list[Any]] = {name: [] for name in INTEGER_COLUMNS + TEXT_COLUMNS + BOOLEAN_COLUMNS}
     counts: list[int] = []
@@ -111,43 +113,61 @@ def from_records(records: Iterable[RequestRecord], origin_ns: int) -> Timeline:
         for name, cells in values.items():
             cells.append(getattr(record, name, None))
         counts.append(len(record.kinds))
-        for name, (attribute, _) in _PACKED.items():
-            given = getattr(record, attribute)
-            if name != "cumulative_tokens":
-                packed[name] += given
-            elif given or packed[name]:  # counts begin here: those before had none
-                missing = 4 * chunks_before - len(packed[name])
-                packed[name] += b"\xff" * missing + (given or b"\xff" * 4 * len(record.kinds))
+        _append_chunks(packed, record, chunks_before)
         chunks_before += len(record.kinds)
     order = np.argsort(np.array(values["request"], np.int64), kind="stable")
-    requests: dict[str, Column] = {}
+    requests = _request_columns(values, order, origin_ns)
+    return Timeline(requests, _chunk_columns(packed, requests["request"], counts, order, origin_ns), origin_ns)
+
+
+def _append_chunks(packed: dict[str, bytearray], record: RequestRecord, chunks_before: int) -> None:
+    """Append the arrays of a record. Running counts are filled up with NO_COUNT once a record has some."""
+    for name, (attribute, _) in _PACKED.items():
+        given = getattr(record, attribute)
+        if name != "cumulative_tokens":
+            packed[name] += given
+        elif given or packed[name]:
+            missing = _COUNT_SIZE * chunks_before - len(packed[name])
+            packed[name] += _NO_COUNT_BYTE * missing + (given or _NO_COUNT_BYTE * _COUNT_SIZE * len(record.kinds))
+
+
+def _request_columns(values: dict[str, list[Any]], order: Column, origin_ns: int) -> dict[str, Column]:
+    """The columns of the requests in the given order; it empties `values`, to save memory."""
+    columns: dict[str, Column] = {}
     for name in INTEGER_COLUMNS:
         column = np.array([MISSING if value is None else value for value in values.pop(name)], np.int64)
         if name in TIME_COLUMNS:
             column[column != MISSING] -= origin_ns
-        requests[name] = column[order]
+        columns[name] = column[order]
     for name in TEXT_COLUMNS:
-        requests[name] = np.array(values.pop(name), object)[order]
+        columns[name] = np.array(values.pop(name), object)[order]
     for name in BOOLEAN_COLUMNS:
-        requests[name] = np.array(values.pop(name), bool)[order]
-    lengths = np.array(counts, np.int64)
-    begins = np.concatenate([[0], np.cumsum(lengths)])
-    chunks: dict[str, Column] = {"request": np.repeat(requests["request"], lengths[order])}
+        columns[name] = np.array(values.pop(name), bool)[order]
+    return columns
+
+
+def _chunk_columns(
+    packed: dict[str, bytearray], requests: Column, counts: list[int], order: Column, origin_ns: int
+) -> dict[str, Column]:
+    """The columns of the chunks, request by request in the given order; it empties `packed`, to save memory."""
+    ends = np.cumsum(np.array(counts, np.int64))
+    starts = ends - counts
+    columns: dict[str, Column] = {"request": np.repeat(requests, np.array(counts, np.int64)[order])}
+    total = len(columns["request"])
     for name, (_, kind) in _PACKED.items():
         if name == "cumulative_tokens" and not packed[name]:
-            chunks[name] = np.broadcast_to(np.int32(NO_COUNT), chunks_before)  # no memory for what no server says
+            columns[name] = np.broadcast_to(np.int32(NO_COUNT), total)  # takes no memory
             continue
-        raw = _unpack(packed.pop(name), kind)
-        column = np.empty(len(raw), CHUNK_COLUMNS[name])
-        at = 0
-        for place in order.tolist():
-            length = counts[place]
-            column[at : at + length] = raw[begins[place] : begins[place] + length]
-            at += length
+        raw = np.frombuffer(packed.pop(name), np.dtype(kind))
+        column = np.empty(total, CHUNK_COLUMNS[name])
+        filled = 0
+        for index in order.tolist():
+            column[filled : filled + counts[index]] = raw[starts[index] : ends[index]]
+            filled += counts[index]
         if name in ("arrival_ns", "read_ns"):
             column -= origin_ns
-        chunks[name] = column
-    return Timeline(requests, chunks, origin_ns)
+        columns[name] = column
+    return columns
 
 
 _PACKED = {
@@ -157,8 +177,6 @@ _PACKED = {
     "characters": ("sizes", "<i4"),
     "cumulative_tokens": ("cumulative_tokens", "<i4"),
 }
-"""Chunk columns: the record's array that each is in, and how it is packed there."""
-
-
-def _unpack(packed: bytearray, kind: str) -> Column:
-    return np.frombuffer(packed, np.dtype(kind))
+"""The columns of the chunks: the record's array for each, and the type of its packed numbers."""
+_COUNT_SIZE, _NO_COUNT_BYTE = 4, b"\xff"
+"""A number in `cumulative_tokens` has four bytes, and :data:`NO_COUNT` is four bytes of ones."""

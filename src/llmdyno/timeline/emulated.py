@@ -1,7 +1,7 @@
-"""What an emulator says of itself: its label, in the header of every answer. A leaf; it knows no emulator's code.
+"""The label that an emulator puts into a header of every response.
 
-In: the label's text, or a server's URL. Out: :class:`Emulated`; None for a real server. Who measures reads it to call
-the figures emulated, and to take spans back to real speed.
+It takes the text of the label. It gives an :class:`Emulated`, or None for a real server. A run that finds the label
+calls its figures emulated, and a report can convert durations to real speed. It shares no code with the emulator.
 """
 
 from __future__ import annotations
@@ -10,20 +10,22 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 HEADER = "x-llmdyno-emulated"
-"""``profile=…; speed=…; since=…``."""
+"""The header's name; its value is ``profile=…; speed=…; since=…``."""
 
 
 @dataclass(frozen=True, slots=True)
 class Emulated:
-    """An emulator's profile and speed; its own time stands at the wall clock's at `since_unix_s` (None: unknown) and
-    runs `speed` times as fast."""
+    """An emulator's profile and speed.
+
+    Its own clock shows the wall clock's time at `since_unix_s` (None: unknown), and runs `speed` times as fast.
+    """
 
     profile: str
     speed: float = 1.0
     since_unix_s: float | None = None
 
     def now(self, unix_s: float) -> float:
-        """Its own time, unix seconds, at a moment of the wall clock."""
+        """The time on its own clock, in unix seconds, at a time on the wall clock."""
         since_s = self.since_unix_s
         return unix_s if since_s is None else since_s + (unix_s - since_s) * self.speed
 
@@ -36,7 +38,7 @@ def label_in(headers: Mapping[bytes, bytes]) -> str | None:
 
 
 def read_label(label: str | None) -> Emulated | None:
-    """The label's facts; None where there is no label."""
+    """What a label says; None if there is no label. A part that is missing or malformed has its default."""
     if not label:
         return None
     facts = dict(part.strip().partition("=")[::2] for part in label.split(";"))

@@ -1,7 +1,7 @@
-"""One request's record, as the engine ends it and the journal keeps it.
+"""The record of one request, as the journal keeps it.
 
-Times are ns on the host's monotonic clock. A time that never came is None. The chunks' arrays are
-packed little-endian bytes, so that a record costs the same to write however many chunks it has.
+It holds facts and computes no figure. Times are in ns on the host's monotonic clock; a time that did not come is None.
+The arrays of the chunks are packed little-endian bytes, so that writing a record costs little even with many chunks.
 """
 
 from __future__ import annotations
@@ -13,32 +13,40 @@ import msgspec
 from llmdyno.protocols.events import TEXT
 
 OK, FAILED, CANCELLED = "ok", "failed", "cancelled"
-"""States: answered whole; failed (see `error_kind`); stopped by the user before its end."""
+"""States: answered whole; failed, as `error_kind` says; stopped by the user before its end."""
 
 CONNECT, TLS, TIMEOUT = "connect", "tls", "timeout"
-"""Kinds of failure that are the engine's to see; the protocols room names the others."""
+"""Kinds of failure that the transport sees; :mod:`llmdyno.protocols.events` has those that the bytes show."""
 
 KERNEL, USER, SDK = "kernel", "user", "sdk"
-"""Clocks: arrival as the kernel stamped it, as the socket was read, or as a client library's iterator gave it out."""
+"""Clocks: arrivals were stamped by the kernel, at the read of the socket, or at a client library's iterator."""
 
 
 class RequestRecord(msgspec.Struct, kw_only=True):
     """What happened to one request.
 
-    `sent_ns` is the moment before its first byte was written; `connect_start_ns`, `connected_ns` and
-    `tls_ns` are set when a connection was opened for it. `headers_ns` is the arrival of the answer's
-    first byte, `end_ns` of its last, or the moment it was given up. `clock` says who stamped arrivals.
-    `response_id` is the server's name for the answer, for finding it in the server's own logs.
-    `server_latency_ms` and `server_first_byte_ms` are the server's own measurement, where it gives one. `sign_ns` is
-    what signing the request cost, before `sent_ns`. `error_type` is the server's name for an error.
-    `attempt` is 0 but for a throttled request that was sent again, whose number then is 10¹² higher each time.
-    `reconnects` counts idle connections that the server had closed before this request could use one.
-    `text` is the answer, where it is needed later; `body` its bytes, where they are to be read after the run: until
-    then each of its reads stands as a chunk without text, `sizes` in bytes.
-
-    For each chunk (event of the stream), in order: `arrivals` and `reads` (int64, ns; when it reached
-    this host, and when the engine read it), `kinds` (int8, see the protocols room) and `sizes` (int32,
-    characters of text). `cumulative_tokens` (int32) is there only where the server counts in each chunk.
+    Attributes:
+        request: its number in the run. A throttled request that is sent again has a number that is 10¹² higher for
+            each attempt, and `attempt` counts from 0.
+        error_type: the server's name for the error.
+        connect_start_ns, connected_ns, tls_ns: set if a connection was opened for it: start and end of the TCP
+            connect, end of the TLS handshake.
+        sent_ns: the time just before its first byte was written.
+        headers_ns: the arrival of the first byte of the response.
+        end_ns: the arrival of the last byte, or the time at which the request was given up.
+        reconnects: how many idle connections the server had closed before this request could use one.
+        clock: what stamped the arrivals.
+        response_id: the server's name for the response, as in the server's own logs.
+        server_latency_ms, server_first_byte_ms: the server's own measurement, if it sends one.
+        sign_ns: how long signing the request took, before `sent_ns`.
+        text: the output of all chunks, if it is needed later; see :func:`answer_of`.
+        body: the bytes of the response, if they are decoded after the run only. Until then each read is a chunk of
+            kind OTHER, with its bytes as `sizes`.
+        arrivals, reads: when each chunk reached this host and when it was read; int64, ns.
+        kinds: each chunk's kind, as in :mod:`llmdyno.protocols.events`; int8.
+        sizes: how many characters of output each chunk holds; int32.
+        cumulative_tokens: the server's running count of output tokens at each chunk; int32, and −1 for a chunk
+            without a count. Empty if the server sends no such counts.
     """
 
     request: int
@@ -81,10 +89,10 @@ class RequestRecord(msgspec.Struct, kw_only=True):
 
 
 def answer_of(record: RequestRecord) -> str:
-    """The answer's own text, without reasoning; empty where the text was not kept."""
-    sizes, kinds, place, parts = array("i", record.sizes), record.kinds, 0, []
-    for size, kind in zip(sizes, kinds, strict=True):
+    """The answer text alone, without reasoning and tool calls; empty if the text was not kept."""
+    text, start, parts = record.text or "", 0, []
+    for size, kind in zip(array("i", record.sizes), record.kinds, strict=True):
         if kind == TEXT:
-            parts.append((record.text or "")[place : place + size])
-        place += size
+            parts.append(text[start : start + size])
+        start += size
     return "".join(parts)
