@@ -11,8 +11,7 @@ from llmdyno.errors import InputError
 from llmdyno.spec.keys import read_value
 
 if TYPE_CHECKING:
-    from rich.console import Console
-
+    from llmdyno.reports.console import Page
     from llmdyno.runs.run import Run
 
 DESCRIPTION = (
@@ -54,10 +53,10 @@ def call(arguments: argparse.Namespace) -> int:
     if arguments.dry_run:
         return run.dry_run(spec)
 
-    def show(result: Run, console: Console) -> None:
+    def show(result: Run, page: Page) -> None:
         from llmdyno.experiments.stages import finish_capacity
-        from llmdyno.reports.scaling import print_capacity
+        from llmdyno.reports import capacity
 
-        print_capacity(finish_capacity(result, percentile), console)
+        capacity.show(finish_capacity(result, percentile), page, result.path)
 
     return drive(spec, arguments, show)

@@ -25,7 +25,6 @@ DESCRIPTION = (
     "Takes the flags of llmdyno run; without arguments, the embedded emulator is asked. Exit code 1 where one is wrong."
 )
 _NOT_HERE = ("requests", "duration_s", "warmup", "input_tokens", "output_tokens")
-_SHOWN = 10
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -66,7 +65,8 @@ def call(arguments: argparse.Namespace) -> int:
     for kind in kinds:
         if kind not in KINDS:
             raise InputError("--kinds", f"{kind!r} is none", "what fits: " + ", ".join(KINDS))
-    from llmdyno.reports.check import print_check
+    from llmdyno.reports import check
+    from llmdyno.reports.console import Page
     from llmdyno.runs.directory import add_json
 
     defaults = {"requests": count, "temperature": 0.0, "concurrency": 8, "name": "check"}
@@ -74,7 +74,7 @@ def call(arguments: argparse.Namespace) -> int:
     agree(replace(spec, requests=count * (1 + arguments.alone)), arguments)
     result, _, found = ask(spec, count, kinds, answer_tokens, alone=arguments.alone, quiet=arguments.quiet)
     add_json(result.path, "check.json", found)
-    print_check(found, _SHOWN, result.path)
+    check.show(found, Page(), result.path)
     if result.interrupted:
         return 130
     return 1 if found["wrong"] else 0

@@ -116,7 +116,7 @@ def carry_out(spec: Spec, program: Program, *, quiet: bool, show: Callable[[Run]
 
     def announce(intention: Intention) -> None:
         if intention.emulated_speed is not None:
-            live.label = f"EMULATED {intention.emulated_speed:g}× · "
+            live.show_emulation(intention.emulated_speed)
         if not quiet:
             print(f"Measuring {intention.endpoint}: {intention.load}", file=sys.stderr, flush=True)
 
@@ -128,11 +128,10 @@ def carry_out(spec: Spec, program: Program, *, quiet: bool, show: Callable[[Run]
     if show is not None:
         show(run)
         return run
-    from rich.console import Console
+    from llmdyno.reports import summary
+    from llmdyno.reports.console import Page
 
-    from llmdyno.reports.console import print_summary
-
-    print_summary(run, Console(highlight=False))
+    summary.show(run, Page())
     return run
 
 
@@ -146,11 +145,8 @@ def _watched(spec: Spec, live: LiveView) -> contextlib.AbstractContextManager[ob
     except ImportError:  # the run says what is missing
         return contextlib.nullcontext()
 
-    def show(copies: int) -> None:
-        live.copies = copies
-
     region = spec.region or region_of(spec.model)
-    return CopiesWatch(spec.model, region, spec.profile, spec.endpoint_url, show)
+    return CopiesWatch(spec.model, region, spec.profile, spec.endpoint_url, live.show_copies)
 
 
 def dry_run(spec: Spec) -> int:

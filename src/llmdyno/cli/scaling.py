@@ -16,8 +16,7 @@ from llmdyno.spec.spec import EMULATED_SPEED, Spec
 from llmdyno.transports.label import ask
 
 if TYPE_CHECKING:
-    from rich.console import Console
-
+    from llmdyno.reports.console import Page
     from llmdyno.runs.run import Run
 
 DESCRIPTION = (
@@ -52,14 +51,14 @@ def call(arguments: argparse.Namespace) -> int:
     return drive(spec, arguments, _show)
 
 
-def _show(result: Run, console: Console) -> None:
+def _show(result: Run, page: Page) -> None:
     from llmdyno.experiments.stages import finish_scaling
-    from llmdyno.reports.scaling import print_scaling
+    from llmdyno.reports import scaling
 
-    print_scaling(finish_scaling(result), console)
+    scaling.show(finish_scaling(result), page, result.path)
 
 
-def drive(spec: Spec, arguments: argparse.Namespace, show_steps: Callable[[Run, Console], None]) -> int:
+def drive(spec: Spec, arguments: argparse.Namespace, show_steps: Callable[[Run, Page], None]) -> int:
     """Drive a load in stages, print the run's summary and what the stages showed; the exit code.
 
     Raises:
@@ -70,14 +69,13 @@ def drive(spec: Spec, arguments: argparse.Namespace, show_steps: Callable[[Run, 
     agree(spec, arguments)
 
     def show(result: Run) -> None:
-        from rich.console import Console
+        from llmdyno.reports import summary
+        from llmdyno.reports.console import Page
 
-        from llmdyno.reports.console import print_summary
-
-        console = Console(highlight=False)
-        print_summary(result, console)
+        page = Page()
+        summary.show(result, page)
         if result.succeeded and not result.interrupted:
-            show_steps(result, console)
+            show_steps(result, page)
 
     result = run.carry_out(spec, Program(), quiet=arguments.quiet, show=show)
     if result.interrupted:

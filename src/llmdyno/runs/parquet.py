@@ -27,7 +27,7 @@ from llmdyno.timeline.columns import (
     Timeline,
 )
 
-_FIGURES = (
+FIGURES = (
     "ttft_s",
     "time_per_output_token_s",
     "end_to_end_latency_s",
@@ -36,6 +36,7 @@ _FIGURES = (
     "output_tokens",
     "text_chunks",
 )
+"""Columns of requests.parquet after the facts; `output_tokens_source` follows them."""
 _COMPRESSION = "zstd(1)"
 _BATCH, _ROW_GROUP = 1 << 16, 1 << 17
 _MAGIC = b"PAR1"
@@ -60,7 +61,7 @@ def _request_table(timeline: Timeline) -> Table:
             columns[name] = Array(column.tolist(), DataType.string())
         else:
             columns[name] = Array(column.tolist(), DataType.bool())
-    for name in _FIGURES:
+    for name in FIGURES:
         column = np.asarray(getattr(figures, name), np.float64 if name.endswith("_s") else np.int64)
         columns[name] = (
             _nullable(column, np.isnan(column), DataType.float64()) if name.endswith("_s") else Array.from_numpy(column)
