@@ -13,7 +13,7 @@ from llmdyno import Spec
 from llmdyno.protocols.events import TEXT
 from llmdyno.reports.console import Page
 from llmdyno.runs.environment import ClockFacts, Emulation, EndpointFacts, Environment, TokenizerFacts
-from llmdyno.runs.run import COMPLETE, Run, conclude
+from llmdyno.runs.run import COMPLETE, INTERRUPTED, Run, conclude
 from llmdyno.timeline.record import RequestRecord
 
 EMULATED = Emulation("p", 10.0)
@@ -48,6 +48,19 @@ def good(number: int, sent_s: float = 0.0, ttft_s: float = 0.25, **facts: Any) -
 def failed(number: int, code: int, message: str) -> RequestRecord:
     """A request that an HTTP status refused."""
     return make_record(number, 0.0, [], **FAILED, error_code=code, error_message=message)
+
+
+def open_loop(path: Path = Path("runs/x")) -> Run:
+    """An open loop that was interrupted, with a failure, on an emulated endpoint."""
+    return run_of(
+        *(good(n, sent_s=0.1 * n + 0.002, planned_ns=100_000_000 * n) for n in range(9)),
+        failed(9, 429, "a|b\n[c](d) <e>"),
+        status=INTERRUPTED,
+        endpoint=EndpointFacts(emulated=EMULATED, notes=("body format: x",)),
+        path=path,
+        rate=10.0,
+        slo={"ttft_s": 1.0},
+    )
 
 
 def drawn(show: Callable[[Page], object], width: int | None = 80) -> str:

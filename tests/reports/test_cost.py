@@ -91,8 +91,17 @@ def test_a_lower_bound_says_so() -> None:
 
 def test_a_load_beyond_the_break_even() -> None:
     comparison = {**COST["comparison"], "cheaper_here": True}
-    assert cost.facts({**COST, "comparison": comparison})[-1][1].endswith(
+    assert cost.facts({**COST, "comparison": comparison, "projection": None})[-1][1].endswith(
         "this load is above that, where copies are cheaper"
     )
     without = {**COST["comparison"], "break_even_requests_per_hour": None}
-    assert cost.facts({**COST, "comparison": without})[-1][1].endswith("a thousand of these requests cost $0.20")
+    assert cost.facts({**COST, "comparison": without, "projection": None})[-1][1].endswith(
+        "a thousand of these requests cost $0.20"
+    )
+
+
+def test_a_projected_day_in_short() -> None:
+    assert cost.facts(COST)[-2:] == [
+        ("Projected day", "100 requests in the busiest hour, flat: $6.862 ($6.862 to $8.005): 12 windows (12 to 14)"),
+        ("Projected month", "price unknown: 30 such days"),
+    ]

@@ -26,7 +26,9 @@ def show(report: dict[str, Any], page: Page, path: Path) -> None:
         page.warning(_EMULATED)
     page.blank()
     heads = ("users", "copies", "requests", "throttled", *(_HEADS.get(name, name) for name in report["bounds"]), "")
-    page.table(heads, [_row(level, report["bounds"]) for level in report["levels"]], left=0)
+    page.table(heads, [_row(level, report["bounds"]) for level in report["levels"]], left=(len(heads) - 1,))
+    if any(level["few"] for level in report["levels"]):
+        page.aside("(few): too few requests to be sure")
     page.blank()
     page.facts(facts(report))
     page.notes(report["notes"])
@@ -47,14 +49,16 @@ def facts(report: dict[str, Any]) -> list[tuple[str, str]]:
 
 
 def _row(level: dict[str, Any], bounds: dict[str, float]) -> list[str]:
-    verdict = "within" if level["within"] else "beyond: " + ", ".join(NAMES.get(name, name) for name in level["broken"])
+    verdict = (
+        "within" if level["within"] else "beyond: " + ", ".join(_HEADS.get(name, name) for name in level["broken"])
+    )
     return [
         str(level["users"]),
         f"{level['copies']:.2f}",
         f"{level['requests']:,}",
         f"{100 * level['throttled_share']:.1f}%",
         *(latency(level["at_percentile"][name]) for name in bounds),
-        verdict + (" (few requests)" if level["few"] else ""),
+        verdict + (" (few)" if level["few"] else ""),
     ]
 
 

@@ -62,16 +62,18 @@ def show(found: dict[str, Any], page: Page) -> None:
         if run["emulated"]:
             page.point(run["emulated"], 3, "yellow")
     page.blank()
-    heads = ["", "unit", *names]
-    for name in names[1:]:
-        heads += [f"{name} − A", "× A", "95% within"]
-    page.table(heads, [_cells(row) for row in found["figures"]], left=2, dim=1)
+    page.table(("", "unit", *names), [_values(row) for row in found["figures"]], left=(0, 1), dim=1)
+    for index, name in enumerate(names[1:]):
+        # A table of its own, so that it fits a terminal of eighty columns.
+        page.blank()
+        heads = ("", "unit", f"{name} − A", "× A", "95% within")
+        page.table(heads, [_changes(row, index) for row in found["figures"]], left=(0, 1), dim=1)
+    page.aside("* The interval includes 0: the difference may be chance.")
     if found["unlike"]:
         page.blank()
         page.warning("These runs are not the same load:")
     for entry in found["unlike"]:
         page.line(f"  {entry['key']}: {', '.join(entry['values'])}")
-    page.aside("* The interval includes 0: the difference may be chance.")
 
 
 def _facts(run: Run) -> dict[str, Any]:
@@ -113,27 +115,27 @@ def _interval(base: RequestMetrics, other: RequestMetrics, name: str, percentile
     return found[1:] if found is not None else None
 
 
-def _cells(row: dict[str, Any]) -> list[str]:
-    factor = 1e3 if row["unit"] == "ms" else 1.0
-    cells = [row["label"], row["unit"], *(_number(value, factor) for value in row["values"])]
-    for change in row["changes"]:
-        cells += _change(change, factor)
-    return cells
+def _factor(row: dict[str, Any]) -> float:
+    return 1e3 if row["unit"] == "ms" else 1.0
 
 
-def _change(change: dict[str, Any] | None, factor: float) -> list[str]:
+def _values(row: dict[str, Any]) -> list[str]:
+    """A row's value in each run."""
+    values = (ABSENT if value is None else f"{value * _factor(row):,.2f}" for value in row["values"])
+    return [row["label"], row["unit"], *values]
+
+
+def _changes(row: dict[str, Any], index: int) -> list[str]:
+    """A row's difference, ratio and interval in the run `index` after the first."""
+    change, factor = row["changes"][index], _factor(row)
     if change is None:
-        return [ABSENT] * 3
+        return [row["label"], row["unit"], ABSENT, ABSENT, ABSENT]
     ratio = f"{change['ratio']:.2f}" if change["ratio"] is not None else ABSENT
     interval = ABSENT
     if change["interval"] is not None:
         low, high = (bound * factor for bound in change["interval"])
         interval = f"{low:+.2f} to {high:+.2f}" + (" *" if low <= 0 <= high else "  ")
-    return [f"{change['difference'] * factor:+,.2f}", ratio, interval]
-
-
-def _number(value: float | None, factor: float) -> str:
-    return ABSENT if value is None else f"{value * factor:,.2f}"
+    return [row["label"], row["unit"], f"{change['difference'] * factor:+,.2f}", ratio, interval]
 
 
 def _throughput(run: Run) -> float | None:

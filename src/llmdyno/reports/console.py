@@ -5,7 +5,7 @@ Takes plain text. Gives lines on a stream. It knows neither runs nor reports, an
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from typing import TextIO
 
 from rich.console import Console
@@ -93,7 +93,7 @@ class Page:
         heads: Sequence[str],
         rows: Sequence[Sequence[str]],
         *,
-        left: int = 1,
+        left: Collection[int] = (0,),
         dim: int | None = None,
         gap: int = 2,
     ) -> None:
@@ -102,7 +102,7 @@ class Page:
         Args:
             heads: one for each column.
             rows: one text for each column.
-            left: this many columns, from the first on, are set flush left; the others flush right.
+            left: the indices of the columns that are set flush left; the others are set flush right.
             dim: the index of a column in small print.
             gap: spaces between columns.
 
@@ -114,7 +114,7 @@ class Page:
         table = Table(box=None, padding=(0, gap, 0, 0), pad_edge=False, header_style="bold")
         for index, head in enumerate(heads):
             style = "dim" if index == dim else ""
-            table.add_column(Text(head), justify="left" if index < left else "right", no_wrap=True, style=style)
+            table.add_column(Text(head), justify="left" if index in left else "right", no_wrap=True, style=style)
         for row in rows:
             table.add_row(*map(Text, row))
         console = self._console

@@ -38,7 +38,7 @@ def show(report: dict[str, Any], page: Page, path: Path) -> None:
         page.table(_COPY_HEADS, rows)
         page.aside("times are seconds after the run's start")
         page.blank()
-    page.facts(facts(report), _WIDTH)
+    page.facts(_run_facts(report), _WIDTH)
     if report.get("projection") is not None:
         _show_projection(report["projection"], page)
     page.notes(report["notes"], _WIDTH)
@@ -50,7 +50,15 @@ def title(report: dict[str, Any]) -> str:
 
 
 def facts(report: dict[str, Any]) -> list[tuple[str, str]]:
-    """What the run costs, and at what rate: labels and values."""
+    """What the run costs, at what rate, and what the projected day would: labels and values."""
+    projection = report.get("projection")
+    if projection is None:
+        return _run_facts(report)
+    (_, day), (_, month), *_ = _projection_facts(projection)
+    return [*_run_facts(report), ("Projected day", f"{projection['traffic']}: {day}"), ("Projected month", month)]
+
+
+def _run_facts(report: dict[str, Any]) -> list[tuple[str, str]]:
     copies, windows, cost = report["copies"], report["windows"], report["cost"]
     found = [("Copies", _copies(copies))]
     between = f" ({windows['low']} to {windows['high']})" if windows["low"] != windows["high"] else ""
@@ -156,7 +164,7 @@ def _show_projection(found: dict[str, Any], page: Page) -> None:
     page.title(f"A day: {found['traffic']}")
     page.blank()
     hours = [hour for hour in found["hours"] if hour["requests"] or hour["windows"]]
-    page.table(_HOUR_HEADS, [_hour_row(hour) for hour in hours], left=0)
+    page.table(_HOUR_HEADS, [_hour_row(hour) for hour in hours], left=())
     page.aside("throttled: attempts that were refused; waited: calls that met a cold model")
     page.blank()
     page.facts(_projection_facts(found), _WIDTH)

@@ -15,10 +15,10 @@ if TYPE_CHECKING:
     from llmdyno.reports.console import Page
 
 _ERRORS = (
-    ("TTFT error", "ttft_error_p99_s", 12),
-    ("gap error", "gap_error_p99_s", 11),
-    ("send late", "send_lateness_p99_s", 11),
-    ("read lag", "read_lag_p99_s", 10),
+    ("TTFT error", "ttft_error_p99_s", 11),
+    ("gap error", "gap_error_p99_s", 10),
+    ("send late", "send_lateness_p99_s", 10),
+    ("read lag", "read_lag_p99_s", 9),
 )
 """Columns of errors: the head, the step's key (seconds), the width."""
 
@@ -34,8 +34,8 @@ def show(report: dict[str, Any], page: Page, path: Path | None = None) -> None:
 def show_head(page: Page) -> None:
     """Show the heads of the columns."""
     heads = "".join(f"{head:>{width}}" for head, _, width in _ERRORS)
-    page.whole(f"{'reached':>28}{'chunks/s':>10}{heads}{'CPU':>6}")
-    page.whole(" " * 38 + "".join(f"{'p99, ms':>{width}}" for *_, width in _ERRORS))
+    page.whole(f"{'reached':>26}{'chunks/s':>9}{heads}{'CPU':>5}")
+    page.whole(" " * 35 + "".join(f"{'p99, ms':>{width}}" for *_, width in _ERRORS))
 
 
 def show_step(step: Mapping[str, Any], page: Page) -> None:
@@ -43,7 +43,7 @@ def show_step(step: Mapping[str, Any], page: Page) -> None:
     load = f"{step['asked']:g} {'streams' if step['kind'] == 'streams' else 'requests/s'}"
     cells = "".join(f"{_ms(step[key]):>{width}}" for _, key, width in _ERRORS)
     beyond = f"  beyond: {step['beyond']}" if step["beyond"] else ""
-    line = f"{load:>18}{step['reached']:>10,.0f}{step['chunks_per_s']:>10,.0f}{cells}{100 * step['cpu_share']:>5.0f}%"
+    line = f"{load:>17}{step['reached']:>9,.0f}{step['chunks_per_s']:>9,.0f}{cells}{100 * step['cpu_share']:>4.0f}%"
     page.whole(line + beyond)
 
 

@@ -221,14 +221,19 @@ def errors(summary: dict[str, Any]) -> list[str]:
         code += f" {error['type']}" if error["type"] else ""
         others = error["messages"] - 1
         more = f" (and {others} other message{'s' * (others != 1)})" if others else ""
-        lines.append(f"{error['count']} × {error['kind']}{code}: {error['message']}{more}")
+        lines.append(f"{error['count']} × {error['kind']}{code}: {_plain(str(error['message']))}{more}")
     return lines
+
+
+def _plain(text: str) -> str:
+    """A server's text on one line, without control characters: they could rewrite what a terminal shows."""
+    return "".join(character if character.isprintable() else " " for character in text).strip()
 
 
 def _show_rows(rows: Sequence[Row], page: Page) -> None:
     # A star takes the place of a space, so that the digits stand below each other.
     cells = [(row.label, row.unit, *(cell if cell.endswith("*") else f"{cell} " for cell in row.cells)) for row in rows]
-    page.table(("", "unit", *(f"{column} " for column in COLUMNS)), cells, left=2, dim=1, gap=1)
+    page.table(("", "unit", *(f"{column} " for column in COLUMNS)), cells, left=(0, 1), dim=1, gap=1)
     if marked(rows):
         page.aside(UNSUPPORTED)
 

@@ -33,8 +33,8 @@ def escape(text: str) -> str:
 
 
 def code(text: str) -> str:
-    """Text to be copied, as a code span that may hold backticks and pipes."""
-    line = " ".join(text.split()).replace("|", "\\|")
+    """Text to be copied, as a code span that may hold backticks."""
+    line = text.replace("\n", " ")
     longest = max(map(len, re.findall(r"`+", line)), default=0)
     fence = "`" * (longest + 1)
     return f"{fence} {line} {fence}" if longest else f"{fence}{line}{fence}"
