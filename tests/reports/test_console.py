@@ -56,3 +56,9 @@ def test_a_pipe_gets_no_colours() -> None:
     page.warning("warning")
     page.notes(["note"], 5)
     assert stream.getvalue() == "title\nwarning\nNote  note\n"
+
+
+def test_a_broken_line_leaves_no_space_at_its_end() -> None:
+    stream = io.StringIO()
+    Page(stream, 24).line("one two three four five six")
+    assert stream.getvalue() == "one two three four five\nsix\n"

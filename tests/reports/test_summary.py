@@ -8,6 +8,7 @@ import pytest
 from tests.reports.made import EMULATED, drawn, failed, good, open_loop, run_of
 from tests.support import make_record
 
+from llmdyno.protocols.events import OTHER, TEXT
 from llmdyno.reports import summary
 from llmdyno.runs.environment import Emulation, EndpointFacts, ModelFacts
 from llmdyno.runs.run import RECOVERED, Run
@@ -206,3 +207,25 @@ def test_the_course_of_a_run() -> None:
 def test_lengths() -> None:
     assert summary.lengths_text(Distribution("normal", 500, 25)) == "500±25"
     assert summary.lengths_text(run_of(input_tokens="uniform(1,9)").spec.input_tokens) == "uniform(1,9)"
+
+
+def test_requests_that_were_cancelled_sent_again_or_empty() -> None:
+    run = run_of(
+        good(0, attempt=1),
+        make_record(1, 0.0, [], state="cancelled"),
+        make_record(2, 0.0, [(1.0, OTHER, 0)]),
+    )
+    assert dict(summary.facts(run))["Requests"] == (
+        "2 succeeded, 0 failed, 1 cancelled in flight, 1 of them attempts after throttling, "
+        "1 of them without any text · 96.8 a minute · at most 3 in flight"
+    )
+
+
+def test_where_the_stamps_and_the_token_counts_are_from() -> None:
+    mixed = run_of(good(0), good(1, clock="user"))
+    assert "50% kernel stamps" in summary.load(mixed)
+    library = run_of(make_record(0, 0.0, [(0.1, TEXT, 4), (0.2, TEXT, 4)], clock="sdk"))
+    assert "stamps at the library's iterator" in summary.load(library)
+    assert dict(summary.facts(library))["Tokens"] == (
+        "10 in, 2 out per request (p50; output taken to be the number of chunks, as no better count was given)"
+    )

@@ -126,6 +126,8 @@ class Page:
             self._console.print(start + rest, soft_wrap=True)
             return
         first, *more = rest.wrap(self._console, max(_LEAST, self._console.width - indent)) or [Text()]
+        for line in (first, *more):
+            line.rstrip()
         self._console.print(start + first, soft_wrap=True)
         for line in more:
             self._console.print(Text(" " * indent) + line, soft_wrap=True)
