@@ -23,7 +23,7 @@ from llmdyno.reports.files import exports
 from llmdyno.runs.describe import Announcement, Origin, announcement, describe
 from llmdyno.runs.directory import RunDirectory, default_name
 from llmdyno.runs.late import Late
-from llmdyno.runs.run import Run, conclude_run
+from llmdyno.runs.run import COMPLETE, INTERRUPTED, Run, conclude_run
 from llmdyno.services.service import service_of
 from llmdyno.spec.spec import Spec
 from llmdyno.targets.target import late_reader, resolve, target_module
@@ -76,7 +76,8 @@ async def measure(
         late = Late(plan, late_reader(spec, server))
         timeline = directory.timeline(late)  # facts, read from the journals
         environment = describe(spec, server, plan, origin, observed)
-        run = conclude_run(directory.path, spec, environment, timeline, observed, late.answers)
+        status = INTERRUPTED if any(one.interrupted for one in observed) else COMPLETE
+        run = conclude_run(directory.path, spec, environment, timeline, status, late.answers)
         directory.finish(run, exports(spec) if plan.measures else ())  # parquet, summary, llmperf/, …
     if problem is not None:
         raise InputError(*problem)

@@ -48,7 +48,9 @@ def confirm_cost(spec: Spec, rounds: int | None, budget: Decimal, *, yes: bool, 
     bound = service.bound(spec, rounds=rounds)
     if local:
         if not quiet and bound.dollars is not None:
-            print(f"{service.title} would bill at most ${bound.dollars:,.2f}: {bound.basis}", file=sys.stderr, flush=True)
+            print(
+                f"{service.title} would bill at most ${bound.dollars:,.2f}: {bound.basis}", file=sys.stderr, flush=True
+            )
         return
     decide(bound, service.title, budget, yes=yes, quiet=quiet, ask=_ask if sys.stdin.isatty() else None)
 

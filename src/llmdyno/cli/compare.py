@@ -1,4 +1,4 @@
-"""``llmdyno compare``: finished runs side by side, the first one as the measure."""
+"""``llmdyno compare``: finished runs side by side, each against the first."""
 
 from __future__ import annotations
 
@@ -7,28 +7,31 @@ import argparse
 from llmdyno.errors import InputError
 
 DESCRIPTION = (
-    "Set finished runs side by side: each figure, its difference from the first run's, and whether that is more than "
-    "chance. A gateway's overhead, say: a run past it first, then one through it."
+    "Compare finished runs: each figure, its difference from the first run's, and whether it may be chance. "
+    "To find a gateway's overhead, name a run past the gateway first and a run through it second."
 )
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """The runs."""
-    parser.add_argument("directories", nargs="+", metavar="DIR", help="run directories; the first is the measure")
-    parser.add_argument("--json", action="store_true", help="print the figures as JSON instead")
+    parser.add_argument(
+        "directories", nargs="+", metavar="RUN", help="run directories; the others are compared with the first"
+    )
+    parser.add_argument("--json", action="store_true", help="print the figures as JSON")
 
 
 def call(arguments: argparse.Namespace) -> int:
-    """Print them.
+    """Compare them.
 
     Raises:
-        InputError: fewer than two, or one that is no run directory.
+        InputError: there are fewer than two, or one is not a run directory.
     """
     if len(arguments.directories) < 2:
-        raise InputError("DIR", "one run alone cannot be compared", "name two run directories or more")
+        raise InputError("RUN", "one run cannot be compared", "name two run directories or more")
     import json
 
-    from llmdyno.reports.compare import compare, print_comparison
+    from llmdyno.reports.compare import compare, show
+    from llmdyno.reports.console import Page
     from llmdyno.runs.directory import load
 
     runs = [load(directory) for directory in arguments.directories]
@@ -36,5 +39,5 @@ def call(arguments: argparse.Namespace) -> int:
     if arguments.json:
         print(json.dumps(found, indent=2))
     else:
-        print_comparison(found)
+        show(found, Page())
     return 0

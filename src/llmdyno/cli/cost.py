@@ -78,9 +78,8 @@ def call(arguments: argparse.Namespace) -> int:
     Raises:
         InputError: it is no run directory, or a value does not fit.
     """
-    from rich.console import Console
-
-    from llmdyno.reports.cost import print_cost
+    from llmdyno.reports import cost
+    from llmdyno.reports.console import Page
     from llmdyno.runs.directory import add_json, load
     from llmdyno.services.bedrock_import.account import COST, as_json, costing, model_facts
 
@@ -103,7 +102,7 @@ def call(arguments: argparse.Namespace) -> int:
     if arguments.json:
         print(json.dumps(report, indent=2))
     else:
-        print_cost(report, run.path, Console(highlight=False))
+        cost.show(report, Page(), run.path)
     return 0
 
 

@@ -86,9 +86,7 @@ def _add_flag(group: argparse._ArgumentGroup, flag: Flag) -> None:
         )
         return
     text = flag.help if flag.default is None else f"{flag.help} (default: {flag.default})"
-    group.add_argument(
-        flag.option, dest=dest, default=flag.default, metavar=flag.metavar, help=text.replace("%", "%%")
-    )
+    group.add_argument(flag.option, dest=dest, default=flag.default, metavar=flag.metavar, help=text.replace("%", "%%"))
 
 
 def add_manner_arguments(parser: argparse.ArgumentParser) -> None:
@@ -125,7 +123,11 @@ def call(arguments: argparse.Namespace, experiment: Experiment) -> int:
 
 
 def _read_own(flag: Flag, given: Any) -> Any:
-    return given if given is None or isinstance(given, bool) or flag.read is None else read_flag(flag.read, given, flag.option)
+    return (
+        given
+        if given is None or isinstance(given, bool) or flag.read is None
+        else read_flag(flag.read, given, flag.option)
+    )
 
 
 def spec_of(arguments: argparse.Namespace, experiment: Experiment) -> Spec:
@@ -140,7 +142,9 @@ def spec_of(arguments: argparse.Namespace, experiment: Experiment) -> Spec:
     flags: Layer = {name: (given[name], flag_name(name)) for name in KEYS if name in given}
     for name in experiment.owns:
         if name in flags:
-            raise InputError(flag_name(name), f"is not for llmdyno {experiment.name}, which sets it", experiment.instead)
+            raise InputError(
+                flag_name(name), f"is not for llmdyno {experiment.name}, which sets it", experiment.instead
+            )
     file = read_toml(Path(arguments.file)) if arguments.file is not None else {}
     file = {name: value for name, value in file.items() if name not in experiment.owns}
     layers = [_layer(experiment.defaults), file, flags]
@@ -290,7 +294,7 @@ def carry_out(spec: Spec, experiment: Experiment, *, quiet: bool) -> Run:
 def _watched(spec: Spec, live: LiveView) -> Iterator[None]:
     """Show a managed model's copies while the run goes on, as its service tells them."""
     from llmdyno.services.service import find
-    from llmdyno.targets.target import emulation_of, managed_service
+    from llmdyno.targets.target import managed_service
 
     name = managed_service(spec)
     embedded = spec.speed is not None  # its service has no metrics

@@ -1,40 +1,98 @@
-"""``llmdyno show DIR``: a finished run, printed again from its files alone."""
+"""``llmdyno show RUN``: a finished run, from its files alone, as text or in a format for other programs."""
 
 from __future__ import annotations
 
 import argparse
+import os
+import sys
+from collections.abc import Iterable
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from llmdyno.errors import InputError
+
+if TYPE_CHECKING:
+    from llmdyno.reports.console import Page
+    from llmdyno.runs.run import Run
 
 DESCRIPTION = (
-    "Print a finished run again, from its files alone, with what later commands found of it (scaling, capacity, cost). "
-    "A run that was killed is read from its journal."
+    "Show a finished run, from its files alone: its summary, and the reports that check, scaling, capacity and cost "
+    "left. A run that was killed is read from its journal."
 )
+_TEXT = "text"
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """The directory."""
-    parser.add_argument("directory", metavar="DIR", help="a run directory")
+    """The run, the format and where it goes."""
+    from llmdyno.reports.files import known_formats
+
+    formats = ", ".join((_TEXT, *known_formats()))
+    parser.add_argument("directory", metavar="RUN", help="a run directory")
+    parser.add_argument("--format", default=_TEXT, metavar="NAME", help=f"{formats} (default: {_TEXT})")
+    parser.add_argument("--out", metavar="FILE", help="write to this file, not to standard output")
 
 
 def call(arguments: argparse.Namespace) -> int:
-    """Print it.
+    """Show it.
 
     Raises:
-        InputError: it is no run directory.
+        InputError: there is no such run or format, or the file cannot be written.
     """
-    from pathlib import Path
+    from llmdyno.reports.files import find_export
+    from llmdyno.runs.directory import load
 
-    from rich.console import Console
-
-    from llmdyno.reports.console import print_summary
-    from llmdyno.reports.cost import print_cost
-    from llmdyno.reports.scaling import print_capacity, print_scaling
-    from llmdyno.runs.directory import load, load_json
-
-    console, path = Console(highlight=False), Path(arguments.directory)
-    print_summary(load(path), console)
-    for name, show in (("scaling", print_scaling), ("capacity", print_capacity)):
-        if (found := load_json(path, f"{name}.json")) is not None:
-            show(found, console)
-    if (found := load_json(path, "cost.json")) is not None:
-        print_cost(found, path, console)
+    export = None if arguments.format == _TEXT else find_export(arguments.format)
+    run = load(arguments.directory)
+    if export is not None:
+        _write(arguments.out, (content for _, content in export(run)))
+    elif arguments.out is not None:
+        _write(arguments.out, [_as_text(run)])
+    else:
+        _show(run)
     return 0
+
+
+def _show(run: Run, page: Page | None = None) -> None:
+    from llmdyno.reports import summary
+    from llmdyno.reports.console import Page
+    from llmdyno.reports.files import kept_reports
+
+    page = page or Page()
+    summary.show(run, page)
+    for kept in kept_reports(run.path):
+        kept.module.show(kept.report, page, run.path)
+
+
+def _as_text(run: Run) -> bytes:
+    """What the console shows, without colours."""
+    import io
+
+    from llmdyno.reports.console import Page
+
+    stream = io.StringIO()
+    _show(run, Page(stream))
+    return stream.getvalue().encode()
+
+
+def _write(out: str | None, parts: Iterable[bytes]) -> None:
+    """Write bytes to a file, whole or not at all, or to standard output."""
+    if out is None:
+        _to_stdout(parts)
+        return
+    path = Path(out)
+    part = path.with_name(f".{path.name}.part")
+    try:
+        part.write_bytes(b"".join(parts))
+        os.replace(part, path)
+    except OSError as error:
+        raise InputError("--out", f"{out} cannot be written ({error.strerror})", "name a file you may write") from None
+
+
+def _to_stdout(parts: Iterable[bytes]) -> None:
+    try:
+        for content in parts:
+            sys.stdout.buffer.write(content)
+        sys.stdout.buffer.flush()
+    except BrokenPipeError:
+        # The reader has seen enough, as `head` does. Python would flush what is left once more, and complain.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

@@ -152,12 +152,12 @@ def _pause_s(lane: Lane, exchange: Exchange) -> float:
     if exchange.failure is not None and exchange.failure.kind == CONNECT:
         # Nobody answered. Without a pause a timed run would record thousands of refused connections a second.
         return _PAUSE_AFTER_NO_CONNECTION_S
-    return lane.refused_pause_s if exchange.status == lane.refusals.status else 0.0
+    return lane.refused_pause_s if exchange.status in lane.refusals.statuses else 0.0
 
 
 def is_throttled(lane: Lane, exchange: Exchange) -> bool:
     """Whether an answer says "too many requests", and not that the model is not ready."""
-    return exchange.status == lane.refusals.status and lane.refusal(exchange) not in lane.refusals.not_ready
+    return exchange.status in lane.refusals.statuses and lane.refusal(exchange) not in lane.refusals.not_ready
 
 
 async def _stages(lane: Lane, *, parts: tuple[tuple[float, float, int], ...]) -> None:

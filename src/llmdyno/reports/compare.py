@@ -1,21 +1,22 @@
-"""Runs side by side: figures, differences from the first run's, and what makes the runs unlike.
+"""Runs side by side: figures, their differences from the first run's, and how the loads differ.
 
-In: runs. Out: plain dictionaries, or a table through Rich.
+Takes runs. Gives a plain dictionary, and lines on a page. What a difference and its interval mean is defined in
+``metrics/compare``.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
-
-from rich.console import Console
-from rich.markup import escape
-from rich.table import Table
+from typing import TYPE_CHECKING, Any
 
 from llmdyno.metrics.compare import difference
-from llmdyno.metrics.request import RequestMetrics, request_metrics
-from llmdyno.reports.console import emulation_notice
+from llmdyno.metrics.request import RequestMetrics
+from llmdyno.reports.summary import emulation_notice
+from llmdyno.reports.text import ABSENT
 from llmdyno.runs.run import Run
+
+if TYPE_CHECKING:
+    from llmdyno.reports.console import Page
 
 _FIGURES = (
     ("Time to first token", "ttft_s", "ms"),
@@ -26,85 +27,71 @@ _FIGURES = (
 )
 _PERCENTILES = (50, 99)
 _LOAD_KEYS = ("concurrency", "requests", "duration_s", "input_tokens", "output_tokens", "ignore_eos", "temperature")
-"""Keys of the spec that make two runs another load."""
+"""Two runs whose specs differ in one of these keys had different loads."""
 
 
 def compare(runs: Sequence[Run]) -> dict[str, Any]:
-    """The figures of runs, each with its difference from the first's.
+    """The figures of runs, each with its difference from the first run's.
 
     Returns:
-        `runs`: path, model, verdict, what is emulated; `figures`: a row a figure and percentile with each run's value
-        (s, or tokens a second) and, from the second run on, the difference, the ratio and, for figures that a request
-        has one of, the 95% interval of the difference; `unlike`: what differs between the loads.
+        `runs`: path, model, verdict, what is emulated; `figures`: a row for each figure and percentile with each run's
+        value (seconds, or tokens a second) and, from the second run on, the difference, the ratio and, for figures that
+        a request has one of, the 95% interval of the difference; `unlike`: what differs between the loads.
     """
-    base, per_request = runs[0], [request_metrics(run.measured) for run in runs]
     rows: list[dict[str, Any]] = []
     for label, name, unit in _FIGURES:
         for percentile in _PERCENTILES:
             values = [run.summary["latency"][name].get(f"p{percentile}") for run in runs]
-            intervals = [_interval(per_request[0], other, name, percentile) for other in per_request[1:]]
+            intervals = [_interval(runs[0].figures, other.figures, name, percentile) for other in runs[1:]]
             rows.append(_row(f"{label} p{percentile}", f"{name}.p{percentile}", unit, values, intervals))
     none = [None] * (len(runs) - 1)
     rows.append(_row("Output throughput", "output_token_per_s", "tok/s", list(map(_throughput, runs)), none))
     rows.append(_row("Failed requests", "failed", "", list(map(_failed, runs)), none))
-    unlike = [
-        {"key": key, "values": [str(getattr(run.spec, key)) for run in runs]}
-        for key in _LOAD_KEYS
-        if any(getattr(run.spec, key) != getattr(base.spec, key) for run in runs)
-    ]
+    return {"runs": list(map(_facts, runs)), "figures": rows, "unlike": _unlike(runs)}
+
+
+def show(found: dict[str, Any], page: Page) -> None:
+    """Show what :func:`compare` found."""
+    names = [chr(ord("A") + index) for index in range(len(found["runs"]))]
+    page.blank()
+    for name, run in zip(names, found["runs"], strict=True):
+        trust = "trustworthy" if run["verdict"]["trustworthy"] else "read with care"
+        page.fact(name, f"{run['path']}: {run['model']}, {run['succeeded']} succeeded, {trust}", 2)
+        for reason in run["verdict"]["reasons"]:
+            page.point(reason["text"], 3, "yellow")
+        if run["emulated"]:
+            page.point(run["emulated"], 3, "yellow")
+    page.blank()
+    page.table(("", "unit", *names), [_values(row) for row in found["figures"]], left=(0, 1), dim=1)
+    for index, name in enumerate(names[1:]):
+        # A table of its own, so that it fits a terminal of eighty columns.
+        page.blank()
+        heads = ("", "unit", f"{name} − A", "× A", "95% within")
+        page.table(heads, [_changes(row, index) for row in found["figures"]], left=(0, 1), dim=1)
+    page.aside("* The interval includes 0: the difference may be chance.")
+    if found["unlike"]:
+        page.blank()
+        page.warning("These runs are not the same load:")
+    for entry in found["unlike"]:
+        page.line(f"  {entry['key']}: {', '.join(entry['values'])}")
+
+
+def _facts(run: Run) -> dict[str, Any]:
     return {
-        "runs": [
-            {
-                "path": str(run.path),
-                "model": run.model,
-                "succeeded": run.succeeded,
-                "verdict": run.summary["verdict"],
-                "emulated": emulation_notice(run),
-            }
-            for run in runs
-        ],
-        "figures": rows,
-        "unlike": unlike,
+        "path": str(run.path),
+        "model": run.model,
+        "succeeded": run.succeeded,
+        "verdict": run.summary["verdict"],
+        "emulated": emulation_notice(run),
     }
 
 
-def print_comparison(found: dict[str, Any]) -> None:
-    """Print them."""
-    console = Console(highlight=False)
-    names = [chr(ord("A") + place) for place in range(len(found["runs"]))]
-    console.print()
-    for name, run in zip(names, found["runs"], strict=True):
-        trust = "trustworthy" if run["verdict"]["trustworthy"] else "read with care"
-        line = f"{run['path']}: {run['model']}, {run['succeeded']} succeeded, {trust}"
-        console.print(f"[bold]{name}[/bold]  {escape(line)}", soft_wrap=True)
-        for reason in run["verdict"]["reasons"]:
-            console.print(f"   [yellow]- {escape(reason['text'])}[/yellow]", soft_wrap=True)
-        if run["emulated"]:
-            console.print(f"   [yellow]{escape(run['emulated'])}[/yellow]", soft_wrap=True)
-    console.print()
-    table = Table(box=None, padding=(0, 2, 0, 0), pad_edge=False, header_style="bold")
-    table.add_column("", no_wrap=True)
-    table.add_column("unit", style="dim", no_wrap=True)
-    for name in names:
-        table.add_column(name, justify="right", no_wrap=True)
-    for name in names[1:]:
-        table.add_column(f"{name} − A", justify="right", no_wrap=True)
-        table.add_column("× A", justify="right", no_wrap=True)
-        table.add_column("95% within", justify="right", no_wrap=True)
-    for row in found["figures"]:
-        factor = 1e3 if row["unit"] == "ms" else 1.0
-        cells = [_number(value, factor) for value in row["values"]]
-        for change in row["changes"]:
-            cells += _cells(change, factor)
-        table.add_row(row["label"], row["unit"], *cells)
-    # A table that is cut says nothing: a pipe is 80 columns wide for Rich, whoever reads it.
-    wanted = console.measure(table, options=console.options.update(max_width=1000)).maximum
-    Console(highlight=False, width=max(console.width, wanted)).print(table)
-    if found["unlike"]:
-        console.print("\n[yellow]These runs are not the same load:[/yellow]")
-    for entry in found["unlike"]:
-        console.print(f"  {entry['key']}: {', '.join(map(escape, entry['values']))}")
-    console.print("[dim]A difference whose interval holds 0 may be chance.[/dim]")
+def _unlike(runs: Sequence[Run]) -> list[dict[str, Any]]:
+    return [
+        {"key": key, "values": [str(getattr(run.spec, key)) for run in runs]}
+        for key in _LOAD_KEYS
+        if any(getattr(run.spec, key) != getattr(runs[0].spec, key) for run in runs)
+    ]
 
 
 def _row(
@@ -121,26 +108,34 @@ def _row(
 
 
 def _interval(base: RequestMetrics, other: RequestMetrics, name: str, percentile: int) -> tuple[float, float] | None:
-    """The difference's interval; only for figures that a request has one of, since gaps within one hang together."""
+    """The interval of a difference. Gaps between chunks have none: those of one request depend on each other."""
     if not hasattr(base, name):
         return None
     found = difference(getattr(base, name), getattr(other, name), percentile)
     return found[1:] if found is not None else None
 
 
-def _cells(change: dict[str, Any] | None, factor: float) -> list[str]:
+def _factor(row: dict[str, Any]) -> float:
+    return 1e3 if row["unit"] == "ms" else 1.0
+
+
+def _values(row: dict[str, Any]) -> list[str]:
+    """A row's value in each run."""
+    values = (ABSENT if value is None else f"{value * _factor(row):,.2f}" for value in row["values"])
+    return [row["label"], row["unit"], *values]
+
+
+def _changes(row: dict[str, Any], index: int) -> list[str]:
+    """A row's difference, ratio and interval in the run `index` after the first."""
+    change, factor = row["changes"][index], _factor(row)
     if change is None:
-        return ["–", "–", "–"]
-    ratio = f"{change['ratio']:.2f}" if change["ratio"] is not None else "–"
-    interval = "–"
+        return [row["label"], row["unit"], ABSENT, ABSENT, ABSENT]
+    ratio = f"{change['ratio']:.2f}" if change["ratio"] is not None else ABSENT
+    interval = ABSENT
     if change["interval"] is not None:
         low, high = (bound * factor for bound in change["interval"])
         interval = f"{low:+.2f} to {high:+.2f}" + (" *" if low <= 0 <= high else "  ")
-    return [f"{change['difference'] * factor:+,.2f}", ratio, interval]
-
-
-def _number(value: float | None, factor: float) -> str:
-    return "–" if value is None else f"{value * factor:,.2f}"
+    return [row["label"], row["unit"], f"{change['difference'] * factor:+,.2f}", ratio, interval]
 
 
 def _throughput(run: Run) -> float | None:

@@ -1,28 +1,49 @@
-"""Progress while a run goes on: one line that renews itself on a terminal, plain lines in a log.
+"""Progress while a run or an upload goes on: one line that renews itself on a terminal, plain lines in a log.
 
-In: snapshots of counters, a few a second. Out: text on standard error. It is written by hand, not with
-a widget library, because it runs in the measuring process: a line costs some microseconds.
+Takes snapshots of counters, a few a second, or bytes as they are sent. Gives text on standard error. A run's line is
+written by hand, not by a widget library: it is drawn in the measuring process and costs only microseconds there.
 """
 
 from __future__ import annotations
 
 import shutil
 import sys
-from typing import TextIO
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, TextIO
 
-from llmdyno.engine.driver import Snapshot
+if TYPE_CHECKING:
+    from llmdyno.engine.driver import Snapshot
 
 _LOG_EVERY_S = 5.0
 _BAR = 20
 
 
+@contextmanager
+def upload_progress(total_bytes: int) -> Iterator[Callable[[int], None]]:
+    """Show an upload's progress on standard error; nothing where that is no terminal.
+
+    Gives a function that is called with the number of bytes sent since its last call, from any thread.
+    """
+    from rich.console import Console
+    from rich.progress import BarColumn, DownloadColumn, Progress, TimeRemainingColumn, TransferSpeedColumn
+
+    console = Console(stderr=True)
+    if not console.is_terminal:  # a disabled bar would leave an empty line behind
+        yield lambda sent: None
+        return
+    columns = (BarColumn(), DownloadColumn(), TransferSpeedColumn(), TimeRemainingColumn())
+    with Progress(*columns, console=console) as progress:
+        task = progress.add_task("upload", total=total_bytes)
+        yield lambda sent: progress.advance(task, sent)
+
+
 class LiveView:
-    """Call it with each snapshot; `end` leaves the terminal's line clean; `label` stands before every line;
-    `copies` is how many model copies there are, where somebody says so."""
+    """A run's progress. Call it with each snapshot; `end` leaves the terminal's line clean."""
 
     def __init__(self, stream: TextIO | None = None) -> None:
-        self.label = ""
-        self.copies: int | None = None
+        self._label = ""
+        self._copies: int | None = None
         self._stream = stream or sys.stderr
         self._terminal = self._stream.isatty()
         self._phase = ""
@@ -30,28 +51,32 @@ class LiveView:
         self._last = (0.0, 0)
         self._rate = 0.0
 
+    def show_emulation(self, speed: float) -> None:
+        """Say in front of every line that the endpoint is emulated, and how many times faster than real."""
+        self._label = f"EMULATED {speed:g}× · "
+
+    def show_copies(self, count: int) -> None:
+        """Say in every line from now on how many model copies there are."""
+        self._copies = count
+
     def __call__(self, snapshot: Snapshot) -> None:
         """Show a snapshot."""
         if snapshot.phase != self._phase:
-            self._phase, self._next_log_s, self._last, self._rate = (
-                snapshot.phase,
-                _LOG_EVERY_S,
-                (0.0, 0),
-                0.0,
-            )
-        if snapshot.emulated and not self.label:
-            self.label = "EMULATED · "
+            self._phase, self._next_log_s = snapshot.phase, _LOG_EVERY_S
+            self._last, self._rate = (0.0, 0), 0.0
+        if snapshot.emulated and not self._label:
+            self._label = "EMULATED · "
         then_s, then_chunks = self._last
         if snapshot.elapsed_s - then_s >= 1.0:
             self._rate = (snapshot.chunks - then_chunks) / (snapshot.elapsed_s - then_s)
             self._last = (snapshot.elapsed_s, snapshot.chunks)
         if self._terminal:
             width = shutil.get_terminal_size().columns - 1
-            line = progress_line(snapshot, self._rate, width - len(self.label), copies=self.copies)
-            self._stream.write(f"\r\x1b[K{self.label}{line}")
+            line = progress_line(snapshot, self._rate, width - len(self._label), copies=self._copies)
+            self._stream.write(f"\r\x1b[K{self._label}{line}")
         elif snapshot.elapsed_s >= self._next_log_s:
             self._next_log_s = snapshot.elapsed_s + _LOG_EVERY_S
-            self._stream.write(self.label + progress_line(snapshot, self._rate, copies=self.copies) + "\n")
+            self._stream.write(self._label + progress_line(snapshot, self._rate, copies=self._copies) + "\n")
         else:
             return
         self._stream.flush()
@@ -64,10 +89,14 @@ class LiveView:
 
 
 def progress_line(snapshot: Snapshot, rate: float, width: int | None = None, *, copies: int | None = None) -> str:
-    """Requests done, copies, tokens a second of late, TTFT so far, failures, time left.
+    """The progress of one phase: requests done, copies, recent tokens a second, TTFT so far, failures, time left.
 
-    With a `width`, a bar is added where there is room, and what matters least is left out where there is not:
-    a line that wraps could not be renewed.
+    Args:
+        snapshot: the phase's counters.
+        rate: tokens a second of late.
+        width: how many columns there are. A bar is added where there is room, and the least important parts are left
+            out where there is not, since a line that wraps could not be renewed. None: a line of a log.
+        copies: how many model copies there are; None: unknown.
     """
     if snapshot.phase == "idle":
         rounds = snapshot.done + 1
@@ -106,7 +135,7 @@ def _share(snapshot: Snapshot) -> float | None:
     ended = snapshot.done + snapshot.failed
     shares = []
     if snapshot.total and ended:
-        # Those in flight are half done on average; without them a first wave of users would look like no progress.
+        # A request in flight is half done on average. Without it the first wave of users would look like no progress.
         halves = min(snapshot.in_flight, snapshot.total - ended) / 2
         shares.append((ended + halves) / snapshot.total)
     if snapshot.duration_s:

@@ -1,7 +1,8 @@
 """LLMPerf's two files, key for key, so that its users' notebooks and scripts read our runs.
 
-In: a run. Out: (file name, bytes) twice. Key names, order and number formats follow files that LLMPerf
-itself wrote: whole-number extremes are texts there, and stay texts here.
+Takes a run. Gives (file name, bytes) of the summary and of the individual responses, and LLMPerf's console output. Key
+names, order and number formats follow files that LLMPerf itself wrote. The minimum and maximum of whole numbers are
+texts there, and so they are here.
 """
 
 from __future__ import annotations
@@ -10,14 +11,13 @@ import json
 import math
 import re
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
 
 from llmdyno.metrics.correctness import number_matches
 from llmdyno.metrics.llmperf import individual_responses
-from llmdyno.metrics.request import request_metrics
 from llmdyno.runs.run import Run
 from llmdyno.timeline.record import CANCELLED
 from llmdyno.workload.sources.questions import Question
@@ -37,10 +37,19 @@ _QUANTILES = (25, 50, 75, 90, 95, 99)
 _WHOLE = ("number_input_tokens", "number_output_tokens")
 
 
+def run_files(run: Run) -> Iterator[tuple[str, bytes]]:
+    """The two files as a run directory holds them, in its folder ``llmperf``."""
+    for name, content in llmperf_files(run):
+        yield f"llmperf/{name}", content
+
+
+EXPORT = run_files
+
+
 def llmperf_files(run: Run, metadata: Mapping[str, Any] | None = None) -> list[tuple[str, bytes]]:
-    """The summary and the individual responses, with the names that LLMPerf gives them."""
+    """The summary and the individual responses, under LLMPerf's file names; `metadata` are the user's own entries."""
     spec = run.spec
-    entries = individual_responses(run.measured, request_metrics(run.measured))
+    entries = _entries(run)
     base = _slug(f"{run.model}_{spec.input_tokens.mean:.0f}_{spec.output_tokens.mean:.0f}")
     summary: dict[str, Any] = {
         "version": VERSION,
@@ -54,7 +63,7 @@ def llmperf_files(run: Run, metadata: Mapping[str, Any] | None = None) -> list[t
         **{f"results_{name}": value for name, value in results(run, entries).items()},
         **_emulated(run),
         **(metadata or {}),
-        "timestamp": int(run.environment["clock"]["origin_unix_ns"] / 1e9),
+        "timestamp": _timestamp(run),
     }
     return [
         (f"{base}_summary.json", _json(summary)),
@@ -63,8 +72,8 @@ def llmperf_files(run: Run, metadata: Mapping[str, Any] | None = None) -> list[t
 
 
 def console_block(run: Run) -> str:
-    """What LLMPerf prints at the end of a run, from the same figures as its summary file."""
-    flat = results(run, individual_responses(run.measured, request_metrics(run.measured)))
+    """LLMPerf's output at the end of a run; the figures are those of its summary file."""
+    flat = results(run, _entries(run))
     lines = [f"EMULATED: {_emulated(run)['emulated']}"] if _emulated(run) else []
     for name in SERIES:
         lines.append(name)
@@ -92,7 +101,7 @@ def correctness_files(
     """
     requests = run.measured.requests
     numbers = [int(number) for number in requests["request"][requests["state"] != CANCELLED]]
-    entries = individual_responses(run.measured, request_metrics(run.measured))
+    entries = _entries(run)
     lines = [f"EMULATED: {_emulated(run)['emulated']}"] if _emulated(run) else []
     for number, entry in zip(numbers, entries, strict=True):
         question, text = questions[number], run.answers.get(number, "")
@@ -121,7 +130,7 @@ def correctness_files(
         **{f"results_{name}": value for name, value in results.items()},
         **_emulated(run),
         **metadata,
-        "timestamp": int(run.environment["clock"]["origin_unix_ns"] / 1e9),
+        "timestamp": _timestamp(run),
     }
     lines += [f"{name} = {value}" for name, value in results.items()]
     files = [(f"{base}_summary.json", _json(summary)), (f"{base}_individual_responses.json", _json(entries))]
@@ -143,26 +152,39 @@ def results(run: Run, entries: list[dict[str, Any]]) -> dict[str, Any]:
         flat[f"{name}_stddev"] = float(values.std(ddof=1)) if len(values) > 1 else None
     codes = Counter(entry["error_code"] for entry in entries if entry["error_code"] is not None)
     whole = run.summary["throughput"]["whole_run"]
-    length_s = whole["length_s"] if whole else math.nan
+    duration_s = whole["length_s"] if whole else math.nan
     output_tokens = sum(entry["number_output_tokens"] for entry in good)
     flat["num_requests_started"] = len(entries)
     flat["error_rate"] = codes.total() / len(entries) if entries else 0.0
     flat["number_errors"] = codes.total()
     flat["error_code_frequency"] = str(dict(codes.most_common()))
-    flat["mean_output_throughput_token_per_s"] = output_tokens / length_s if whole else None
+    flat["mean_output_throughput_token_per_s"] = output_tokens / duration_s if whole else None
     flat["num_completed_requests"] = len(good)
-    flat["num_completed_requests_per_min"] = len(good) / length_s * 60 if whole else None
+    flat["num_completed_requests_per_min"] = len(good) / duration_s * 60 if whole else None
     return flat
 
 
 def _emulated(run: Run) -> dict[str, str]:
-    """A key more than LLMPerf's for a run that was emulated, so that nobody takes its figures for a deployment's."""
-    emulated = run.environment.get("endpoint", {}).get("emulated")
-    return {"emulated": f"{emulated['profile']} at {emulated['speed']:g}x real speed"} if emulated else {}
+    """One key that LLMPerf does not have, for an emulated run, so that nobody takes its figures for a deployment's."""
+    emulated = run.emulated
+    if emulated is None:
+        return {}
+    speed = 1.0 if emulated.speed is None else emulated.speed
+    return {"emulated": f"{emulated.profile} at {speed:g}x real speed"}
+
+
+def _entries(run: Run) -> list[dict[str, Any]]:
+    """One entry for each measured request, by LLMPerf's definitions."""
+    return individual_responses(run.measured, run.figures)
+
+
+def _timestamp(run: Run) -> int:
+    """The run's start, unix seconds."""
+    return int(run.environment.clock.origin_unix_ns / 1e9)
 
 
 def _slug(name: str) -> str:
-    """LLMPerf's file name: every run of other characters becomes one hyphen."""
+    """A name as LLMPerf's files have it: one hyphen for each run of other characters."""
     return re.sub(r"-{2,}", "-", re.sub(r"[^\w\d-]+", "-", name, flags=re.ASCII))
 
 

@@ -72,9 +72,7 @@ def announcement(server: Server, plan: Plan) -> Announcement:
     return Announcement(endpoint, plan.describe, emulated.speed)
 
 
-def describe(
-    spec: Spec, server: Server, plan: Plan, origin: Origin, observed: Sequence[Observed] = ()
-) -> Environment:
+def describe(spec: Spec, server: Server, plan: Plan, origin: Origin, observed: Sequence[Observed] = ()) -> Environment:
     """The environment of a run; before the load without `observed`."""
     first = observed[0] if observed else Observed(clock=origin.clock, event_loop=_loop_name())
     lags = [lag for one in observed for lag in one.loop_lags_s]
@@ -94,9 +92,7 @@ def describe(
             for name, start_ns, end_ns in first.phases
         ),
         process=ProcessFacts(
-            tuple(
-                (round((time_ns - origin.monotonic_ns) / 1e9, 4), round(used_s, 4)) for time_ns, used_s in first.cpu
-            ),
+            tuple((round((time_ns - origin.monotonic_ns) / 1e9, 4), round(used_s, 4)) for time_ns, used_s in first.cpu),
             _largest(lags),
             len(pauses),
             _largest(pauses),

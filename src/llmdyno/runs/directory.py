@@ -23,7 +23,7 @@ from llmdyno.runs.environment import Environment, decode_environment, encode_env
 from llmdyno.runs.journal import Journal, read_journal
 from llmdyno.runs.late import Late
 from llmdyno.runs.parquet import read_timeline, write_timeline
-from llmdyno.runs.run import RECOVERED, Run, conclude
+from llmdyno.runs.run import RECOVERED, Run, conclude_run
 from llmdyno.runs.specfile import read_toml
 from llmdyno.spec.readers import REDACTED
 from llmdyno.spec.spec import Spec, build
@@ -131,7 +131,7 @@ class RunDirectory:
         give_memory_back()
         requests, chunks = self.path / REQUESTS, self.path / CHUNKS
         parts = [path.with_name(f".{path.name}.part") for path in (requests, chunks)]
-        write_timeline(run.timeline, *parts)
+        write_timeline(run.timeline, run.all_figures, *parts)
         for part, path in zip(parts, (requests, chunks), strict=True):
             os.replace(part, path)
         self.write_json(SUMMARY, run.summary)
@@ -222,7 +222,7 @@ def load(path: str | Path) -> Run:
             timeline = read_timeline(directory / REQUESTS, directory / CHUNKS, origin_ns)
         else:
             timeline = from_records(read_journal(directory / JOURNAL), origin_ns)
-            summary = conclude(timeline, spec, environment, RECOVERED)
+            return conclude_run(directory, spec, environment, timeline, RECOVERED)
     except InputError:
         raise
     except (OSError, ValueError, KeyError, TypeError) as error:

@@ -15,7 +15,7 @@ from arro3.core import Array, DataType, RecordBatch, RecordBatchReader, Table
 from arro3.io import read_parquet, write_parquet
 
 from llmdyno.host.memory import give_memory_back
-from llmdyno.metrics.request import request_metrics
+from llmdyno.metrics.request import RequestMetrics
 from llmdyno.timeline import SCHEMA_VERSION
 from llmdyno.timeline.columns import (
     BOOLEAN_COLUMNS,
@@ -27,7 +27,7 @@ from llmdyno.timeline.columns import (
     Timeline,
 )
 
-_FIGURES = (
+FIGURES = (
     "ttft_s",
     "time_per_output_token_s",
     "end_to_end_latency_s",
@@ -36,22 +36,22 @@ _FIGURES = (
     "output_tokens",
     "text_chunks",
 )
+"""Columns of requests.parquet after the facts; `output_tokens_source` follows them."""
 _COMPRESSION = "zstd(1)"
 _BATCH, _ROW_GROUP = 1 << 16, 1 << 17
 _MAGIC = b"PAR1"
 
 
-def write_timeline(timeline: Timeline, requests_path: Path, chunks_path: Path) -> None:
+def write_timeline(timeline: Timeline, figures: RequestMetrics, requests_path: Path, chunks_path: Path) -> None:
     """Write both files."""
-    _write(_request_table(timeline), requests_path, timeline)
+    _write(_request_table(timeline, figures), requests_path, timeline)
     give_memory_back()
     # Batch by batch, so that a long run's chunks are not in memory once more while they are written.
     batches = (_batch(timeline, start) for start in range(0, max(1, len(timeline.chunks["request"])), _BATCH))
     _write(RecordBatchReader.from_batches(_batch(timeline, 0).schema, batches), chunks_path, timeline)
 
 
-def _request_table(timeline: Timeline) -> Table:
-    figures = request_metrics(timeline)
+def _request_table(timeline: Timeline, figures: RequestMetrics) -> Table:
     columns: dict[str, Any] = {}
     for name, column in timeline.requests.items():
         if name in INTEGER_COLUMNS:
@@ -60,7 +60,7 @@ def _request_table(timeline: Timeline) -> Table:
             columns[name] = Array(column.tolist(), DataType.string())
         else:
             columns[name] = Array(column.tolist(), DataType.bool())
-    for name in _FIGURES:
+    for name in FIGURES:
         column = np.asarray(getattr(figures, name), np.float64 if name.endswith("_s") else np.int64)
         columns[name] = (
             _nullable(column, np.isnan(column), DataType.float64()) if name.endswith("_s") else Array.from_numpy(column)

@@ -14,18 +14,12 @@ from typing import Any
 
 import msgspec
 
-from llmdyno._version import __version__
-from llmdyno.metrics.coldstart import cold_starts
+from llmdyno.metrics.conclude import Circumstances, conclude, is_measured, measured_part
 from llmdyno.metrics.request import RequestMetrics, request_metrics
-from llmdyno.metrics.summary import summarise
-from llmdyno.metrics.verdict import read_lags_s, verdict
-from llmdyno.metrics.windows import whole_window
+from llmdyno.protocols.refusals import known_refusals
 from llmdyno.runs.environment import Emulation, Environment, ModelFacts
 from llmdyno.spec.spec import Spec
-from llmdyno.timeline import SCHEMA_VERSION
 from llmdyno.timeline.columns import Timeline
-from llmdyno.timeline.record import KERNEL, OK, SDK
-from llmdyno.workload.plan import MEASURED, WARM, WARMUP
 
 COMPLETE, INTERRUPTED, RECOVERED = "complete", "interrupted", "recovered"
 """How a run ended: as planned; stopped by the user; killed, and read back from its journal."""
@@ -45,6 +39,12 @@ class Run:
     timeline: Timeline
     summary: dict[str, Any]
     answers: Mapping[int, str] = field(default_factory=dict, repr=False)
+    known_figures: RequestMetrics | None = field(default=None, repr=False)
+
+    @cached_property
+    def all_figures(self) -> RequestMetrics:
+        """The figures of all requests, warm-up included."""
+        return self.known_figures if self.known_figures is not None else request_metrics(self.timeline)
 
     @cached_property
     def measured(self) -> Timeline:
@@ -54,7 +54,7 @@ class Run:
     @cached_property
     def figures(self) -> RequestMetrics:
         """The figures of the measured requests."""
-        return request_metrics(self.measured)
+        return self.all_figures.only(is_measured(self.timeline))
 
     @property
     def emulated(self) -> Emulation | None:
@@ -92,58 +92,23 @@ def builtins(value: msgspec.Struct | None) -> dict[str, Any] | None:
     return None if value is None else dict(msgspec.to_builtins(value))
 
 
-def measured_part(timeline: Timeline) -> Timeline:
-    """The measured requests of a timeline."""
-    return timeline.only(timeline.requests["phase"] == MEASURED)
-
-
-def conclude(timeline: Timeline, spec: Spec, environment: Environment, status: str) -> dict[str, Any]:
-    """The summary of a timeline, as it stands in summary.json."""
-    measured = measured_part(timeline)
-    whole = whole_window(measured)
-    cpu = [
-        (moment_s, used_s)
-        for moment_s, used_s in environment.process.cpu_s
-        if whole is None or whole.start_s - 0.5 <= moment_s <= whole.end_s + 0.5
-    ]
-    clocks = measured.requests["clock"][measured.requests["state"] == OK]
-    return {
-        "schema_version": SCHEMA_VERSION,
-        "llmdyno_version": __version__,
-        "status": status,
-        "name": spec.name,
-        "api": spec.api,
-        "model": spec.model or spec.deployment,
-        "emulated": builtins(environment.emulated),
-        "warmup_requests": int((timeline.requests["phase"] == WARMUP).sum()),
-        "cold_starts": cold_starts(timeline.only(timeline.requests["phase"] == WARM)),
-        **summarise(measured, spec.slo),
-        "load": "open" if spec.open_loop else "closed",
-        "clock": {
-            "kernel_stamped_share": float((clocks == KERNEL).mean()) if len(clocks) else None,
-            "sdk_share": float((clocks == SDK).mean()) if len(clocks) else None,
-            "read_lag_s": _lag(measured),
-            "loop_lag_s": environment.process.loop_lag_s,
-            "gc_pause_s": environment.process.gc_pause_s,
-        },
-        "verdict": verdict(
-            measured,
-            concurrency=None if spec.open_loop else spec.users,
-            max_concurrency=spec.max_concurrency,
-            loop_lag_s=environment.process.loop_lag_s,
-            exact_tokens=environment.tokenizer.exact,
-            cpu=cpu,
-        ),
-    }
-
-
-def _lag(measured: Timeline) -> dict[str, float] | None:
-    import numpy as np
-
-    lags = read_lags_s(measured)
-    if not len(lags):
-        return None
-    return {
-        **dict(zip(("p50", "p99"), map(float, np.percentile(lags, (50, 99))), strict=True)),
-        "max": float(lags.max()),
-    }
+def conclude_run(
+    path: Path,
+    spec: Spec,
+    environment: Environment,
+    timeline: Timeline,
+    status: str,
+    answers: Mapping[int, str] | None = None,
+) -> Run:
+    """The run that a timeline makes, with every figure of its summary; each request's figures are computed once."""
+    figures = request_metrics(timeline)
+    circumstances = Circumstances(
+        process_cpu_s=environment.process.cpu_s,
+        loop_lag_s=environment.process.loop_lag_s,
+        gc_pause_s=environment.process.gc_pause_s,
+        exact_tokens=environment.tokenizer.exact,
+        emulated=builtins(environment.emulated),
+        refusals=known_refusals(),
+    )
+    summary = conclude(timeline, figures, spec, circumstances, status=status)
+    return Run(path, spec, environment, timeline, summary, answers or {}, figures)

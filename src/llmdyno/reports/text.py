@@ -1,0 +1,56 @@
+"""Numbers as a person writes them.
+
+Takes numbers in seconds, dollars or tokens. Gives short texts with units. It knows neither runs nor consoles.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from decimal import Decimal
+
+ABSENT = "–"
+"""The text of a figure that does not exist."""
+_BARS = "▁▂▃▄▅▆▇█"
+
+
+def dollars(value: str | Decimal | None) -> str:
+    """Dollars to the cent. Below ten dollars there is a third decimal where it is not zero; below a cent there are two
+    significant digits."""
+    if value is None:
+        return "unknown"
+    amount = Decimal(value)
+    if amount and abs(amount) < Decimal("0.01"):
+        return f"${amount:.2g}"
+    return f"${amount:,.3f}" if abs(amount) < 10 and amount % Decimal("0.01") else f"${amount:,.2f}"
+
+
+def duration(seconds: float) -> str:
+    """A duration in the unit that suits it: 12.0 s, 3.5 min, 2.0 h."""
+    if seconds < 90:
+        return f"{seconds:.1f} s"
+    return f"{seconds / 60:.1f} min" if seconds < 5400 else f"{seconds / 3600:.1f} h"
+
+
+def latency(seconds: float | None) -> str:
+    """A latency: milliseconds below one second."""
+    if seconds is None:
+        return ABSENT
+    return f"{seconds:.2f} s" if seconds >= 1 else f"{1e3 * seconds:.1f} ms"
+
+
+def figure(value: float) -> str:
+    """A figure in a table: about four significant digits."""
+    if value >= 1000:
+        return f"{value:,.0f}"
+    return f"{value:.1f}" if value >= 100 else f"{value:.2f}"
+
+
+def plural(count: int, noun: str) -> str:
+    """A count and its noun: 1 window, 1,200 windows."""
+    return f"{count:,} {noun}{'' if count == 1 else 's'}"
+
+
+def bars(values: Sequence[float | None]) -> str:
+    """One bar for each value. The largest value has a full bar; zero and None have a space."""
+    largest = max((value for value in values if value is not None), default=0) or 1
+    return "".join(" " if not value else _BARS[min(7, int(8 * value / largest))] for value in values)

@@ -1,0 +1,69 @@
+"""What ``reports/scaling.py`` shows of a report made by hand."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from tests.reports.made import SCALING, drawn
+
+from llmdyno.reports import scaling
+
+SHOWN = """\
+
+A step from 2 to 8 users, held for 10.0 min
+EMULATED: the emulator's copies come and go by its own model of the service.
+Durations are at real speed.
+
+Bounds        time to first token ≤ 500.0 ms and time per output token ≤ 1.50 s
+              (as given)
+Recovery      latency was back within bounds 2.5 min after the step
+Until then    1,200 requests, 25% of them within bounds; 60 throttled, 1 not
+              ready
+Refusals      the first came 1.2 s after the step; 70 throttled while the step
+              was held
+Copies        1 before, 2 at most (ModelCopy from CloudWatch); more came 2.3 min
+              after the step; one copy carries 4 calls at once
+From the load 1 from -120 s, 2 from +140 s
+Scale-in      copies went 5.0 min after the step down
+Over time     ▅█ output tokens/s, up to 200
+              █  TTFT p50, s, up to 0.1
+               █ throttled, up to 5
+              ▅█ copies, up to 2
+              20 s a bar; the first bar is at -20 s
+Note          CloudWatch was not read: no credentials; configure them, and run
+              llmdyno cost --refresh on this run
+"""
+
+
+def test_the_whole_report_at_eighty_columns() -> None:
+    assert drawn(lambda page: scaling.show(SCALING, page, Path("runs/x"))) == SHOWN
+    assert max(map(len, SHOWN.splitlines())) <= 80
+
+
+def test_a_step_without_bounds_recovery_or_copies() -> None:
+    copies = {**SCALING["copies"], "source": "unknown: no copies here", "calls_per_copy": None, "most": 0}
+    blind = {
+        **SCALING,
+        "bounds": {},
+        "recovery_s": None,
+        "first_refusal_s": None,
+        "throttled": 0,
+        "meanwhile": {"requests": 0, "within_bounds": None, "throttled": 0, "not_ready": 0},
+        "copies": copies,
+    }
+    assert scaling.facts(blind) == [
+        ("Bounds", "none, as nothing was answered before the step"),
+        ("Recovery", "latency did not come back within bounds while the step was held"),
+        ("Until then", "0 requests; 0 throttled, 0 not ready"),
+        ("Refusals", "nothing was refused; 0 throttled while the step was held"),
+        ("Copies", "unknown: no copies here"),
+    ]
+
+
+def test_copies_that_neither_came_nor_went() -> None:
+    copies = {**SCALING["copies"], "came_s": [], "went_s": [], "inferred": [], "calls_per_copy": None}
+    assert scaling.facts({**SCALING, "copies": copies, "bounds_given": False})[-3:] == [
+        ("Copies", "1 before, 2 at most (ModelCopy from CloudWatch); no more came"),
+        ("From the load", "the load shows no copies"),
+        ("Scale-in", "no copy was seen to go"),
+    ]

@@ -1,0 +1,231 @@
+"""A run's summary."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from tests.reports.made import EMULATED, drawn, failed, good, open_loop, run_of
+from tests.support import make_record
+
+from llmdyno.protocols.events import OTHER, TEXT
+from llmdyno.reports import summary
+from llmdyno.runs.environment import Emulation, EndpointFacts, ModelFacts
+from llmdyno.runs.run import RECOVERED, Run
+from llmdyno.spec.distribution import Distribution
+
+CLOSED = """\
+
+llmdyno run: m at http://h/v1
+40 users, closed loop, 9 requests · 500±25 tokens in, 1000±100 out · prompt
+tokens by built-in approximation · kernel stamps · seed 1
+
+                       unit     p50    p90    p95    p99   mean    max
+Time to first token    ms     250.0  250.0 250.0* 250.0*  250.0  250.0
+Inter-token latency    ms     10.00  10.00  10.00  10.00  10.00  10.00
+Time per output token  ms     10.00  10.00 10.00* 10.00*  10.00  10.00
+End-to-end latency     s       1.24   1.24  1.24*  1.24*   1.24   1.24
+Throughput per request tok/s  80.65  80.65 80.65* 80.65*  80.65  80.65
+* fewer than 3 observations lie beyond this percentile
+
+Throughput    3,225.8 output tokens/s in the steady 1.2 s; 3,225.8 output
+              tokens/s over the whole run of 1.2 s
+Requests      40 succeeded, 0 failed · 1,935.5 a minute · at most 40 in flight
+Over time       ▅▇███▇█████ tokens/s, up to 4,400 (0.1 s a bar; the last is
+              shorter)
+              █             TTFT p50, up to 250 ms
+Tokens        11 in, 100 out per request (p50; output counted by the server)
+
+Verdict       trustworthy: no reason found to doubt this measurement
+Run directory runs/x
+"""
+
+OPEN = """\
+
+llmdyno run: m at http://h/v1
+EMULATED endpoint: llmdyno's own emulator, profile p, at 10× real speed;
+durations are 10× shorter than in reality.
+open loop, 10 requests/s, 9 requests · 500±25 tokens in, 1000±100 out · body
+format: x · prompt tokens by built-in approximation · kernel stamps · seed 1
+Interrupted. The figures cover what was measured until then.
+
+                       unit     p50     p90     p95     p99   mean     max
+Time to first token    ms     252.0  failed  failed  failed  252.0  failed
+  from its send        ms     250.0  250.0*  250.0*  250.0*  250.0   250.0
+Inter-token latency    ms     10.00   10.00   10.00   10.00  10.00   10.00
+Time per output token  ms     10.00  10.00*  10.00*  10.00*  10.00   10.00
+End-to-end latency     s       1.24  failed  failed  failed   1.24  failed
+  from its send        s       1.24   1.24*   1.24*   1.24*   1.24    1.24
+Throughput per request tok/s  80.65  80.65*  80.65*  80.65*  80.65   80.65
+Send after planned     ms      2.00   2.00*   2.00*   2.00*   2.00    2.00
+* fewer than 3 observations lie beyond this percentile
+
+Throughput    470.0 output tokens/s in the steady 0.3 s; 440.7 output tokens/s
+              over the whole run of 2.0 s
+Requests      9 succeeded, 1 failed · 264.4 a minute · at most 9 in flight
+Over time       ▁▂▃▄▅▅▆▇███▇▆▅▅▄▃▂▁ tokens/s, up to 900 (0.1 s a bar; the last
+              is shorter)
+              █████████             TTFT p50, up to 250 ms
+              █                     failures, up to 1
+Goodput       4.407 requests/s with ttft_s ≤ 1 s
+Tokens        11 in, 100 out per request (p50; output counted by the server)
+Failed        1 × http_status 429: a|b [c](d) <e>
+
+Verdict       read with care:
+              - too few samples: 9 requests succeeded, 30 are needed for a p90
+              - errors present: 1 of 10 requests failed; latencies are of the
+                others alone
+Run directory runs/x
+"""
+
+
+def printed(run: Run) -> str:
+    return drawn(lambda page: summary.show(run, page))
+
+
+def test_a_closed_loop_at_eighty_columns() -> None:
+    assert printed(run_of(*(good(n) for n in range(40)), concurrency=40)) == CLOSED
+    assert max(map(len, CLOSED.splitlines())) <= 80
+
+
+def test_an_interrupted_open_loop_at_eighty_columns() -> None:
+    assert printed(open_loop()) == OPEN
+    assert max(map(len, OPEN.splitlines())) <= 80
+
+
+@pytest.mark.parametrize(
+    ("emulated", "notice"),
+    [
+        (None, None),
+        (
+            EMULATED,
+            "EMULATED endpoint: llmdyno's own emulator, profile p, at 10× real speed; "
+            "durations are 10× shorter than in reality.",
+        ),
+        (Emulation("p", 1.0), "EMULATED endpoint: llmdyno's own emulator, profile p, at 1× real speed."),
+    ],
+)
+def test_an_emulated_endpoint_is_named(emulated: Emulation | None, notice: str | None) -> None:
+    assert summary.emulation_notice(run_of(good(0), emulated=emulated)) == notice
+
+
+def test_the_title_has_the_address_of_an_endpoint_outside() -> None:
+    assert summary.title(run_of(name="mine")) == "mine: m at http://h/v1"
+    assert summary.title(run_of(emulated=EMULATED)) == "llmdyno run: m at http://h/v1"
+    bedrock = {"api": "bedrock", "base_url": None}
+    assert summary.title(run_of(endpoint=EndpointFacts(address="b:1"), **bedrock)) == "llmdyno run: m at b:1"
+    embedded = EndpointFacts(address="127.0.0.1:1", emulated=Emulation("p", 10.0, embedded=True))
+    assert summary.title(run_of(endpoint=embedded, **bedrock)) == "llmdyno run: m"
+
+
+def test_failures_are_named_and_their_text_is_only_text() -> None:
+    run = run_of(
+        good(0), failed(1, 500, "[red]bo\x1b[31mom\n"), *(failed(n, 429, f"busy {n % 3}") for n in range(2, 8))
+    )
+    assert summary.errors(run.summary) == [
+        "6 × http_status 429: busy 2 (and 2 other messages)",
+        "1 × http_status 500: [red]bo [31mom",
+    ]
+    assert "Failed        1 × http_status 500: [red]bo [31mom\n" in printed(run)
+
+
+def test_a_run_without_a_single_success() -> None:
+    run = run_of(make_record(0, 0.0, [], state="failed", error_kind="timeout", error_message="late"))
+    assert summary.latency_rows(run.summary) == []
+    assert "Failed        1 × timeout: late\n" in printed(run)
+
+
+def test_a_run_without_requests() -> None:
+    assert summary.facts(run_of()) == [("Requests", "0 succeeded, 0 failed")]
+
+
+def test_a_run_that_was_killed() -> None:
+    assert "This run never ended; read back from its journal.\n" in printed(run_of(good(0), status=RECOVERED))
+
+
+def test_a_managed_model_has_a_cost_to_ask_for() -> None:
+    run = run_of(good(0), endpoint=EndpointFacts(imported_model=ModelFacts("arn")))
+    assert printed(run).splitlines()[-2:] == ["Run directory runs/x", "Cost          llmdyno cost runs/x"]
+
+
+def cold(refused: int, first_s: float | None = None) -> dict[str, Any]:
+    return {
+        "refused": {"NotReady": refused} if refused else {},
+        "cold": bool(refused),
+        "cold_start_s": first_s,
+        "first_ttft_s": 0.25 if first_s else None,
+        "warmed_ttft_s": 0.04 if first_s else None,
+    }
+
+
+@pytest.mark.parametrize(
+    ("found", "line"),
+    [
+        (
+            cold(59, 6.266),
+            "6.27 s from the first attempt to the first answer (59 × NotReady); TTFT 250 ms at first, 40 ms once warm",
+        ),
+        (cold(3), "never answered (3 × NotReady)"),
+        (cold(0), "none: the model answered at once"),
+    ],
+)
+def test_a_cold_start(found: dict[str, Any], line: str) -> None:
+    assert summary.cold_start_text(found) == line
+
+
+def test_a_series_of_cold_starts_has_no_verdict() -> None:
+    def warm(number: int, user: int, sent_s: float, **facts: Any) -> Any:
+        return make_record(number, sent_s, facts.pop("chunks", []), phase="warm", user=user, **facts)
+
+    refused = {"state": "failed", "error_kind": "http_status", "error_type": "NotReady"}
+    records = []
+    for user, length_s in enumerate((5.0, 7.0, 6.0)):
+        at = 100.0 * user
+        records += [
+            warm(-10 + 2 * user, user, at, **refused),
+            warm(-9 + 2 * user, user, at + 1, chunks=[(at + length_s, 1, 4)]),
+        ]
+    text = printed(run_of(*records))
+    assert "All of them   3 cold starts: 5.00 s to 7.00 s, median 6.00 s\n" in text
+    assert text.count("Cold start ") == 3
+    assert "Verdict" not in text
+
+
+def test_the_course_of_a_run() -> None:
+    slices = [
+        {"output_token_per_s": rate, "ttft_p50_s": ttft, "failed": bad, "length_s": 1.0}
+        for rate, ttft, bad in ((800.0, 0.1, 0), (400.0, None, 2), (100.0, 0.2, 0), (0.0, None, 1))
+    ]
+    assert summary.over_time(slices) == [
+        ("Over time", "█▅▂  tokens/s, up to 800 (1 s a bar)"),
+        ("", "▅ █  TTFT p50, up to 200 ms"),
+        ("", " █ ▅ failures, up to 2"),
+    ]
+    assert summary.over_time(slices[:3]) == []
+
+
+def test_lengths() -> None:
+    assert summary.lengths_text(Distribution("normal", 500, 25)) == "500±25"
+    assert summary.lengths_text(run_of(input_tokens="uniform(1,9)").spec.input_tokens) == "uniform(1,9)"
+
+
+def test_requests_that_were_cancelled_sent_again_or_empty() -> None:
+    run = run_of(
+        good(0, attempt=1),
+        make_record(1, 0.0, [], state="cancelled"),
+        make_record(2, 0.0, [(1.0, OTHER, 0)]),
+    )
+    assert dict(summary.facts(run))["Requests"] == (
+        "2 succeeded, 0 failed, 1 cancelled in flight, 1 of them attempts after throttling, "
+        "1 of them without any text · 96.8 a minute · at most 3 in flight"
+    )
+
+
+def test_where_the_stamps_and_the_token_counts_are_from() -> None:
+    mixed = run_of(good(0), good(1, clock="user"))
+    assert "50% kernel stamps" in summary.load(mixed)
+    library = run_of(make_record(0, 0.0, [(0.1, TEXT, 4), (0.2, TEXT, 4)], clock="sdk"))
+    assert "stamps at the library's iterator" in summary.load(library)
+    assert dict(summary.facts(library))["Tokens"] == (
+        "10 in, 2 out per request (p50; output taken to be the number of chunks, as no better count was given)"
+    )

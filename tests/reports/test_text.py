@@ -1,0 +1,43 @@
+"""Numbers as texts."""
+
+from __future__ import annotations
+
+import pytest
+
+from llmdyno.reports import text
+
+
+@pytest.mark.parametrize(
+    ("value", "shown"),
+    [(None, "unknown"), ("0", "$0.00"), ("0.00123", "$0.0012"), ("0.5718", "$0.572"), ("3.90", "$3.90"),
+     ("6.8616", "$6.862"), ("10.005", "$10.00"), ("1234.5", "$1,234.50"), ("-0.5", "$-0.50")],
+)  # fmt: skip
+def test_dollars(value: str | None, shown: str) -> None:
+    assert text.dollars(value) == shown
+
+
+@pytest.mark.parametrize(
+    ("seconds", "shown"), [(0.0, "0.0 s"), (89.9, "89.9 s"), (90, "1.5 min"), (5399, "90.0 min"), (5400, "1.5 h")]
+)
+def test_durations(seconds: float, shown: str) -> None:
+    assert text.duration(seconds) == shown
+
+
+@pytest.mark.parametrize(("seconds", "shown"), [(None, "–"), (0.0123, "12.3 ms"), (0.9999, "999.9 ms"), (1, "1.00 s")])
+def test_latencies(seconds: float | None, shown: str) -> None:
+    assert text.latency(seconds) == shown
+
+
+@pytest.mark.parametrize(("value", "shown"), [(0.5, "0.50"), (99.994, "99.99"), (100, "100.0"), (1234.5, "1,234")])
+def test_figures(value: float, shown: str) -> None:
+    assert text.figure(value) == shown
+
+
+def test_plurals() -> None:
+    assert [text.plural(count, "window") for count in (0, 1, 1200)] == ["0 windows", "1 window", "1,200 windows"]
+
+
+def test_bars() -> None:
+    assert text.bars([0, None, 0.1, 4, 7.9, 8]) == "  ▁▅██"
+    assert text.bars([]) == ""
+    assert text.bars([None, 0]) == "  "
