@@ -1,7 +1,8 @@
-"""Bedrock's runtime for imported models, as the emulator speaks it. PURE: paths and bodies in, bodies and frames out.
+"""Bedrock's runtime for imported models, as the emulator speaks it. PURE.
 
-Shapes and errors as documented for InvokeModel, Converse and their streams; where documents and captures
-leave a gap (does an imported model's stream end with invocation metrics?) it does what foundation models do.
+In: paths and bodies. Out: bodies and event-stream frames. Shapes and errors are those documented for InvokeModel,
+Converse and their streams. Where documents and captures leave a gap (does an imported model's stream end with
+invocation metrics?), it does what foundation models do.
 """
 
 from __future__ import annotations
@@ -12,39 +13,50 @@ from dataclasses import dataclass
 from typing import Any
 from urllib.parse import unquote
 
-from llmdyno.emulator import frames
-from llmdyno.emulator.faults import BEFORE
-from llmdyno.workload.tokens import Approximation
+from llmdyno.emulator import frames, tokens
+from llmdyno.emulator.dialect import CONTEXT, Asked, Refused
+from llmdyno.emulator.http import JSON
 
 REGION, ACCOUNT = "us-east-1", "123456789012"
-EVENT_STREAM, JSON = "application/vnd.amazon.eventstream", "application/json"
-INVOKE, INVOKE_STREAM, CONVERSE, CONVERSE_STREAM = (
-    "invoke",
-    "invoke-with-response-stream",
-    "converse",
-    "converse-stream",
-)
-NOT_READY = (429, "ModelNotReadyException", "Model is not ready for inference. Wait and try your request again.")
-THROTTLED = BEFORE["throttle"]
+EVENT_STREAM = "application/vnd.amazon.eventstream"
+INVOKE, INVOKE_STREAM = "invoke", "invoke-with-response-stream"
+CONVERSE, CONVERSE_STREAM = "converse", "converse-stream"
+NOT_READY = "not_ready"
+_BROKEN_OFF = "The stream was ended. Try your request again."
+_FAULTS = {
+    NOT_READY: (429, "ModelNotReadyException", "Model is not ready for inference. Wait and try your request again."),
+    "throttle": (429, "ThrottlingException", "Too many requests, please wait before trying again."),
+    "error": (500, "InternalServerException", "An internal server error occurred. Retry your request."),
+    "unavailable": (503, "ServiceUnavailableException", "The service is unavailable. Try your request again."),
+    "denied": (403, "AccessDeniedException", "You don't have access to the model with the specified model ID."),
+    "expired": (403, "ExpiredTokenException", "The security token included in the request is expired"),
+    "timeout": (408, "ModelTimeoutException", "The request took too long to process."),
+    "model_error": (424, "ModelErrorException", "The request failed due to an error while processing the model."),
+    "quota": (400, "ServiceQuotaExceededException", "Your request exceeds the service quota for your account."),
+    "stream_error": (424, "ModelStreamErrorException", _BROKEN_OFF),
+    "stream_throttle": (429, "ThrottlingException", _BROKEN_OFF),
+    "stream_internal": (500, "InternalServerException", _BROKEN_OFF),
+    "stream_unavailable": (503, "ServiceUnavailableException", _BROKEN_OFF),
+    "stream_validation": (400, "ValidationException", _BROKEN_OFF),
+    "stream_timeout": (408, "ModelTimeoutException", _BROKEN_OFF),
+}
 _DEFAULT_TOKENS = 512
-_CONTEXT = 131_072
 _PADDING = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789"
 _STOPS = {"length": "max_tokens", "stop": "end_turn"}
-_tokens = Approximation()
 
 
-class ServiceError(Exception):
-    """An answer before the stream: HTTP status, exception name, message."""
+class ServiceError(Refused):
+    """A request that is refused: HTTP status, exception name, message. A header names the exception too."""
 
     def __init__(self, status: int, name: str, message: str) -> None:
-        super().__init__(message)
-        self.status, self.name = status, name
-        self.body = json.dumps({"message": message}).encode()
+        header = f"x-amzn-ErrorType: {name}:http://internal.amazon.com/coral/com.amazon.bedrock/"
+        super().__init__(status, message, json.dumps({"message": message}).encode(), [header])
+        self.name = name
 
-    @property
-    def headers(self) -> str:
-        """The header that tells exceptions of one status apart."""
-        return f"x-amzn-ErrorType: {self.name}:http://internal.amazon.com/coral/com.amazon.bedrock/"
+
+def refusal(kind: str) -> ServiceError:
+    """The refusal of a fault's kind, or of a model that is not ready."""
+    return ServiceError(*_FAULTS[kind])
 
 
 def model_arn(identifier: str) -> str:
@@ -62,26 +74,16 @@ class ImportedModel:
     mistral: bool = False
 
 
-@dataclass(frozen=True, slots=True)
-class Call:
-    """What a request asks for; `format` is the body format that its fields told."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Call(Asked):
+    """What a request asks for; `format` is the body format that its fields show."""
 
     operation: str
     format: str
-    input_tokens: int
-    max_tokens: int
-    ignore_eos: bool
-    text: str = ""
-    temperature: float | None = None
-
-    @property
-    def stream(self) -> bool:
-        """Whether the answer is an event stream."""
-        return self.operation in (INVOKE_STREAM, CONVERSE_STREAM)
 
 
 def split_path(raw: str) -> tuple[str, str] | None:
-    """Model identifier and operation of a raw path ``/model/{id}/{operation}``; None where there is no such operation.
+    """Model identifier and operation of a raw path ``/model/{id}/{operation}``; None if there is no such operation.
 
     The identifier's slash must be encoded: the service routes on the raw path.
     """
@@ -99,7 +101,7 @@ def read_call(operation: str, body: bytes, model: ImportedModel) -> Call:
     """Read a request's body.
 
     Raises:
-        ServiceError: a ValidationException, as the service words it.
+        ServiceError: a ValidationException in the service's words.
     """
     try:
         value = json.loads(body or b"{}")
@@ -129,11 +131,19 @@ def _call(operation: str, body_format: str, text: str, max_tokens: Any, value: d
     max_tokens = _DEFAULT_TOKENS if max_tokens is None else max_tokens
     if not isinstance(max_tokens, int) or isinstance(max_tokens, bool) or max_tokens < 1:
         raise _invalid(f"Malformed input request: {max_tokens} is not 1 or more, please reformat your input.")
-    input_tokens = _tokens.count(text)
-    if input_tokens + max_tokens > _CONTEXT:
-        raise _invalid(f"This model's maximum context length is {_CONTEXT} tokens.")
-    ignore_eos, temperature = value.get("ignore_eos") is True, value.get("temperature")
-    return Call(operation, body_format, input_tokens, max_tokens, ignore_eos, text, temperature)
+    input_tokens = tokens.count(text)
+    if input_tokens + max_tokens > CONTEXT:
+        raise _invalid(f"This model's maximum context length is {CONTEXT} tokens.")
+    return Call(
+        operation=operation,
+        format=body_format,
+        stream=operation in (INVOKE_STREAM, CONVERSE_STREAM),
+        input_tokens=input_tokens,
+        max_tokens=max_tokens,
+        ignore_eos=value.get("ignore_eos") is True,
+        text=text,
+        temperature=value.get("temperature"),
+    )
 
 
 def _message_text(messages: Any) -> str:
@@ -184,9 +194,22 @@ class BedrockAnswer:
             return self._chunk(index, {"outputs": [{"text": text, "stop_reason": None}]})
         return self._chunk(index, self._openai_chunk(text, None))
 
-    def fault(self, name: str, message: str) -> bytes:
-        """An exception frame in mid-stream."""
+    def fault(self, kind: str) -> bytes:
+        """The exception frame of a stream that fails."""
+        _, name, message = _FAULTS[kind]
         return frames.exception(name, message)
+
+    def refusal(self, kind: str) -> ServiceError:
+        """The same failure as the answer of a request that asked for no stream."""
+        return refusal(kind)
+
+    def damaged(self) -> bytes:
+        """A frame whose checksum is wrong."""
+        if not self.stream:
+            return b""
+        frame = bytearray(self.token(1, " damaged"))
+        frame[-1] ^= 1
+        return bytes(frame)
 
     def end(self, output_tokens: int, finish_reason: str, latency_ms: int, first_byte_ms: int) -> bytes:
         """What follows the last token, or the whole body."""

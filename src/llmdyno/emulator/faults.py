@@ -1,39 +1,30 @@
 """Faults on request: which call goes wrong, and how. PURE and seeded.
 
-In: a rate for each kind of fault and a seed. Out: for a call's number, its fault or none. Before the stream:
-every exception of the runtime under a short name. In mid-stream, at half the tokens: an exception frame
-(`stream_…`), `cut` (the connection ends), `stall` (no more tokens), `crc` (a wrong checksum). And `slow`: the
-first token comes 5 s later, at real speed. And `garble`: the answer is a wrong one.
+In: a rate for each kind of fault and a seed. Out: for a call's number, its fault or None. It knows nothing of the words
+and status codes that each API has for a fault.
 """
 
 from __future__ import annotations
 
 from random import Random
 
-BEFORE = {
-    "throttle": (429, "ThrottlingException", "Too many requests, please wait before trying again."),
-    "error": (500, "InternalServerException", "An internal server error occurred. Retry your request."),
-    "unavailable": (503, "ServiceUnavailableException", "The service is unavailable. Try your request again."),
-}
-BEFORE |= {
-    "denied": (403, "AccessDeniedException", "You don't have access to the model with the specified model ID."),
-    "expired": (403, "ExpiredTokenException", "The security token included in the request is expired"),
-    "timeout": (408, "ModelTimeoutException", "The request took too long to process."),
-    "model_error": (424, "ModelErrorException", "The request failed due to an error while processing the model."),
-    "quota": (400, "ServiceQuotaExceededException", "Your request exceeds the service quota for your account."),
-}
-EXCEPTIONS = {
-    "stream_error": "ModelStreamErrorException",
-    "stream_throttle": "ThrottlingException",
-    "stream_internal": "InternalServerException",
-    "stream_unavailable": "ServiceUnavailableException",
-    "stream_validation": "ValidationException",
-    "stream_timeout": "ModelTimeoutException",
-}
-WITHIN = (*EXCEPTIONS, "cut", "stall", "crc")
+BEFORE = ("throttle", "error", "unavailable", "denied", "expired", "timeout", "model_error", "quota")
+"""The request is refused."""
+STREAM = (
+    "stream_error",
+    "stream_throttle",
+    "stream_internal",
+    "stream_unavailable",
+    "stream_validation",
+    "stream_timeout",
+)
+"""The answer fails at half the tokens, and says so."""
+CUT, STALL, CRC = "cut", "stall", "crc"
+"""At half the tokens: the connection ends; no more tokens come; an event is damaged (a wrong checksum, broken JSON)."""
 SLOW, GARBLE = "slow", "garble"
+"""The first token comes `SLOW_S` later, at real speed; the answer is a wrong one."""
 SLOW_S = 5.0
-KINDS = (*BEFORE, *WITHIN, SLOW, GARBLE)
+KINDS = (*BEFORE, *STREAM, CUT, STALL, CRC, SLOW, GARBLE)
 
 
 class Faults:
@@ -48,7 +39,7 @@ class Faults:
         """Read ``KIND=RATE`` texts.
 
         Raises:
-            ValueError: with what fits, when one does not.
+            ValueError: a text is not of that form; the message says what fits.
         """
         rates: dict[str, float] = {}
         fits = f"KIND=RATE with a kind of {', '.join(KINDS)} and a rate from 0 to 1, together at most 1"

@@ -1,7 +1,7 @@
-"""The rest of AWS behind the emulator's URL: S3, IAM, STS and CloudWatch, which are moto's server.
+"""The rest of AWS behind the emulator's URL: S3, IAM, STS and CloudWatch, answered by moto's server.
 
-In: requests that are none of the emulator's own, as they came. Out: moto's answers, byte for byte. moto (the
-extra `emulator`) runs as a child that leaves when this process does; it is started with the first need.
+In: requests that no route of the emulator answers. Out: moto's answers, byte for byte. moto (the extra `emulator`) runs
+as a child that ends with this process; the first request starts it.
 """
 
 from __future__ import annotations
@@ -15,16 +15,16 @@ import subprocess
 import sys
 from typing import Any
 
-from llmdyno.emulator.control import Source
+from llmdyno.emulator.imports import Source
 
 _PATIENCE_S = 30.0
 _HOP_BY_HOP = ("connection", "keep-alive", "transfer-encoding", "content-length", "expect")
-# moto's own command, in a process that ends when the pipe to its parent does.
 _CHILD = (
-    "import os, sys, threading;"
-    "threading.Thread(target=lambda: (sys.stdin.buffer.read(), os._exit(0)), daemon=True).start();"
+    "import sys;"
+    "from llmdyno.host.child import leave_with_parent; leave_with_parent();"
     "from moto.server import main; main(sys.argv[1:])"
 )
+"""moto's own command, in a process that ends with ours."""
 
 
 def available() -> bool:
@@ -46,14 +46,14 @@ class AwsServices:
         """Start it, and wait until it answers.
 
         Raises:
-            TimeoutError: it does not.
+            TimeoutError: it has not answered within 30 s.
         """
         if self._starting is None:
             self._starting = asyncio.ensure_future(self._start())
         await asyncio.wait_for(self._up.wait(), _PATIENCE_S)
 
     async def forward(self, method: str, url: str, headers: dict[str, str], body: bytes) -> bytes:
-        """Hand a request on; the whole answer, head and body, ending with its connection."""
+        """Pass a request on and return the whole answer, head and body."""
         await self.start()
         lines = [f"{method} {url} HTTP/1.1", "Connection: close", f"Content-Length: {len(body)}"]
         lines += [f"{name}: {value}" for name, value in headers.items() if name not in _HOP_BY_HOP]
@@ -66,10 +66,10 @@ class AwsServices:
             writer.close()
 
     async def read_source(self, uri: str) -> Source:
-        """What lies under an S3 URI.
+        """List an S3 URI and read its config.json.
 
         Raises:
-            Exception: whatever boto3 raises when it cannot be read.
+            Exception: what boto3 raises if the location cannot be read.
         """
         await self.start()
         return await asyncio.to_thread(self._read_source, uri)

@@ -1,9 +1,9 @@
-"""The null server: answers that cost nothing to make, for measuring the instrument and nothing else.
+"""The null server: answers that cost nothing to make, so that a run against it measures the instrument alone.
 
-In: a chat request for the model ``null-TTFT-GAP`` (milliseconds). Out: max_tokens chunks at exactly those times, all of
-them the same bytes; the truth about each request at ``/truth``, in the emulator's format, its arrival as the kernel
-stamped it. One epoll loop, no framework: it has to be faster than what it tests. Run as a module (with a PEM file: over
-TLS), it says its URL on standard output and ends with its standard input.
+In: a chat request for the model ``null-TTFT-GAP`` (milliseconds). Out: max_tokens chunks at exactly those times, all
+with the same bytes. The truth about each request is at ``/truth``, in the emulator's format; its arrival is the
+kernel's stamp. One epoll loop, no framework: it has to be faster than what it tests. Run as a module (with a PEM file:
+over TLS), it prints its URL and ends with its parent.
 """
 
 from __future__ import annotations
@@ -18,6 +18,8 @@ import ssl
 import sys
 import time
 from array import array
+
+from llmdyno.host.child import leave_with_parent
 
 SO_TIMESTAMPNS = 35
 _CONTROL = socket.CMSG_SPACE(16) if hasattr(socket, "CMSG_SPACE") else 0
@@ -48,7 +50,7 @@ class _Connection:
 
 
 class NullServer:
-    """One loop over one listener; `serve` returns when standard input ends."""
+    """One loop over one listener."""
 
     def __init__(self, tls: ssl.SSLContext | None = None) -> None:
         self._tls = tls
@@ -63,15 +65,11 @@ class NullServer:
         self._count = 0
 
     def serve(self) -> None:
-        """Serve until standard input is closed."""
-        stdin = sys.stdin.fileno()
-        self._epoll.register(stdin, select.EPOLLIN | select.EPOLLHUP)
+        """Serve until the process ends."""
         monotonic_ns, due = time.monotonic_ns, self._due
         while True:
             wait_s = max(0.0, (due[0][0] - monotonic_ns()) / 1e9) if due else -1
             for fd, _ in self._epoll.poll(wait_s, 1024):
-                if fd == stdin:
-                    return
                 if fd == self._listener.fileno():
                     self._accept()
                 elif fd in self._connections:
@@ -122,7 +120,7 @@ class NullServer:
             return
         connection.pending = b""
         arrive_ns = time.monotonic_ns()
-        if control:  # what the kernel stamped on the wall clock, moved to the monotonic one
+        if control:  # the kernel stamps on the wall clock; the truth is on the monotonic one
             seconds, nanoseconds = array("q", control[0][2])
             stamped_ns = seconds * 1_000_000_000 + nanoseconds
             arrive_ns = min(arrive_ns, stamped_ns - (time.time_ns() - time.monotonic_ns()))
@@ -183,6 +181,7 @@ if __name__ == "__main__":
     if len(sys.argv) > 1:  # a PEM file with certificate and key
         context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
         context.load_cert_chain(sys.argv[1])
+    leave_with_parent()
     server = NullServer(context)
     root = f"http{'s' * (context is not None)}://127.0.0.1:{server.port}"
     print(json.dumps({"url": root + "/v1", "root": root}), flush=True)

@@ -1,8 +1,7 @@
-"""The OpenAI API as the emulator speaks it: bodies in, bodies out. PURE.
+"""The OpenAI API as the emulator speaks it. PURE.
 
-In: a request's path and body. Out: what was asked, or an error as an OpenAI-compatible server words it;
-and the bytes of each chunk. Shapes: the OpenAI API reference; the usage chunk and the finish chunk stand
-where vLLM puts them.
+In: a request's path and body. Out: what was asked, or an error as an OpenAI-compatible server words it; and the bytes
+of each chunk. Shapes: the OpenAI API reference. The usage chunk and the finish chunk come where vLLM sends them.
 """
 
 from __future__ import annotations
@@ -11,64 +10,77 @@ import json
 from dataclasses import dataclass
 from typing import Any
 
-from llmdyno.workload.tokens import Approximation
+from llmdyno.emulator import tokens
+from llmdyno.emulator.dialect import CONTEXT, Asked, Refused
 
 CHAT_PATH, COMPLETIONS_PATH, MODELS_PATH = "/v1/chat/completions", "/v1/completions", "/v1/models"
 FINGERPRINT = "llmdyno-emulator"
 _DEFAULT_MAX_TOKENS = 256
-_CONTEXT = 131_072
-_tokens = Approximation()
+_OVERLOADED = "The server is overloaded. Please try again later."
+_FAILED = "The engine failed while it processed the request."
+_FAULTS = {
+    "throttle": (429, "RateLimitError", "Rate limit reached. Please try again later."),
+    "error": (500, "InternalServerError", _FAILED),
+    "unavailable": (503, "ServiceUnavailableError", _OVERLOADED),
+    "denied": (403, "PermissionDeniedError", "The API key has no access to this model."),
+    "expired": (401, "AuthenticationError", "The API key has expired."),
+    "timeout": (408, "APITimeoutError", "The request timed out."),
+    "model_error": (500, "InternalServerError", _FAILED),
+    "quota": (429, "insufficient_quota", "You exceeded your current quota."),
+    "stream_error": (500, "InternalServerError", _FAILED),
+    "stream_throttle": (429, "RateLimitError", "Rate limit reached. Please try again later."),
+    "stream_internal": (500, "InternalServerError", _FAILED),
+    "stream_unavailable": (503, "ServiceUnavailableError", _OVERLOADED),
+    "stream_validation": (400, "BadRequestError", "The request cannot be continued."),
+    "stream_timeout": (408, "APITimeoutError", "The request timed out."),
+}
 
 
-class Refusal(Exception):
-    """A request that is refused: HTTP status, OpenAI's error type and message."""
+class Refusal(Refused):
+    """A request that is refused: HTTP status, OpenAI's error type, message."""
 
     def __init__(self, status: int, kind: str, message: str) -> None:
-        super().__init__(message)
-        self.status = status
-        self.body = json.dumps({"error": {"message": message, "type": kind, "param": None, "code": status}}).encode()
+        super().__init__(status, message, json.dumps({"error": _error(status, kind, message)}).encode())
 
 
-@dataclass(frozen=True, slots=True)
-class Asked:
-    """What a request asks for."""
+def refusal(kind: str) -> Refusal:
+    """The refusal of a fault's kind."""
+    return Refusal(*_FAULTS[kind])
+
+
+def _error(status: int, kind: str, message: str) -> dict[str, Any]:
+    return {"message": message, "type": kind, "param": None, "code": status}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Completion(Asked):
+    """What a request asks for: a chat or a text completion, with or without usage at its end."""
 
     chat: bool
-    stream: bool
     include_usage: bool
-    input_tokens: int
-    max_tokens: int
-    ignore_eos: bool
-    text: str = ""
-    temperature: float | None = None
 
 
-def read_request(path: str, body: bytes, model: str) -> Asked:
+def read_request(path: str, body: bytes, model: str) -> Completion:
     """Read a request's body.
 
     Raises:
-        Refusal: it is not one that this deployment answers.
+        Refusal: this deployment does not answer it.
     """
-    try:
-        value = json.loads(body)
-    except ValueError as error:
-        raise Refusal(400, "BadRequestError", f"the body is not JSON: {error}") from None
-    if not isinstance(value, dict):
-        raise Refusal(400, "BadRequestError", "the body is not a JSON object")
+    value = _json_object(body)
     if value.get("model") != model:
         raise Refusal(404, "NotFoundError", f"The model `{value.get('model')}` does not exist.")
     chat = path == CHAT_PATH
     text = _chat_text(value.get("messages")) if chat else value.get("prompt")
     if not isinstance(text, str):
-        raise Refusal(400, "BadRequestError", "'prompt' must be a string")
+        raise _bad("'prompt' must be a string")
     max_tokens = value.get("max_completion_tokens") or value.get("max_tokens") or _DEFAULT_MAX_TOKENS
     if not isinstance(max_tokens, int) or isinstance(max_tokens, bool) or max_tokens < 1:
-        raise Refusal(400, "BadRequestError", f"max_tokens must be at least 1, got {max_tokens}.")
-    input_tokens = _tokens.count(text)
-    if input_tokens + max_tokens > _CONTEXT:
-        raise Refusal(400, "BadRequestError", f"the maximum context length is {_CONTEXT} tokens")
+        raise _bad(f"max_tokens must be at least 1, got {max_tokens}.")
+    input_tokens = tokens.count(text)
+    if input_tokens + max_tokens > CONTEXT:
+        raise _bad(f"the maximum context length is {CONTEXT} tokens")
     options = value.get("stream_options")
-    return Asked(
+    return Completion(
         chat=chat,
         stream=value.get("stream") is True,
         include_usage=isinstance(options, dict) and options.get("include_usage") is True,
@@ -80,24 +92,38 @@ def read_request(path: str, body: bytes, model: str) -> Asked:
     )
 
 
+def _json_object(body: bytes) -> dict[str, Any]:
+    try:
+        value = json.loads(body)
+    except ValueError as error:
+        raise _bad(f"the body is not JSON: {error}") from None
+    if not isinstance(value, dict):
+        raise _bad("the body is not a JSON object")
+    return value
+
+
 def _chat_text(messages: Any) -> str:
     if not isinstance(messages, list) or not messages:
-        raise Refusal(400, "BadRequestError", "'messages' must be a list that is not empty")
+        raise _bad("'messages' must be a list that is not empty")
     texts = []
     for message in messages:
         content = message.get("content") if isinstance(message, dict) else None
         if isinstance(content, list):
             content = "".join(part.get("text", "") for part in content if isinstance(part, dict))
         if not isinstance(content, str):
-            raise Refusal(400, "BadRequestError", "each message needs a content")
+            raise _bad("each message needs a content")
         texts.append(content)
     return "\n".join(texts)
+
+
+def _bad(message: str) -> Refusal:
+    return Refusal(400, "BadRequestError", message)
 
 
 class Answer:
     """The bytes of one answer: streamed events, or one body at the end."""
 
-    def __init__(self, asked: Asked, number: int, created: int, model: str) -> None:
+    def __init__(self, asked: Completion, number: int, created: int, model: str) -> None:
         self.stream = asked.stream
         self.media_type = "text/event-stream; charset=utf-8" if asked.stream else "application/json"
         self.headers: list[str] = []
@@ -112,7 +138,7 @@ class Answer:
         )
 
     def token(self, index: int, text: str) -> bytes:
-        """The event or events of one token; nothing when the answer is not streamed."""
+        """The event of one token, the first with the role before it; nothing when the answer is not streamed."""
         if not self.asked.stream:
             self._text.append(text)
             return b""
@@ -121,12 +147,20 @@ class Answer:
         role = self._event('"delta":{"role":"assistant","content":""},', None) if index == 0 else b""
         return role + self._event(f'"delta":{{"content":{json.dumps(text)}}},', None)
 
-    def fault(self, name: str, message: str) -> bytes:
-        """An error in mid-stream."""
-        return f'data: {{"error":{{"message":{json.dumps(message)},"type":"{name}","code":500}}}}\n\n'.encode()
+    def fault(self, kind: str) -> bytes:
+        """The error event of a stream that fails."""
+        return b"data: " + refusal(kind).body + b"\n\n"
+
+    def refusal(self, kind: str) -> Refusal:
+        """The same failure as the answer of a request that asked for no stream."""
+        return refusal(kind)
+
+    def damaged(self) -> bytes:
+        """An event whose JSON breaks off."""
+        return f"data: {self._head}\n\n".encode() if self.stream else b""
 
     def end(self, output_tokens: int, finish_reason: str, latency_ms: int, first_byte_ms: int) -> bytes:
-        """What follows the last token: finish reason, usage, end mark; or the whole body. No latencies in it."""
+        """Finish reason, usage and end mark; or the whole body. This API has no field for the latencies."""
         asked = self.asked
         usage = (
             f'"usage":{{"prompt_tokens":{asked.input_tokens},"completion_tokens":{output_tokens},'
@@ -150,12 +184,12 @@ def _choice(content: str, finish_reason: str | None) -> str:
 
 
 def models_body(model: str, created: int) -> bytes:
-    """The list of models: one."""
+    """The list of models, which has one."""
     entry = {
         "id": model,
         "object": "model",
         "created": created,
         "owned_by": FINGERPRINT,
-        "max_model_len": _CONTEXT,
+        "max_model_len": CONTEXT,
     }
     return json.dumps({"object": "list", "data": [entry]}).encode()

@@ -1,7 +1,7 @@
-"""The emulator's server: what its connections share.
+"""The emulator's server: what its connections and routes share.
 
-In: requests, as connections have read them. Out: tokens for the connections to write, when the pure model
-says; the truth, at ``GET /truth`` (a JSON object a line, CLOCK_MONOTONIC ns), forgotten with ``POST /reset``.
+In: requests, as connections have read them. Out: tokens for the replies to write when the pure model says; the truth
+about each request (moments on CLOCK_MONOTONIC, ns). Which route answers a request is not its business.
 """
 
 from __future__ import annotations
@@ -13,28 +13,30 @@ import math
 import socket
 import time
 from collections import deque
-from collections.abc import Coroutine
+from collections.abc import Callable, Coroutine
 from datetime import UTC, datetime
-from random import Random
 from typing import Any
 
-from llmdyno.emulator import bedrock
+from llmdyno.emulator import routes, text
+from llmdyno.emulator.anthropic_request import KEY_HEADER, MESSAGES_PATH, VERSION_HEADER
 from llmdyno.emulator.bedrock import REGION, ImportedModel, ServiceError
-from llmdyno.emulator.connection import Connection
+from llmdyno.emulator.connection import Connection, Outcome
 from llmdyno.emulator.control import UNITS_VERSION, Control, Job, Model
 from llmdyno.emulator.copies import Copies, Scaling
 from llmdyno.emulator.counts import Counts
-from llmdyno.emulator.faults import GARBLE, Faults
+from llmdyno.emulator.dialect import Answer, Asked
+from llmdyno.emulator.faults import GARBLE, SLOW, SLOW_S, Faults
+from llmdyno.emulator.http import Request
 from llmdyno.emulator.model import Deployment, Profile
 from llmdyno.emulator.moto import AwsServices
-from llmdyno.emulator.openai import Asked
+from llmdyno.emulator.reply import Reply, Wire, write_script
 from llmdyno.emulator.truth import Truth
 from llmdyno.host.timer import Timer
-from llmdyno.workload.sources.words import words
 
 _REMEMBERED = 200_000
 _LATE_TOKENS = 1_000_000
 _BACKLOG = 4096
+_VOCABULARY = 4096
 
 
 class Emulator:
@@ -70,13 +72,13 @@ class Emulator:
         self.deployment = Deployment(profile, speed=speed, seed=seed)
         self.truths: deque[Truth] = deque(maxlen=_REMEMBERED)
         self.root = self.url = ""
-        # Emulated time stands at the wall clock's when this one starts, and runs `speed` times as fast.
+        # Emulated time is the wall clock's when this one starts, and runs `speed` times as fast.
         self._since_s = time.time()
         self.label = f"profile={profile.name}; speed={speed:g}; since={self._since_s:.6f}"
-        self.vocabulary = words(Random(seed), 4096)
+        self.vocabulary = text.words(seed, _VOCABULARY)
         self.created = int(time.time())
-        self.streams: dict[int, Connection] = {}
-        self._api_key = api_key
+        self.api_key = api_key
+        self._replies: dict[int, Reply] = {}
         self._connections: set[Connection] = set()
         self._tasks: set[asyncio.Task[None]] = set()
         self._late_ns: deque[int] = deque(maxlen=_LATE_TOKENS)
@@ -199,35 +201,74 @@ class Emulator:
         task.add_done_callback(self._tasks.discard)
         return task
 
-    def authorised(self, headers: dict[str, str]) -> bool:
-        """Whether a request carries the key, if there is one."""
-        return self._api_key is None or headers.get("authorization") == f"Bearer {self._api_key}"
+    def authorised(self, request: Request) -> bool:
+        """Whether a request needs no key, or carries it as its API wants; the route of messages looks by itself."""
+        if self.api_key is None or not request.path.startswith("/v1/") or request.path == MESSAGES_PATH:
+            return True
+        if VERSION_HEADER in request.headers:
+            return request.headers.get(KEY_HEADER) == self.api_key
+        return request.headers.get("authorization") == f"Bearer {self.api_key}"
 
-    def garbles(self, number: int) -> bool:
-        """Whether call `number` is answered wrongly."""
-        return self.faults.of(number) == GARBLE or self.deployment.running >= self._garble_above
+    def handle(self, request: Request, wire: Wire) -> Outcome:
+        """Decide what becomes of a request."""
+        return routes.handle(self, request, wire)
 
-    def begin(
+    def reply(
         self,
-        connection: Connection,
-        asked: Asked | bedrock.Call,
-        from_ns: int,
+        wire: Wire,
+        answer: Answer,
+        asked: Asked,
+        truth: Truth,
+        *,
+        from_ns: int | None = None,
         extra_s: float = 0.0,
-        length: int | None = None,
-    ) -> int:
-        """Hand a request to the model, with its answer's length where that is settled; returns its stream's number."""
-        most = asked.max_tokens if length is None else min(length, asked.max_tokens)
-        settled = asked.ignore_eos or length is not None
-        number = self.deployment.arrive(from_ns, asked.input_tokens, most, ignore_eos=settled, extra_s=extra_s)
-        self.streams[number] = connection
-        self.wake()
-        return number
+        on_end: Callable[[Truth], None] | None = None,
+    ) -> Reply:
+        """A reply with the fault that its number draws; see :class:`Reply`."""
+        fault = self.faults.of(truth.number)
+        garbled = fault == GARBLE or self.deployment.running >= self._garble_above
+        return Reply(
+            wire,
+            self,
+            answer,
+            asked,
+            write_script(asked, truth.number, self.vocabulary, garbled=garbled),
+            truth,
+            fault=None if fault in (GARBLE, SLOW) else fault,
+            from_ns=from_ns,
+            extra_s=extra_s + (SLOW_S if fault == SLOW else 0.0),
+            on_end=on_end,
+        )
 
-    def end(self, number: int, *, left: bool = False) -> None:
-        """A stream is over, or its client left."""
-        self.streams.pop(number, None)
-        if left:
-            self.deployment.leave(time.monotonic_ns(), number)
+    def admit(self, reply: Reply) -> None:
+        """Hand a request to the model, when its time has come."""
+        delay_s = (reply.from_ns - self.now_ns()) / 1e9
+        if delay_s > 0:
+            self._loop.call_later(delay_s, self._admit, reply)
+        else:
+            self._admit(reply)
+
+    def _admit(self, reply: Reply) -> None:
+        if reply.over:
+            return  # the client left while it waited
+        asked, own = reply.asked, None if reply.asked.ignore_eos else reply.script.length
+        most = asked.max_tokens if own is None else min(own, asked.max_tokens)
+        settled = asked.ignore_eos or own is not None
+        number = self.deployment.arrive(
+            reply.from_ns, asked.input_tokens, most, ignore_eos=settled, extra_s=reply.extra_s
+        )
+        self._replies[number] = reply
+        reply.begin(number)
+        self.wake()
+
+    def leave(self, stream: int) -> None:
+        """Make no more tokens for a stream of the model."""
+        if self._replies.pop(stream, None) is not None:
+            self.deployment.leave(self.now_ns(), stream)
+
+    def now_ns(self) -> int:
+        """The monotonic clock."""
+        return time.monotonic_ns()
 
     def wake(self) -> None:
         """Set the timer to the next token."""
@@ -238,10 +279,10 @@ class Emulator:
     def work(self) -> None:
         """Write every token that is due."""
         for token in self.deployment.due(time.monotonic_ns()):
-            connection = self.streams.get(token.stream)
-            if connection is not None:
+            reply = self._replies.get(token.stream)
+            if reply is not None:
                 self._late_ns.append(time.monotonic_ns() - token.due_ns)
-                connection.token(token.index, token.finish_reason)
+                reply.token(token.index, token.finish_reason)
         self.wake()
 
     def forget(self, connection: Connection) -> None:

@@ -1,15 +1,17 @@
-"""Programs of ours beside a run, each in a process of its own that ends with it whatever happens.
+"""Programs of ours beside a run, each in a process of its own that ends with its parent.
 
-In: arguments of the interpreter. Out: lines of JSON. A child leaves when its standard input closes, which the kernel
-sees to even when this process is killed; and it has a session of its own, so that a Ctrl-C meant for the run does not
-cut it off.
+In: arguments of the interpreter. Out: lines of JSON. A child ends when its standard input closes: the kernel closes it
+even if the parent is killed. A child has its own session, so that Ctrl-C in the terminal does not reach it.
 """
 
 from __future__ import annotations
 
+import contextlib
 import json
+import os
 import subprocess
 import sys
+import threading
 from collections.abc import Iterator, Sequence
 from types import TracebackType
 from typing import Any, Self
@@ -17,11 +19,31 @@ from typing import Any, Self
 from llmdyno.errors import InputError
 
 _PATIENCE_S = 5.0
+_STANDARD_INPUT = 0
+
+
+def leave_with_parent() -> None:
+    """End this process at once when its standard input closes; what comes in before that is dropped.
+
+    A :class:`Child` calls this first. The exit status is 0, and no `finally` or `atexit` runs.
+    """
+    threading.Thread(target=_wait_and_leave, name="leave with parent", daemon=True).start()
+
+
+def _wait_and_leave() -> None:
+    # Not sys.stdin: its lock, held by a waiting thread, makes the interpreter abort when it ends for another reason.
+    with contextlib.suppress(OSError):
+        while os.read(_STANDARD_INPUT, 4096):
+            pass
+    os._exit(0)
 
 
 class Child:
-    """A program of ours in a process of its own: a context, started on creation, so that it comes up while the caller
-    prepares; ended on exit. `arguments` are the interpreter's; `quiet` keeps its standard error from the user's."""
+    """A program of ours in a process of its own: a context manager.
+
+    The process starts on creation, so that it comes up while the caller prepares, and ends on exit. `arguments` are the
+    interpreter's; `quiet` hides its standard error.
+    """
 
     def __init__(self, arguments: Sequence[str], *, quiet: bool = False) -> None:
         self._process = subprocess.Popen(  # noqa: S603  our own interpreter and module, no shell
@@ -33,10 +55,10 @@ class Child:
         )
 
     def ready(self) -> dict[str, Any]:
-        """Wait until it says its facts, in one line of JSON; they.
+        """Wait for the child's one line of JSON and return it.
 
         Raises:
-            InputError: it ended instead, with its own words on standard error.
+            InputError: the child ended instead; its own message is on standard error.
         """
         assert self._process.stdout is not None
         line = self._process.stdout.readline()
@@ -45,7 +67,7 @@ class Child:
         return dict(json.loads(line))
 
     def lines(self) -> Iterator[bytes]:
-        """The lines that it writes, as they come, until it ends."""
+        """The lines that the child writes, as they come, until it ends."""
         assert self._process.stdout is not None
         yield from self._process.stdout
 

@@ -1,0 +1,258 @@
+"""Requests of Anthropic's Messages API, as the emulator reads them. PURE.
+
+In: a request's headers and body. Out: what was asked, or an error in the API's shape. Shapes: the API reference of
+Messages, thinking, tool use and errors. Not emulated: prompt caching, images, tools that no request forces, beta
+headers.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from typing import Any
+
+from llmdyno.emulator import tokens
+from llmdyno.emulator.dialect import CONTEXT, Asked, Refused
+
+MESSAGES_PATH = "/v1/messages"
+VERSION_HEADER, KEY_HEADER = "anthropic-version", "x-api-key"
+TOOL_TOKENS = 24
+"""A tool call ends by itself after this many tokens."""
+
+_LEAST_BUDGET = 1024
+_ADAPTIVE_SHARE = 4
+"""At most one token in this many is thinking; how much a real model thinks depends on the question."""
+_RATE = (429, "rate_limit_error", "This request would exceed the rate limit of your organization.")
+_OVERLOADED = (529, "overloaded_error", "Overloaded")
+_INTERNAL = (500, "api_error", "Internal server error")
+_TIMEOUT = (504, "timeout_error", "The request timed out.")
+FAULTS = {
+    "throttle": _RATE,
+    "error": _INTERNAL,
+    "unavailable": _OVERLOADED,
+    "denied": (403, "permission_error", "Your API key does not have permission to use this model."),
+    "expired": (401, "authentication_error", "The API key has expired."),
+    "timeout": _TIMEOUT,
+    "model_error": _INTERNAL,
+    "quota": (402, "billing_error", "Your credit balance is too low."),
+    "stream_error": _INTERNAL,
+    "stream_throttle": _RATE,
+    "stream_internal": _INTERNAL,
+    "stream_unavailable": _OVERLOADED,
+    "stream_validation": (400, "invalid_request_error", "The request cannot be continued."),
+    "stream_timeout": _TIMEOUT,
+}
+
+
+class Failure(Refused):
+    """A request that is refused: HTTP status, error type, message. The request's id is in the body and in a header."""
+
+    def __init__(self, status: int, kind: str, message: str, number: int) -> None:
+        body = json.dumps(error_body(kind, message, number)).encode()
+        super().__init__(status, message, body, [f"request-id: {request_id(number)}"])
+        self.kind = kind
+
+
+@dataclass(frozen=True, slots=True)
+class Tool:
+    """The tool that the answer calls: its name; `opening` begins the JSON of its input, `closing` ends it. In between
+    go the words of one text (`spoken`), or blanks."""
+
+    name: str
+    opening: str
+    closing: str
+    spoken: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Message(Asked):
+    """What a request asks for: `show_thinking` is False if thinking is counted and not streamed."""
+
+    show_thinking: bool = True
+    tool: Tool | None = None
+
+
+def request_id(number: int) -> str:
+    """The id of request `number`."""
+    return f"req_{number:024d}"
+
+
+def error_body(kind: str, message: str, number: int) -> dict[str, Any]:
+    """The error object, in a body or in an event."""
+    return {"type": "error", "error": {"type": kind, "message": message}, "request_id": request_id(number)}
+
+
+def refusal(kind: str, number: int) -> Failure:
+    """The refusal of a fault's kind, as the answer of request `number`."""
+    return Failure(*FAULTS[kind], number)
+
+
+def check_key(headers: dict[str, str], api_key: str | None, number: int) -> None:
+    """Check the key of a request; `api_key` None accepts every request.
+
+    Raises:
+        Failure: the header is missing or holds another key.
+    """
+    given = headers.get(KEY_HEADER)
+    if api_key is not None and given != api_key:
+        problem = "x-api-key header is required" if given is None else "invalid x-api-key"
+        raise Failure(401, "authentication_error", problem, number)
+
+
+def read_request(headers: dict[str, str], body: bytes, model: str, number: int) -> Message:
+    """Read request `number`.
+
+    Raises:
+        Failure: a header or a field is missing, does not fit, or names another model.
+    """
+    try:
+        if VERSION_HEADER not in headers:
+            raise ValueError("anthropic-version: header is required")
+        value = _json_object(body)
+        if not isinstance(value.get("model"), str):
+            raise ValueError("model: Field required")
+        if value["model"] != model:
+            raise Failure(404, "not_found_error", f"model: {value['model']}", number)
+        return _message(value)
+    except ValueError as error:
+        raise Failure(400, "invalid_request_error", str(error), number) from None
+
+
+def _json_object(body: bytes) -> dict[str, Any]:
+    try:
+        value = json.loads(body)
+    except ValueError:
+        value = None
+    if not isinstance(value, dict):
+        raise ValueError("The request body is not valid JSON.")
+    return value
+
+
+def _message(value: dict[str, Any]) -> Message:
+    max_tokens = value.get("max_tokens")
+    if max_tokens is None:
+        raise ValueError("max_tokens: Field required")
+    if not isinstance(max_tokens, int) or isinstance(max_tokens, bool) or max_tokens < 1:
+        raise ValueError("max_tokens: Input should be greater than or equal to 1")
+    text = _prompt(value)
+    input_tokens = tokens.count(text)
+    if input_tokens + max_tokens > CONTEXT:
+        total = f"{input_tokens} + {max_tokens} > {CONTEXT}"
+        raise ValueError(f"input length and `max_tokens` exceed context limit: {total}")
+    tool = _forced_tool(value)
+    thinking = value.get("thinking")
+    thinking_tokens = _thinking_tokens(thinking, max_tokens)
+    if tool is not None and thinking_tokens:
+        raise ValueError("Thinking may not be enabled when tool_choice forces tool use.")
+    return Message(
+        stream=value.get("stream") is True,
+        input_tokens=input_tokens,
+        max_tokens=max_tokens,
+        ignore_eos=value.get("ignore_eos") is True,
+        text=text,
+        temperature=value.get("temperature"),
+        thinking_tokens=thinking_tokens,
+        own_tokens=None if tool is None else TOOL_TOKENS,
+        show_thinking=not isinstance(thinking, dict) or thinking.get("display") != "omitted",
+        tool=tool,
+    )
+
+
+# --- the prompt
+
+
+def _prompt(value: dict[str, Any]) -> str:
+    """The text of the system prompt and of every turn."""
+    messages = value.get("messages")
+    if messages is None:
+        raise ValueError("messages: Field required")
+    if not isinstance(messages, list) or not messages:
+        raise ValueError("messages: at least one message is required")
+    texts = [_content_text(value["system"], "system")] if value.get("system") else []
+    for index, message in enumerate(messages):
+        if not isinstance(message, dict) or message.get("role") not in ("user", "assistant"):
+            raise ValueError(f"messages.{index}.role: Input should be 'user' or 'assistant'")
+        texts.append(_content_text(message.get("content"), f"messages.{index}.content"))
+    return "\n".join(texts)
+
+
+def _content_text(content: Any, where: str) -> str:
+    """The text of a string or of a list of content blocks; a tool call counts as its JSON."""
+    if isinstance(content, str):
+        return content
+    if not isinstance(content, list):
+        raise ValueError(f"{where}: Input should be a string or a list of content blocks")
+    return "".join(_block_text(block, f"{where}.{index}") for index, block in enumerate(content))
+
+
+def _block_text(block: Any, where: str) -> str:
+    kind = block.get("type") if isinstance(block, dict) else None
+    if not isinstance(kind, str):
+        raise ValueError(f"{where}.type: Field required")
+    if kind in ("text", "thinking"):
+        if not isinstance(block.get(kind), str):
+            raise ValueError(f"{where}.{kind}: Field required")
+        return str(block[kind])
+    if kind == "tool_use":
+        return json.dumps(block.get("input"))
+    if kind == "tool_result":
+        return _content_text(block.get("content") or "", f"{where}.content")
+    return ""  # an image or a document: nothing here looks at it
+
+
+# --- thinking and tools
+
+
+def _thinking_tokens(thinking: Any, max_tokens: int) -> int:
+    kind = thinking.get("type") if isinstance(thinking, dict) else "disabled"
+    if kind == "disabled":
+        return 0
+    share = max_tokens // _ADAPTIVE_SHARE
+    if kind == "adaptive":
+        return share
+    if kind != "enabled":
+        raise ValueError("thinking.type: Input should be 'enabled', 'disabled' or 'adaptive'")
+    budget = thinking.get("budget_tokens")
+    if not isinstance(budget, int) or isinstance(budget, bool) or budget < _LEAST_BUDGET:
+        raise ValueError("thinking.enabled.budget_tokens: Input should be greater than or equal to 1024")
+    if budget >= max_tokens:
+        raise ValueError("`max_tokens` must be greater than `thinking.budget_tokens`.")
+    return min(budget, share)
+
+
+def _forced_tool(value: dict[str, Any]) -> Tool | None:
+    """The tool that `tool_choice` forces; None if it forces no tool."""
+    choice = value.get("tool_choice")
+    kind = choice.get("type") if isinstance(choice, dict) else None
+    if kind not in ("any", "tool"):
+        return None
+    tools = value.get("tools")
+    known = {tool["name"]: tool for tool in tools or [] if isinstance(tool, dict) and "name" in tool}
+    if not known:
+        raise ValueError("tool_choice: may only be specified while providing tools")
+    assert isinstance(choice, dict)
+    name = next(iter(known)) if kind == "any" else choice.get("name")
+    if name not in known:
+        raise ValueError(f"tool_choice.name: Tool '{name}' not found in provided tools")
+    schema = known[name].get("input_schema")
+    return _tool(str(name), schema if isinstance(schema, dict) else {})
+
+
+def _tool(name: str, schema: dict[str, Any]) -> Tool:
+    """A call that fits the schema's properties by their types; the first free text among them gets the words."""
+    properties = schema.get("properties")
+    properties = properties if isinstance(properties, dict) else {}
+    free = next((key for key, one in properties.items() if _example(one) == ""), None)
+    parts = [f"{json.dumps(key)}: {json.dumps(_example(one))}" for key, one in properties.items() if key != free]
+    if free is None:
+        return Tool(name, "{" + ", ".join(parts), "}", spoken=False)
+    return Tool(name, "{" + ", ".join([*parts, f'{json.dumps(free)}: "']), '"}', spoken=True)
+
+
+def _example(schema: Any) -> Any:
+    """The simplest value of a property; an empty string for free text."""
+    schema = schema if isinstance(schema, dict) else {}
+    if isinstance(schema.get("enum"), list) and schema["enum"]:
+        return schema["enum"][0]
+    simplest = {"integer": 1, "number": 1, "boolean": True, "array": [], "object": {}, "null": None}
+    return simplest.get(str(schema.get("type", "string")), "")

@@ -1,0 +1,66 @@
+"""Lists of the control plane: filtered, sorted and cut into pages as a query asks. PURE.
+
+In: the entries of a list with their creation times, a query. Out: one page under the service's names.
+"""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import Any, NamedTuple
+
+from llmdyno.emulator.bedrock import ServiceError
+
+_PAGE = 1000
+
+
+class Entry(NamedTuple):
+    """One entry of a list: when it was created (unix seconds), its name, how the service shows it."""
+
+    created_s: float
+    name: str
+    shown: dict[str, Any]
+
+
+def page(entries: list[Entry], query: dict[str, str], name: str) -> dict[str, Any]:
+    """The page that `query` asks for, as the field `name` of the answer.
+
+    Raises:
+        ServiceError: a value of the query does not fit.
+    """
+    after, before = _read_moment(query.get("creationTimeAfter")), _read_moment(query.get("creationTimeBefore"))
+    kept = [
+        entry
+        for entry in entries
+        if (after is None or entry.created_s > after)
+        and (before is None or entry.created_s < before)
+        and query.get("nameContains", "") in entry.name
+    ]
+    kept.sort(key=lambda entry: entry.created_s, reverse=query.get("sortOrder", "Descending") == "Descending")
+    try:
+        size, start = int(query.get("maxResults", _PAGE)), int(query.get("nextToken", 0))
+    except ValueError:
+        raise _invalid("maxResults or nextToken is not valid.") from None
+    if not 1 <= size <= _PAGE or start < 0:
+        raise _invalid(f"maxResults must be from 1 to {_PAGE}.")
+    answer: dict[str, Any] = {name: [entry.shown for entry in kept[start : start + size]]}
+    if start + size < len(kept):
+        answer["nextToken"] = str(start + size)
+    return answer
+
+
+def _read_moment(text: str | None) -> float | None:
+    if text is None:
+        return None
+    try:
+        return datetime.fromisoformat(text).timestamp()
+    except ValueError:
+        raise _invalid(f"{text} is not a time.") from None
+
+
+def timestamp(moment_s: float) -> str:
+    """A moment (unix seconds) as the service writes it."""
+    return datetime.fromtimestamp(moment_s, UTC).strftime("%Y-%m-%dT%H:%M:%S.%f")[:-3] + "Z"
+
+
+def _invalid(message: str) -> ServiceError:
+    return ServiceError(400, "ValidationException", message)

@@ -1,0 +1,196 @@
+"""One answer under way: from the model's tokens to bytes on the wire. PURE: it is told the time.
+
+In: what was asked, the tokens as the model says they are due. Out: bytes to a :class:`Wire`, and the truth about them.
+A fault happens here, at half the tokens. It knows no sockets and no API: an :class:`~llmdyno.emulator.dialect.Answer`
+knows how each token looks.
+"""
+
+from __future__ import annotations
+
+import zlib
+from collections.abc import Callable, Sequence
+from typing import NamedTuple, Protocol
+
+from llmdyno.emulator import answers, http
+from llmdyno.emulator.dialect import Answer, Asked
+from llmdyno.emulator.faults import CRC, CUT, STALL
+from llmdyno.emulator.truth import Truth
+
+LEFT = -1
+"""The status of a request whose client left."""
+
+
+class Wire(Protocol):
+    """Where an answer goes."""
+
+    def send(self, data: bytes) -> None:
+        """Send bytes, after all that were sent before."""
+
+    def finished(self) -> None:
+        """The answer is over: the next request may be handled."""
+
+    def drop(self) -> None:
+        """Close the connection now."""
+
+
+class Host(Protocol):
+    """What an answer asks of the server."""
+
+    label: str
+
+    def now_ns(self) -> int:
+        """The monotonic clock."""
+
+    def leave(self, stream: int) -> None:
+        """Make no more tokens for a stream of the model."""
+
+
+class Script(NamedTuple):
+    """The text of an answer: `known` words if there are any, else words of the vocabulary from `offset` on. Before
+    either come `thinking` words of the vocabulary."""
+
+    vocabulary: Sequence[str]
+    offset: int
+    known: Sequence[str] | None = None
+    thinking: int = 0
+
+    def text(self, index: int) -> str:
+        """Token `index`, from 0."""
+        at = index - self.thinking
+        if self.known is not None and 0 <= at < len(self.known):
+            return self.known[at]
+        return self.vocabulary[(self.offset + index) % len(self.vocabulary)]
+
+    @property
+    def length(self) -> int | None:
+        """How many tokens the answer has by itself; None if it has no end of its own."""
+        return None if self.known is None else self.thinking + len(self.known)
+
+
+def write_script(asked: Asked, number: int, vocabulary: Sequence[str], *, garbled: bool) -> Script:
+    """Choose the text of answer `number`; a `garbled` one is wrong.
+
+    At temperature 0 the same prompt gets the same text, unless it is garbled.
+    """
+    settled = asked.temperature == 0 and not garbled
+    offset = zlib.crc32(asked.text.encode()) if settled else 97 * number
+    if asked.own_tokens is not None:
+        known = [vocabulary[(offset + index) % len(vocabulary)] for index in range(asked.own_tokens)]
+        return Script(vocabulary, offset, known, asked.thinking_tokens)
+    answer = answers.answer(asked.text)
+    if answer is not None and garbled:
+        answer = answers.garbled(answer)
+    return Script(vocabulary, offset, answer, asked.thinking_tokens)
+
+
+class Reply:
+    """One answer, from its request to its last byte. The model's tokens come from `from_ns` on, the first one
+    `extra_s` later than usual; `on_end` hears the truth when the answer is over."""
+
+    def __init__(
+        self,
+        wire: Wire,
+        host: Host,
+        answer: Answer,
+        asked: Asked,
+        script: Script,
+        truth: Truth,
+        *,
+        fault: str | None = None,
+        from_ns: int | None = None,
+        extra_s: float = 0.0,
+        on_end: Callable[[Truth], None] | None = None,
+    ) -> None:
+        self.asked = asked
+        self.script = script
+        self.truth = truth
+        self.from_ns = truth.arrive_ns if from_ns is None else from_ns
+        self.extra_s = extra_s
+        self.over = False
+        self._wire = wire
+        self._host = host
+        self._answer = answer
+        self._fault = fault
+        self._fault_at = asked.max_tokens // 2
+        self._on_end = on_end
+        self._stream: int | None = None
+
+    def begin(self, stream: int) -> None:
+        """The model has taken the request in, as its stream number `stream`: send the head."""
+        self._stream = stream
+        answer = self._answer
+        if answer.stream:
+            lines = [*answer.headers, "Transfer-Encoding: chunked"]
+            self._wire.send(http.head(200, answer.media_type, self._host.label, lines))
+
+    def token(self, index: int, finish_reason: str | None) -> None:
+        """Write token `index`, and the end of the answer if there is a `finish_reason`."""
+        if self.over or (self._fault is not None and index >= self._fault_at and self._break(self._fault)):
+            return
+        content = self._answer.token(index, self.script.text(index))
+        now_ns = self._host.now_ns()
+        self.truth.written_ns.append(now_ns)
+        if finish_reason is None:
+            if content:
+                self._wire.send(http.chunk(content))
+            return
+        if index + 1 == self.script.length:
+            finish_reason = "stop"
+        self._finish(content, index + 1, finish_reason, now_ns)
+
+    def abandon(self) -> None:
+        """The connection is gone."""
+        self._end(LEFT)
+
+    def _finish(self, content: bytes, tokens: int, finish_reason: str, now_ns: int) -> None:
+        answer, truth = self._answer, self.truth
+        last_ms, first_ms = ((moment - truth.arrive_ns) // 1_000_000 for moment in (now_ns, truth.written_ns[0]))
+        tail = answer.end(tokens, finish_reason, last_ms, first_ms)
+        if answer.stream:
+            chunks = [http.chunk(part) for part in (content, tail) if part]
+            self._wire.send(b"".join(chunks) + http.LAST_CHUNK)
+        else:
+            self._wire.send(http.whole(200, tail, self._host.label, answer.media_type, answer.headers))
+        self._end(200)
+        self._wire.finished()
+
+    def _break(self, fault: str) -> bool:
+        """Let the fault happen; returns whether no more tokens are written."""
+        if fault == CRC:
+            self._fault = None
+            damaged = self._answer.damaged()
+            if damaged:
+                self._wire.send(http.chunk(damaged))
+            return False
+        if fault == CUT:
+            self._wire.drop()
+        elif fault == STALL:
+            self._leave()
+        else:
+            self._fail(fault)
+        return True
+
+    def _fail(self, fault: str) -> None:
+        """End with an error: an event of the stream, or the whole answer."""
+        if self._answer.stream:
+            self._wire.send(http.chunk(self._answer.fault(fault)) + http.LAST_CHUNK)
+            self._end(500)
+        else:
+            refused = self._answer.refusal(fault)
+            self._wire.send(http.whole(refused.status, refused.body, self._host.label, headers=refused.headers))
+            self._end(refused.status)
+        self._wire.finished()
+
+    def _leave(self) -> None:
+        if self._stream is not None:
+            self._host.leave(self._stream)
+            self._stream = None
+
+    def _end(self, status: int) -> None:
+        if self.over:
+            return
+        self.over = True
+        self._leave()
+        self.truth.status, self.truth.end_ns = status, self._host.now_ns()
+        if self._on_end is not None:
+            self._on_end(self.truth)

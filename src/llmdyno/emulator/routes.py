@@ -1,0 +1,212 @@
+"""Which request is answered by what: the emulator's routes, in one table.
+
+In: a request and the wire it came on. Out: an answer that is ready, one that begins, or one that has to be fetched. It
+decides; the server keeps what is shared, and the connection writes.
+"""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Callable
+from datetime import UTC, datetime
+from functools import partial
+from typing import TYPE_CHECKING, NamedTuple
+
+from llmdyno.emulator import anthropic, anthropic_request, bedrock, http, openai, signatures
+from llmdyno.emulator.bedrock import ServiceError
+from llmdyno.emulator.connection import Outcome, Whole
+from llmdyno.emulator.control import operate
+from llmdyno.emulator.copies import HOLD, SERVE, THROTTLE, Copies
+from llmdyno.emulator.dialect import Refused
+from llmdyno.emulator.faults import BEFORE
+from llmdyno.emulator.http import Request
+from llmdyno.emulator.reply import Wire
+from llmdyno.emulator.truth import Truth
+
+if TYPE_CHECKING:
+    from llmdyno.emulator.server import Emulator
+
+Handler = Callable[["Emulator", Request, Wire], Outcome]
+
+
+class Route(NamedTuple):
+    """A method (empty: any) and a path, with what answers them. A path that ends in ``…`` is a beginning."""
+
+    method: str
+    path: str
+    handler: Handler
+
+    def fits(self, request: Request) -> bool:
+        """Whether a request is this route's."""
+        if self.method not in ("", request.method):
+            return False
+        beginning, dots, _ = self.path.partition("…")
+        return request.path.startswith(beginning) if dots else request.path == self.path
+
+
+def handle(server: Emulator, request: Request, wire: Wire) -> Outcome:
+    """Decide what becomes of a request."""
+    if not server.authorised(request):
+        refused = openai.Refusal(401, "AuthenticationError", "the API key is wrong or missing")
+        return Whole(http.whole(refused.status, refused.body, server.label))
+    for route in ROUTES:
+        if route.fits(request):
+            return route.handler(server, request, wire)
+    if server.services is not None and not request.path.startswith("/v1/"):
+        return _forward(server, request)
+    refused = openai.Refusal(404, "NotFoundError", f"there is no {request.method} {request.path}")
+    return Whole(http.whole(refused.status, refused.body, server.label))
+
+
+# --- OpenAI's and Anthropic's APIs
+
+
+def _models(server: Emulator, request: Request, wire: Wire) -> Outcome:
+    shape = anthropic if anthropic_request.VERSION_HEADER in request.headers else openai
+    return _ready(server, shape.models_body(server.profile.name, server.created))
+
+
+def _complete(server: Emulator, request: Request, wire: Wire) -> Outcome:
+    truth = server.remember()
+    fault = server.faults.of(truth.number)
+    try:
+        asked = openai.read_request(request.path, request.body, server.profile.name)
+        if fault in BEFORE:
+            raise openai.refusal(fault)
+    except Refused as refused:
+        return _refuse(server, truth, refused)
+    answer = openai.Answer(asked, truth.number, server.created, server.profile.name)
+    return server.reply(wire, answer, asked, truth)
+
+
+def _message(server: Emulator, request: Request, wire: Wire) -> Outcome:
+    truth = server.remember()
+    number, fault = truth.number, server.faults.of(truth.number)
+    try:
+        anthropic_request.check_key(request.headers, server.api_key, number)
+        asked = anthropic_request.read_request(request.headers, request.body, server.profile.name, number)
+        if fault in BEFORE:
+            raise anthropic_request.refusal(fault, number)
+    except Refused as refused:
+        return _refuse(server, truth, refused)
+    answer = anthropic.MessageAnswer(asked, number, server.profile.name)
+    return server.reply(wire, answer, asked, truth)
+
+
+# --- Bedrock
+
+
+def _invoke(server: Emulator, request: Request, wire: Wire) -> Outcome:
+    """The runtime: find the model, read the body, ask the copies."""
+    truth = server.remember()
+    found = bedrock.split_path(request.path)
+    if found is None:  # what the service is reported to answer to a raw slash in an ARN
+        truth.status, truth.end_ns = 200, server.now_ns()
+        return _ready(server, bedrock.UNKNOWN_OPERATION)
+    identifier, operation = found
+    fault = server.faults.of(truth.number)
+    try:
+        if server.verify_signatures:
+            signatures.check("POST", request.path, request.headers, request.body, datetime.now(UTC))
+        model = server.find_model(identifier)
+        call = bedrock.read_call(operation, request.body, model)
+        if fault in BEFORE:
+            raise bedrock.refusal(fault)
+        copies = server.copies_of(model.arn)
+        decision = copies.arrive(truth.arrive_ns)
+        if decision.copy is None or decision.kind not in (SERVE, HOLD):
+            raise bedrock.refusal("throttle" if decision.kind == THROTTLE else bedrock.NOT_READY)
+    except ServiceError as error:
+        server.counts.refused(identifier if identifier.startswith("arn:") else server.model_arn, error)
+        return _refuse(server, truth, error)
+    return server.reply(
+        wire,
+        bedrock.BedrockAnswer(call, truth.number, server.created),
+        call,
+        truth,
+        from_ns=decision.from_ns if decision.kind == HOLD else None,
+        extra_s=server.scaling.first_inference_s if decision.first else 0.0,
+        on_end=partial(_account, server, copies, decision.copy, model.arn, call.input_tokens),
+    )
+
+
+def _account(server: Emulator, copies: Copies, copy: int, arn: str, input_tokens: int, truth: Truth) -> None:
+    """A call on a copy is over: for the copies, and for CloudWatch."""
+    served = truth.status == 200
+    copies.finish(truth.end_ns, copy, success=served, began_ns=truth.arrive_ns)
+    if served and truth.written_ns:
+        first_ms, last_ms = ((moment - truth.arrive_ns) / 1e6 for moment in (truth.written_ns[0], truth.end_ns))
+        server.counts.served(arn, last_ms, first_ms, input_tokens, len(truth.written_ns))
+
+
+def _operate(server: Emulator, request: Request, wire: Wire) -> Outcome:
+    """One operation of the control plane."""
+    try:
+        status, answer = operate(server.control, request.method, request.url, request.body, time.time())
+    except ServiceError as error:
+        return Whole(http.whole(error.status, error.body, server.label, headers=error.headers))
+    server.follow_control()
+    return Whole(http.whole(status, json.dumps(answer).encode(), server.label))
+
+
+async def _forward(server: Emulator, request: Request) -> Whole:
+    """The rest of AWS: what moto answers, as it is."""
+    assert server.services is not None
+    try:
+        return Whole(await server.services.forward(*request), close=True)
+    except (OSError, TimeoutError) as error:
+        body = json.dumps({"message": f"moto does not answer: {error}"}).encode()
+        return Whole(http.whole(503, body, server.label))
+
+
+# --- the emulator itself
+
+
+def _health(server: Emulator, request: Request, wire: Wire) -> Outcome:
+    return _ready(server, b'{"status":"ok"}')
+
+
+def _truth(server: Emulator, request: Request, wire: Wire) -> Outcome:
+    lines = "".join(truth.line() for truth in server.truths).encode()
+    return _ready(server, lines, "application/jsonl")
+
+
+def _lateness(server: Emulator, request: Request, wire: Wire) -> Outcome:
+    return _ready(server, server.lateness())
+
+
+def _copies(server: Emulator, request: Request, wire: Wire) -> Outcome:
+    return _ready(server, server.copies_truth())
+
+
+def _reset(server: Emulator, request: Request, wire: Wire) -> Outcome:
+    server.forget_truth()
+    return _ready(server, b'{"status":"ok"}')
+
+
+def _ready(server: Emulator, body: bytes, media_type: str = http.JSON) -> Whole:
+    return Whole(http.whole(200, body, server.label, media_type))
+
+
+def _refuse(server: Emulator, truth: Truth, refused: Refused) -> Whole:
+    truth.status, truth.end_ns = refused.status, server.now_ns()
+    return Whole(http.whole(refused.status, refused.body, server.label, headers=refused.headers))
+
+
+ROUTES = (
+    Route("GET", openai.MODELS_PATH, _models),
+    Route("POST", openai.CHAT_PATH, _complete),
+    Route("POST", openai.COMPLETIONS_PATH, _complete),
+    Route("POST", anthropic_request.MESSAGES_PATH, _message),
+    Route("POST", "/model/…", _invoke),
+    Route("", "/model-import-jobs", _operate),
+    Route("", "/model-import-jobs/…", _operate),
+    Route("", "/imported-models", _operate),
+    Route("", "/imported-models/…", _operate),
+    Route("GET", "/health", _health),
+    Route("GET", "/truth", _truth),
+    Route("GET", "/truth/lateness", _lateness),
+    Route("GET", "/truth/copies", _copies),
+    Route("POST", "/reset", _reset),
+)
