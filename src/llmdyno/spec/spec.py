@@ -32,6 +32,7 @@ __all__ = [
     "EMULATED_REQUESTS",
     "EMULATED_SPEED",
     "SECRET_HEADER",
+    "Layer",
     "Spec",
     "build",
     "check_ends",

@@ -1,5 +1,5 @@
-"""The workload: lengths, prompts and, from one seed, the plan of every request. PURE.
+"""What will be sent: lengths, prompts, arrival times and the plan of every request, from one seed. PURE.
 
-In: a spec. Out: a :class:`~llmdyno.workload.plan.Plan`. All of the project's randomness on the
-client's side lives in this room. It knows no wire format, no clock and no socket.
+In: a spec. Out: a :class:`~llmdyno.workload.plan.Plan`. All randomness of the client is here. This folder opens no
+file, and does not know wire formats, clocks or sockets.
 """
