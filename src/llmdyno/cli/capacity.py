@@ -7,7 +7,11 @@ import argparse
 from llmdyno.cli import drive
 from llmdyno.experiments.capacity import CAPACITY
 
-DESCRIPTION = "Rising numbers of users, one after the other in one run: the number at which time to first token or the gaps leave their bounds (--slo), or calls are refused, and how sure that is. Takes the flags of llmdyno run but those of its load."
+DESCRIPTION = (
+    "Rising numbers of users, one after the other in one run: the number at which time to first token or the gaps "
+    "leave their bounds (--slo), or calls are refused, and how sure that is. Takes the flags of llmdyno run but "
+    "those of its load."
+)
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:

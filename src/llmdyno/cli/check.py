@@ -7,7 +7,12 @@ import argparse
 from llmdyno.cli import drive
 from llmdyno.experiments.check import CHECK
 
-DESCRIPTION = "Ask questions whose right answers are known, each alone and again under load at temperature 0: numbers in words, a line to repeat, a JSON object, an answer that must end at max_tokens; and whether both answers are the same. Takes the flags of llmdyno run; without arguments, the embedded emulator is asked. Exit code 1 where one is wrong."
+DESCRIPTION = (
+    "Ask questions whose right answers are known, each alone and again under load at temperature 0: numbers in "
+    "words, a line to repeat, a JSON object, an answer that must end at max_tokens; and whether both answers are "
+    "the same. Takes the flags of llmdyno run; without arguments, the embedded emulator is asked. Exit code 1 where "
+    "one is wrong."
+)
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:

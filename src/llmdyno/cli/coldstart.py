@@ -7,7 +7,11 @@ import argparse
 from llmdyno.cli import drive
 from llmdyno.experiments.coldstart import COLDSTART
 
-DESCRIPTION = "Measure a series of cold starts: wake the model, wait until it has gone idle, wake it again. A round that finds it awake does not count. What was measured is kept when the series is stopped. Takes the flags of llmdyno run."
+DESCRIPTION = (
+    "Measure a series of cold starts: wake the model, wait until it has gone idle, wake it again. A round that "
+    "finds it awake does not count. What was measured is kept when the series is stopped. Takes the flags of "
+    "llmdyno run."
+)
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:

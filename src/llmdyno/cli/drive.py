@@ -18,9 +18,9 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from llmdyno.cli.budget import DEFAULT_BUDGET, confirm_cost
 from llmdyno.errors import InputError
-from llmdyno.spec.keys import KEYS, flag_name, read_flag
+from llmdyno.spec.keys import KEYS, Layer, flag_name, read_flag
 from llmdyno.spec.readers import dollars
-from llmdyno.spec.spec import Layer, Spec, build
+from llmdyno.spec.spec import Spec, build
 
 if TYPE_CHECKING:
     from llmdyno.experiments.experiment import Experiment, Flag, Report
@@ -271,7 +271,7 @@ def carry_out(spec: Spec, experiment: Experiment, *, quiet: bool) -> Run:
 
     def on_start(announcement: Announcement) -> None:
         if announcement.emulated_speed is not None:
-            live.label = f"EMULATED {announcement.emulated_speed:g}× · "
+            live.show_emulation(announcement.emulated_speed)
         if not quiet:
             print(f"Measuring {announcement.endpoint}: {announcement.load}", file=sys.stderr, flush=True)
 
@@ -302,10 +302,7 @@ def _watched(spec: Spec, live: LiveView) -> Iterator[None]:
         yield
         return
 
-    def on_copies(copies: int) -> None:
-        live.copies = copies
-
-    with find(name).watch(spec, on_copies):
+    with find(name).watch(spec, live.show_copies):
         yield
 
 

@@ -7,7 +7,10 @@ import argparse
 from llmdyno.cli import drive
 from llmdyno.experiments.load import LOAD
 
-DESCRIPTION = "Measure an endpoint. Without arguments, a short run against the embedded emulator. What a spec file says, flags override."
+DESCRIPTION = (
+    "Measure an endpoint. Without arguments, a short run against the embedded emulator. What a spec file says, "
+    "flags override."
+)
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:

@@ -7,7 +7,11 @@ import argparse
 from llmdyno.cli import drive
 from llmdyno.experiments.scaling import SCALING
 
-DESCRIPTION = "A step of load: users from few to many, held, and back. How long until latency is back within bounds, what was refused meanwhile, how copies came and went. Takes the flags of llmdyno run but those of its load; bounds are --slo, or what was usual before the step."
+DESCRIPTION = (
+    "A step of load: users from few to many, held, and back. How long until latency is back within bounds, what was "
+    "refused meanwhile, how copies came and went. Takes the flags of llmdyno run but those of its load; bounds are "
+    "--slo, or what was usual before the step."
+)
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:

@@ -7,7 +7,10 @@ import argparse
 from llmdyno.cli import drive
 from llmdyno.experiments.warm import WARM_UP
 
-DESCRIPTION = "Send one request at a time until an imported model answers, and measure its cold start. Takes the flags of llmdyno run; without arguments, the embedded emulator's model is woken."
+DESCRIPTION = (
+    "Send one request at a time until an imported model answers, and measure its cold start. Takes the flags of "
+    "llmdyno run; without arguments, the embedded emulator's model is woken."
+)
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:

@@ -42,7 +42,8 @@ def announce(spec: Spec, options: Options) -> str | None:
 
 def cold_starts_missing(run: Run, options: Options) -> bool:
     """Whether the run saw fewer cold starts than it was asked for."""
-    return sum(one["cold"] for one in run.summary["cold_starts"]) < options.get("repeat", 1)
+    seen = sum(bool(one["cold"]) for one in run.summary["cold_starts"])
+    return seen < int(options.get("repeat", 1))
 
 
 COLDSTART = Experiment(

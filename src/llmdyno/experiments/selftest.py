@@ -155,7 +155,7 @@ def measure_step(server: NullServer, kind: str, value: int, out: Path) -> Step:
         arrival = timeline.chunks["arrival_ns"][span][text[span]]
         if len(arrival) == len(true["t"]) > 1:
             gaps.append(np.abs(np.diff(arrival) - np.diff(np.array(true["t"]))) / 1e9)
-    cpu = mean_share(result.environment["process"]["cpu_s"]) or 0.0
+    cpu = mean_share(result.environment.process.cpu_s) or 0.0
     lag = result.summary["clock"]["read_lag_s"]
     steady = result.summary["throughput"]["steady"] or result.summary["throughput"]["whole_run"]
     peak = result.summary["throughput"]["peak_concurrency"]

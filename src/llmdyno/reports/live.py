@@ -13,7 +13,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, TextIO
 
 if TYPE_CHECKING:
-    from llmdyno.engine.driver import Snapshot
+    from llmdyno.timeline.observed import Snapshot
 
 _LOG_EVERY_S = 5.0
 _BAR = 20

@@ -129,7 +129,7 @@ def load(run: Run) -> list[str]:
     lengths = f"{lengths_text(spec.input_tokens)} tokens in, {lengths_text(spec.output_tokens)} out"
     if spec.arrivals.startswith("replay "):
         lengths = "lengths from the trace"
-    parts = [spec.load.words(), environment.workload or lengths]
+    parts = [spec.load.describe(), environment.workload or lengths]
     if run.summary["warmup_requests"]:
         parts.append(f"{run.summary['warmup_requests']} warm-up requests, not counted")
     parts += environment.endpoint.notes

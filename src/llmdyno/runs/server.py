@@ -15,8 +15,7 @@ class Server(msgspec.Struct, frozen=True):
     `models`: what it lists (None: it keeps no list). `emulated`: what it emulates. `imported_model`: what is known of a
     managed model. `service`: the managed service behind it, by name. `notes`: what was decided for the user.
     `secrets`: values that no error may show. `proxy`: the proxy before it. `library`: the client library that makes
-    its requests, with its version. `signed_for`: the AWS region and service that requests are signed for, where a library
-    says so.
+    its requests, with its version. `signed_for`: the AWS region and service that a library signs requests for.
     """
 
     base_url: str = ""

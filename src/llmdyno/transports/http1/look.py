@@ -35,7 +35,7 @@ class Api(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Found:
-    """What the endpoint said of itself: its models (None: it keeps no list), its Server header, its emulator's label."""
+    """What the endpoint said of itself: its models (None: it keeps no list), its Server header, its label."""
 
     models: list[str] | None
     server: str | None
