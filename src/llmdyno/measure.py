@@ -137,10 +137,11 @@ async def _measure(
                 directory.abandon()
             raise
         result = flow.finish(started_s)
-        if emulator is None and endpoint.imported_model is not None:
-            from llmdyno.services.bedrock_import.account import read_once
+        from llmdyno.services.service import service_of
 
-            await asyncio.to_thread(read_once, result)
+        service = service_of(result)
+        if service is not None:
+            await asyncio.to_thread(service.after, result)
     if cancelled:
         raise asyncio.CancelledError
     return result

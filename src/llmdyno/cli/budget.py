@@ -4,7 +4,6 @@ budget."""
 from __future__ import annotations
 
 import argparse
-import math
 import os
 import sys
 from collections.abc import Callable
@@ -14,11 +13,10 @@ from urllib.parse import urlsplit
 
 from llmdyno.errors import InputError
 from llmdyno.host.loopback import loopback
-from llmdyno.spec.load import REPLAY
 from llmdyno.spec.spec import Spec
 
 if TYPE_CHECKING:
-    from llmdyno.services.bedrock_import.budget import Most
+    from llmdyno.services.service import CostBound
 
 DEFAULT_BUDGET = "5"
 
@@ -53,24 +51,24 @@ def agree(spec: Spec, arguments: argparse.Namespace, *, rounds: int | None = Non
     local = not on_aws(spec)
     if local and (rounds is None or spec.api != "bedrock"):
         return
-    found, unknown = _most(spec, rounds)
+    from llmdyno.services.service import find
+
+    assert spec.model is not None
+    found = find("bedrock_import").bound(spec, spec.model, rounds=rounds)
     if local:
         if not arguments.quiet and found.dollars is not None:
             print(
-                f"Amazon Bedrock would bill at most ${found.dollars:,.2f}: {found.words}", file=sys.stderr, flush=True
+                f"Amazon Bedrock would bill at most ${found.dollars:,.2f}: {found.basis}", file=sys.stderr, flush=True
             )
         return
-    decide(found, unknown, budget, yes=arguments.yes, quiet=arguments.quiet, ask=_ask if sys.stdin.isatty() else None)
+    decide(found, budget, yes=arguments.yes, quiet=arguments.quiet, ask=_ask if sys.stdin.isatty() else None)
 
 
-def decide(
-    found: Most, unknown: str | None, budget: Decimal, *, yes: bool, quiet: bool, ask: Callable[[str], bool] | None
-) -> None:
+def decide(found: CostBound, budget: Decimal, *, yes: bool, quiet: bool, ask: Callable[[str], bool] | None) -> None:
     """Say it, and ask where it must be asked.
 
     Args:
         found: the most that the load costs.
-        unknown: why no price is known; None: one is.
         budget: dollars that need no word.
         yes: whether the user gave it beforehand.
         quiet: say nothing that needs no answer.
@@ -80,9 +78,9 @@ def decide(
         InputError: the user does not agree, or cannot be asked.
     """
     if found.dollars is None:
-        said = f"what this costs is unknown ({unknown}): at most {found.words}"
+        said = f"what this costs is unknown ({found.unknown}): at most {found.basis}"
     else:
-        said = f"at most ${found.dollars:,.2f}: {found.words}"
+        said = f"at most ${found.dollars:,.2f}: {found.basis}"
     beyond = found.dollars is None or found.dollars > budget
     if not quiet or beyond:
         print(f"Amazon Bedrock bills {said}", file=sys.stderr, flush=True)
@@ -119,63 +117,6 @@ def on_aws(spec: Spec) -> bool:
     check_model(spec.model)
     url = find_endpoint("bedrock-runtime", spec.region, spec.profile, spec.endpoint_url, spec.model).url
     return not loopback(urlsplit(url).hostname or "")
-
-
-def length_of(spec: Spec) -> tuple[float, str]:
-    """How long a load lasts at most, seconds, and what that rests on, where it is a guess.
-
-    Raises:
-        InputError: the trace that is replayed cannot be read.
-    """
-    from llmdyno.services.bedrock_import.budget import request_s
-
-    tokens = spec.output_tokens.mean * 1.5
-    each_s = request_s(tokens, spec.timeout_s)
-    known_s = spec.load.length_s
-    if spec.load.replays:
-        from llmdyno.workload.sources.traces import read_trace
-
-        trace_s = read_trace(spec.arrivals.removeprefix(REPLAY), spec.time_scale)[-1].offset_ns / 1e9
-        known_s = trace_s if known_s is None else min(known_s, trace_s)
-    if known_s is not None:
-        return known_s + each_s, ""
-    guess = f"a request takes no longer than {each_s:.0f} s"
-    count = (spec.requests or 0) + spec.warmup
-    if spec.rate is not None:
-        return count / spec.rate + each_s, guess
-    return math.ceil(count / spec.users) * each_s, guess
-
-
-def _most(spec: Spec, rounds: int | None) -> tuple[Most, str | None]:
-    from llmdyno.services.bedrock_import.budget import DEFAULT_COPIES, most
-
-    window, unknown = window_price(spec)
-    if rounds is not None:
-        return most(0.0, 1, window, rounds=2 * rounds, guess="an answer falls into two windows each time"), unknown
-    length_s, guess = length_of(spec)
-    users = spec.max_concurrency or (DEFAULT_COPIES if spec.open_loop else spec.users)
-    return most(length_s, users, window, guess=guess), unknown
-
-
-def window_price(spec: Spec) -> tuple[Decimal | None, str | None]:
-    """What a window of one copy costs: the model's units from GetImportedModel, the rate from the dated table; or why
-    that is unknown."""
-    from llmdyno.aws.clients import Aws
-    from llmdyno.aws.session import region_of
-    from llmdyno.services.bedrock_import.account import price_of
-    from llmdyno.services.bedrock_import.models import describe, units_of
-
-    assert spec.model is not None
-    model = spec.model[max(0, spec.model.find("arn:")) :]  # LiteLLM's route stands before it
-    aws = Aws(spec.region or region_of(model), spec.profile, spec.endpoint_url)
-    try:
-        units, version = units_of(describe(aws, model))
-    except InputError as error:
-        return None, f"{error.problem}; {error.fits}"
-    finally:
-        aws.close()
-    price, _, problem = price_of(aws.region, version, units, None)
-    return (None if price is None else price.window), problem
 
 
 def _ask(question: str) -> bool:

@@ -6,6 +6,7 @@ import argparse
 from typing import TYPE_CHECKING
 
 from llmdyno.cli import run
+from llmdyno.cli.aws_flags import say
 from llmdyno.cli.scaling import drive, staged_spec
 from llmdyno.errors import InputError
 from llmdyno.spec.keys import read_value
@@ -55,9 +56,13 @@ def call(arguments: argparse.Namespace) -> int:
         return run.dry_run(spec)
 
     def show(result: Run, console: Console) -> None:
-        from llmdyno.experiments.stages import finish_capacity
+        from llmdyno.experiments.capacity import CAPACITY, capacity_report
+        from llmdyno.experiments.stages import deployment_of
         from llmdyno.reports.scaling import print_capacity
+        from llmdyno.runs.directory import add_json
 
-        print_capacity(finish_capacity(result, percentile), console)
+        report = capacity_report(result, deployment_of(result, say), percentile)
+        add_json(result.path, CAPACITY, report)
+        print_capacity(report, console)
 
     return drive(spec, arguments, show)

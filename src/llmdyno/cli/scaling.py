@@ -9,6 +9,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from llmdyno.cli import run
+from llmdyno.cli.aws_flags import say
 from llmdyno.cli.budget import agree
 from llmdyno.errors import InputError
 from llmdyno.spec.keys import flag_name, read_value
@@ -53,10 +54,14 @@ def call(arguments: argparse.Namespace) -> int:
 
 
 def _show(result: Run, console: Console) -> None:
-    from llmdyno.experiments.stages import finish_scaling
+    from llmdyno.experiments.scaling import SCALING, scaling_report
+    from llmdyno.experiments.stages import deployment_of
     from llmdyno.reports.scaling import print_scaling
+    from llmdyno.runs.directory import add_json
 
-    print_scaling(finish_scaling(result), console)
+    report = scaling_report(result, deployment_of(result, say))
+    add_json(result.path, SCALING, report)
+    print_scaling(report, console)
 
 
 def drive(spec: Spec, arguments: argparse.Namespace, show_steps: Callable[[Run, Console], None]) -> int:

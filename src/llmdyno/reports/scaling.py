@@ -12,7 +12,7 @@ from rich.text import Text
 
 from llmdyno.reports.console import bars
 from llmdyno.reports.cost import span
-from llmdyno.services.bedrock_import.copies import UNKNOWN
+from llmdyno.services.copies import UNKNOWN
 
 _HEADS = {"ttft_s": "TTFT", "time_per_output_token_s": "TPOT", "end_to_end_latency_s": "end-to-end"}
 _NAMES = {
