@@ -111,7 +111,7 @@ def measure(
         ttft.append((figures.ttft_s[place], (written[0] - true.arrive_ns) / 1e9))
         e2e.append((figures.end_to_end_latency_s[place], (true.end_ns - true.arrive_ns) / 1e9))
         gap.append(np.stack([np.diff(arrival) / 1e9, np.diff(written) / 1e9], axis=1))
-    process = np.array(run.environment["process"]["cpu_s"])
+    process = np.array(run.environment.process.cpu_s)
     return {
         "cpu_s": cpu_s,
         "hot_us": (process[-1, 1] - process[0, 1]) / (requests * TOKENS) * 1e6,

@@ -1,5 +1,5 @@
-"""AWS: credentials, regions, endpoints and signatures, through botocore and boto3 (the extra `aws`).
+"""AWS: credentials, regions, endpoints and signatures, through botocore and boto3 (the extra ``aws``).
 
-In: what the user said of region, profile and endpoint. Out: where the service is and how a request to it
-is signed. botocore is imported in this room alone.
+In: the user's region, profile and endpoint. Out: where a service is, how a request to it is signed, and clients of the
+control plane. It knows no run and no load.
 """

@@ -1,7 +1,7 @@
 """boto3 clients, and AWS's refusals as one line with a remedy.
 
-In: what the user said of region, profile and endpoint. Out: clients of the control plane, S3, IAM and STS;
-an :class:`~llmdyno.errors.InputError` for whatever they raise.
+In: the user's region, profile and endpoint. Out: clients of the control plane, S3, IAM, STS and CloudWatch. Whatever
+they raise becomes an :class:`~llmdyno.errors.InputError`. It knows no model and no run.
 """
 
 from __future__ import annotations
@@ -16,12 +16,12 @@ from llmdyno.errors import InputError
 _REMEDIES = {
     "ServiceQuotaExceededException": "delete a model or wait for the other job, or raise the quota in Service Quotas",
     "ConflictException": "choose another name: job and model names are unique in an account and region",
-    "ResourceNotFoundException": "llmdyno models lists what there is",
-    "NoSuchBucket": "make the bucket in the import's region, or name another",
+    "ResourceNotFoundException": "list the models with: llmdyno models",
+    "NoSuchBucket": "create the bucket in the import's region, or name another",
     "BucketAlreadyExists": "name another bucket",
-    "ThrottlingException": "try again in a while",
-    "ExpiredTokenException": "log in again: the session token ran out",
-    "ExpiredToken": "log in again: the session token ran out",
+    "ThrottlingException": "try again later",
+    "ExpiredTokenException": "log in again: the session token has expired",
+    "ExpiredToken": "log in again: the session token has expired",
     "UnrecognizedClientException": "check the access key",
     "InvalidClientTokenId": "check the access key",
     "SignatureDoesNotMatch": "check the secret key and this host's clock",
@@ -37,12 +37,16 @@ _ACTIONS = {
     "CreateMultipartUpload": "s3:PutObject",
     "GetCallerIdentity": "sts:GetCallerIdentity",
 }
-"""The permission that an operation needs, where it is not Bedrock's own of the same name."""
+"""The permission that an operation needs. Any other operation needs Bedrock's permission of the same name."""
 
 
 class Aws:
-    """Clients of one account and region, made when first asked for; each call connects within a time and is tried so
-    many times."""
+    """Clients of one account and region, created on first use. A call must connect within `connect_timeout_s` and is
+    tried up to `attempts` times.
+
+    Raises:
+        InputError: boto3 is missing, no region is known, or the profile does not exist.
+    """
 
     def __init__(
         self,
@@ -57,7 +61,7 @@ class Aws:
             import boto3
         except ImportError:
             raise InputError("this command", "needs boto3, which is missing", "pip install 'llmdyno[aws]'") from None
-        with plainly("AWS"):
+        with aws_errors("AWS"):
             region = region or os.environ.get("AWS_REGION")
             self._session = boto3.Session(region_name=region, profile_name=profile)
         if self._session.region_name is None:
@@ -68,30 +72,30 @@ class Aws:
         self._clients: dict[str, Any] = {}
 
     def client(self, service: str) -> Any:
-        """A client of a service."""
+        """The client of a service, such as ``bedrock`` or ``s3``."""
         if service not in self._clients:
             from botocore.config import Config
 
-            # Virtual-host addressing needs a name server that knows the bucket, which a local endpoint has not.
+            # Virtual-host addressing needs a DNS name for each bucket; a local endpoint has none.
             s3 = {"addressing_style": "path"} if self._endpoint_url else {}
             retries = {"mode": "standard", "total_max_attempts": self._patience["attempts"]}
             config = Config(connect_timeout=self._patience["connect_timeout"], retries=retries, s3=s3)
-            with plainly("AWS"):
+            with aws_errors("AWS"):
                 self._clients[service] = self._session.client(service, endpoint_url=self._endpoint_url, config=config)
         return self._clients[service]
 
     def close(self) -> None:
-        """Close them all."""
+        """Close all clients."""
         for client in self._clients.values():
             client.close()
 
 
 @contextlib.contextmanager
-def plainly(what: str) -> Iterator[None]:
-    """Turn boto's exceptions into one line: what was tried, AWS's name and words for it, and a remedy.
+def aws_errors(what: str) -> Iterator[None]:
+    """Turn an exception of boto3 or botocore into an InputError: what was tried, AWS's error, and a remedy.
 
     Raises:
-        InputError: in the place of any exception of botocore's or of its file transfers.
+        InputError: the code in the context raised such an exception.
     """
     from boto3.exceptions import Boto3Error
     from botocore.exceptions import BotoCoreError, ClientError
@@ -102,7 +106,7 @@ def plainly(what: str) -> Iterator[None]:
         found = error.response.get("Error", {})
         name, operation = str(found.get("Code", "unknown")), str(error.operation_name)
         message = f"{name}: {found.get('Message') or 'no message'} ({operation})"
-        remedy = _REMEDIES.get(name, "check what was asked for")
+        remedy = _REMEDIES.get(name, "check the values that were given")
         if name in _DENIED:
             remedy = f"allow {_ACTIONS.get(operation, f'bedrock:{operation}')}"
         raise InputError(what, message, remedy) from None

@@ -1,26 +1,31 @@
-"""Where Bedrock is and who asks: the standard AWS chain, through botocore.
+"""Where Bedrock is, and with which credentials: the standard AWS chain, through botocore.
 
-In: a region, a profile, an endpoint URL or none of them, and a model. Out: an :class:`AwsEndpoint`. Keys,
-session tokens, SSO, instance roles, assumed roles and bearer tokens are all botocore's to find; so are
-its endpoint variables (`AWS_ENDPOINT_URL_BEDROCK_RUNTIME`, `AWS_ENDPOINT_URL`).
+In: a model and, if given, a region, a profile, an endpoint URL. Out: an :class:`AwsEndpoint`. botocore finds keys,
+session tokens, SSO, instance roles, assumed roles and bearer tokens. It also reads the endpoint variables.
 """
 
 from __future__ import annotations
 
 import os
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
 from llmdyno.errors import InputError
 
 ARN = re.compile(r"arn:aws[a-z-]*:bedrock:(?P<region>[a-z0-9-]{1,20}):([0-9]{12})?:(?P<kind>[a-z-]+)/.+")
+BOTOCORE_URLS = ("AWS_ENDPOINT_URL_BEDROCK_RUNTIME", "AWS_ENDPOINT_URL")
+"""Variables that move Bedrock's runtime for botocore, the first one first."""
+LITELLM_URLS = ("AWS_BEDROCK_RUNTIME_ENDPOINT",)
+"""The variable that moves it for LiteLLM, which does not read botocore's."""
+_IGNORE = "AWS_IGNORE_CONFIGURED_ENDPOINT_URLS"
 _LOGIN = "set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, name a --profile, or log in (aws sso login)"
 
 
 @dataclass(frozen=True)
 class AwsEndpoint:
-    """One service in one region: its URL and botocore's credentials (None with a bearer token)."""
+    """One service in one region: its URL, and botocore's credentials or a bearer token."""
 
     region: str
     url: str
@@ -29,10 +34,10 @@ class AwsEndpoint:
 
 
 def check_model(model: str) -> None:
-    """See that a model given by ARN is an imported one.
+    """Check that a model given by its ARN is an imported one.
 
     Raises:
-        InputError: it is some other resource.
+        InputError: the ARN names another resource.
     """
     found, fits = ARN.fullmatch(model), "give an imported model's ARN or name"
     if found is None and model.startswith("arn:"):
@@ -42,14 +47,31 @@ def check_model(model: str) -> None:
 
 
 def region_of(model: str) -> str | None:
-    """The region in a model's ARN; None for a name."""
+    """The region in a model's ARN; None: it is a name."""
     found = ARN.fullmatch(model)
     return found["region"] if found else None
 
 
 def configured_region(session: Any) -> str | None:
-    """AWS_REGION, which AWS's other tools heed and botocore does not, then whatever botocore finds."""
+    """AWS_REGION, which other AWS tools read and botocore does not; else what botocore finds."""
     return os.environ.get("AWS_REGION") or session.get_config_variable("region")
+
+
+def bedrock_url(
+    environ: Mapping[str, str], endpoint_url: str | None, variables: tuple[str, ...] = BOTOCORE_URLS
+) -> str | None:
+    """The URL that replaces AWS's own for Bedrock's runtime; None: nothing replaces it.
+
+    Args:
+        environ: the environment variables.
+        endpoint_url: the user's own, which goes first.
+        variables: the ones that the client reads; the first that is set counts.
+    """
+    if endpoint_url:
+        return endpoint_url
+    ignored = BOTOCORE_URLS if environ.get(_IGNORE, "").lower() == "true" else ()
+    found = (environ[name] for name in variables if name not in ignored and environ.get(name))
+    return next(found, None)
 
 
 def find_endpoint(
@@ -62,23 +84,13 @@ def find_endpoint(
     """
     try:
         import botocore.session
-        from botocore import UNSIGNED, exceptions
-        from botocore.config import Config
+        from botocore import exceptions
     except ImportError:
         raise InputError("--api bedrock", "needs botocore, which is missing", "pip install 'llmdyno[aws]'") from None
-    found = ARN.fullmatch(model)
     try:
         session = botocore.session.Session(profile=profile)
-        region = region or (found["region"] if found else None) or configured_region(session)
-        if region is None:
-            raise InputError("--region", "not given", "give it, set AWS_REGION, or name the model by its ARN")
-        if found is not None and found["region"] != region:
-            raise InputError("--region", f"{region!r} is not the model's own", f"its ARN says {found['region']}")
-        client = session.create_client(
-            service, region_name=region, endpoint_url=endpoint_url, config=Config(signature_version=UNSIGNED)
-        )
-        url = str(client.meta.endpoint_url)
-        client.close()
+        region = _region(session, region, model)
+        url = _url(session, service, region, endpoint_url)
         token = os.environ.get("AWS_BEARER_TOKEN_BEDROCK") if url.startswith("https:") else None
         credentials = None if token else session.get_credentials()
         if credentials is not None:
@@ -86,12 +98,40 @@ def find_endpoint(
     except exceptions.ProfileNotFound:
         known = ", ".join(botocore.session.Session().available_profiles) or "none"
         raise InputError("--profile", f"{profile!r} is not configured", f"profiles here: {known}") from None
+    except InputError:
+        raise
     except (exceptions.InvalidRegionError, ValueError) as error:
-        if isinstance(error, InputError):
-            raise
-        raise InputError("--region, --endpoint-url", str(error), "check them") from None
-    except exceptions.BotoCoreError as error:  # SSO that ran out, a role that cannot be assumed, half a key
+        raise InputError("--region, --endpoint-url", str(error), "check both values") from None
+    except exceptions.BotoCoreError as error:  # an expired SSO session, a role that cannot be assumed, half a key
         raise InputError("AWS credentials", str(error), _LOGIN) from None
     if credentials is None and token is None:
         raise InputError("AWS credentials", "none were found", _LOGIN)
     return AwsEndpoint(region, url.rstrip("/"), credentials, token)
+
+
+def _region(session: Any, given: str | None, model: str) -> str:
+    """The user's region, the ARN's, or the configured one.
+
+    Raises:
+        InputError: there is none, or it is not the ARN's.
+    """
+    own = region_of(model)
+    region = given or own or configured_region(session)
+    if region is None:
+        raise InputError("--region", "not given", "give it, set AWS_REGION, or name the model by its ARN")
+    if own is not None and own != region:
+        raise InputError("--region", f"{region!r} is not the model's own", f"its ARN says {own}")
+    return region
+
+
+def _url(session: Any, service: str, region: str, endpoint_url: str | None) -> str:
+    """Where botocore would send a request."""
+    from botocore import UNSIGNED
+    from botocore.config import Config
+
+    config = Config(signature_version=UNSIGNED)
+    client = session.create_client(service, region_name=region, endpoint_url=endpoint_url, config=config)
+    try:
+        return str(client.meta.endpoint_url)
+    finally:
+        client.close()

@@ -1,8 +1,8 @@
 """Signs requests, with botocore's own signer.
 
-In: a request and an endpoint. Out: the same request with the headers that authorise it. It is called
-just before the send and outside the timed span; what it costs is recorded. Credentials are asked for at
-each signature, so that botocore can renew those that expire during a long run.
+In: a request and an endpoint. Out: the same request with the headers that authorise it. It is called just before the
+send and outside the timed span; its cost is recorded. It asks for the credentials at each signature, so that botocore
+can renew credentials that expire during a long run.
 """
 
 from __future__ import annotations
@@ -17,11 +17,11 @@ from llmdyno.aws.session import AwsEndpoint
 from llmdyno.protocols.dialect import HttpRequest
 
 SIGNING_NAME = "bedrock"
-"""The runtime's signing name too, though its host is bedrock-runtime."""
+"""The signing name of Bedrock's control plane and of its runtime."""
 
 
 def signer(endpoint: AwsEndpoint, service: str = SIGNING_NAME) -> Callable[[HttpRequest], HttpRequest]:
-    """The function that signs requests to an endpoint, for a service by its signing name."""
+    """The function that signs requests to an endpoint; `service` is a signing name."""
     if endpoint.bearer_token is not None:
         authorization = {"Authorization": f"Bearer {endpoint.bearer_token}"}
         return lambda request: dataclasses.replace(request, headers={**request.headers, **authorization})

@@ -4,61 +4,59 @@ from __future__ import annotations
 
 import argparse
 import json
-import re
-import sys
 from decimal import Decimal, InvalidOperation
 from typing import TYPE_CHECKING, Any
 
-from llmdyno.cli.aws_flags import add_aws_arguments, aws_of
+from llmdyno.cli.aws_flags import add_aws_arguments, endpoint_url_of, say
 from llmdyno.errors import InputError
 
 if TYPE_CHECKING:
-    from llmdyno.aws.clients import Aws
     from llmdyno.runs.run import Run
-    from llmdyno.services.bedrock_import.account import Known
-    from llmdyno.services.bedrock_import.cloudwatch import Readings
-    from llmdyno.services.bedrock_import.projection import Scaling
+    from llmdyno.services.service import Inquiry, Overrides, ScalingOverrides, Service, TokenPrices
     from llmdyno.services.traffic import Traffic
 
-_SHAPES = ("flat", "business-hours", "daytime")
 DESCRIPTION = (
     "What a run on an imported model costs: its copies (from CloudWatch, or inferred from the load), their five-minute "
-    "windows, dollars an hour, a million tokens, a thousand requests; and with --traffic or --requests-per-hour, what "
-    "a day and a month would."
+    "windows, dollars an hour, a million tokens, a thousand requests. With --traffic or --requests-per-hour, also what "
+    "a day and a month would cost."
 )
+_SHAPES = ("flat", "business-hours", "daytime")
+_BY_HAND = "bedrock_import"
+"""The service whose bill applies to a run of another endpoint, if the user gives the copies."""
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """The run, what is known better, the traffic to project."""
+    """The run, what the user knows better, the traffic to project."""
     parser.add_argument("directory", metavar="RUN", help="a run directory")
-    parser.add_argument(
-        "--json", action="store_true", help="print the report as JSON instead; it stands in cost.json too"
-    )
+    parser.add_argument("--json", action="store_true", help="print the report as JSON, as cost.json holds it")
     group = parser.add_argument_group("copies and prices")
-    group.add_argument(
-        "--refresh", action="store_true", help="read CloudWatch again, though an earlier reading is there"
-    )
+    group.add_argument("--refresh", action="store_true", help="read CloudWatch again even if it was read before")
     group.add_argument(
         "--wait",
         metavar="S",
         default="3m",
         help="how long after the run's end to wait for late datapoints (default: 3m)",
     )
-    group.add_argument("--copies", metavar="N", help="so many copies all the time; CloudWatch is not asked")
+    group.add_argument("--copies", metavar="N", help="the number of copies during the run; CloudWatch is not asked")
     group.add_argument("--units", metavar="N", help="custom model units a copy (default: GetImportedModel's)")
     group.add_argument("--units-version", metavar="V", help="their version, such as v1.0 (default: GetImportedModel's)")
     group.add_argument("--rate", metavar="DOLLARS", help="dollars a unit and minute (default: the dated table's)")
     group.add_argument(
-        "--compare-price", metavar="IN,OUT", help="set the load against dollars a million input and output tokens"
+        "--compare-price", metavar="IN,OUT", help="compare with dollars a million input and output tokens"
     )
+    _add_projection_arguments(parser)
+    add_aws_arguments(parser)
+
+
+def _add_projection_arguments(parser: argparse.ArgumentParser) -> None:
     group = parser.add_argument_group("projection")
     group.add_argument(
         "--traffic",
         metavar="FILE",
         help="a day of traffic: a CSV of time,requests, or a trace as --arrivals replay reads",
     )
-    group.add_argument("--requests-per-hour", metavar="N", help="so many requests in the busiest hour of a day")
-    group.add_argument("--shape", metavar="NAME", default=None, help=f"how that day goes: {', '.join(_SHAPES)} (flat)")
+    group.add_argument("--requests-per-hour", metavar="N", help="requests in the busiest hour of a day")
+    group.add_argument("--shape", metavar="NAME", help=f"the course of that day: {', '.join(_SHAPES)} (default: flat)")
     group.add_argument(
         "--calls-per-copy", metavar="N", help="how many calls a copy carries (default: as the run showed)"
     )
@@ -67,13 +65,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     group.add_argument(
         "--scale-up", metavar="S", help="from the first refusal to another copy (default: as the run showed)"
     )
-    group.add_argument("--idle", metavar="S", help="scale to zero after so long without a call (default: 300)")
-    group.add_argument("--seed", metavar="N", default="0", help="of the arrivals within each hour (default: 0)")
-    add_aws_arguments(parser)
+    group.add_argument("--idle", metavar="S", help="scale to zero after this long without a call (default: 300)")
+    group.add_argument("--seed", metavar="N", default="0", help="the seed of the arrivals (default: 0)")
 
 
 def call(arguments: argparse.Namespace) -> int:
-    """Work it out and print it.
+    """Work out the cost and print it.
 
     Raises:
         InputError: it is no run directory, or a value does not fit.
@@ -81,24 +78,18 @@ def call(arguments: argparse.Namespace) -> int:
     from llmdyno.reports import cost
     from llmdyno.reports.console import Page
     from llmdyno.runs.directory import add_json, load
-    from llmdyno.services.bedrock_import.account import COST, as_json, costing, model_facts
 
-    known, prices = known_of(arguments), _prices(arguments.compare_price)
-    scaling, traffic = _scaling(arguments), _traffic(arguments)
+    overrides, prices = overrides_of(arguments), _prices(arguments.compare_price)
+    inquiry, better, traffic = _inquiry(arguments), _scaling(arguments), _traffic(arguments)
     run = load(arguments.directory)
-    if known.copies is None:
-        model_facts(run)  # says so, where there is no such model
-    readings, known, notes = ask_aws(run, arguments, known)
-    found = costing(run, known, readings, notes)
-    report = as_json(run, found, prices)
+    account = _service(run, overrides).account(run, overrides, inquiry)
+    report = account.report(prices)
     if traffic is not None:
-        from llmdyno.services.bedrock_import.projection import fit, projection_report
-
         try:
-            report["projection"] = projection_report(found, fit(run, found, scaling), traffic)
+            report["projection"] = account.project(better, traffic)
         except InputError as error:
             report["notes"].append(f"no projection: {error.problem}; {error.fits}")
-    add_json(run.path, COST, report)
+    add_json(run.path, "cost.json", report)
     if arguments.json:
         print(json.dumps(report, indent=2))
     else:
@@ -106,28 +97,50 @@ def call(arguments: argparse.Namespace) -> int:
     return 0
 
 
-def known_of(arguments: argparse.Namespace) -> Known:
-    """What the flags know better.
+def _service(run: Run, overrides: Overrides) -> Service:
+    """The service whose bill the run has.
+
+    Raises:
+        InputError: the run measured no managed model, and the user does not give the copies.
+    """
+    from llmdyno.services.service import find, service_of
+
+    service = service_of(run)
+    if service is None and overrides.copies is None:
+        problem = "this run measured no imported model"
+        raise InputError(str(run.path), problem, "give --copies N --units N to price it as one")
+    return service if service is not None else find(_BY_HAND)
+
+
+def overrides_of(arguments: argparse.Namespace) -> Overrides:
+    """What the flags know better than the run.
 
     Raises:
         InputError: a value does not fit.
     """
-    from llmdyno.services.bedrock_import.account import Known
+    from llmdyno.services.bedrock_import.prices import units_version
+    from llmdyno.services.service import Overrides
+
+    rate = arguments.rate
+    return Overrides(
+        _flag(arguments, "copies", "concurrency"),
+        _flag(arguments, "units", "concurrency"),
+        None if arguments.units_version is None else units_version(arguments.units_version, "--units-version"),
+        arguments.region,
+        None if rate is None else money(rate, "--rate", "dollars a unit and minute, such as 0.05718"),
+    )
+
+
+def _flag(arguments: argparse.Namespace, name: str, reader: str) -> Any:
+    """A flag's value, read; None: it was not given.
+
+    Raises:
+        InputError: the value does not fit.
+    """
     from llmdyno.spec.keys import read_value
 
-    def whole(name: str) -> int | None:
-        given = getattr(arguments, name)
-        return None if given is None else int(read_value("concurrency", given, f"--{name}"))
-
-    version = arguments.units_version
-    if version is not None and not re.fullmatch(r"v\d+\.\d+", version):
-        raise InputError("--units-version", f"{version!r} does not fit", "what fits: a version such as v1.0")
-    rate = (
-        None
-        if arguments.rate is None
-        else money(arguments.rate, "--rate", "dollars a unit and minute, such as 0.05718")
-    )
-    return Known(whole("copies"), whole("units"), version, arguments.region, rate)
+    given = getattr(arguments, name)
+    return None if given is None else read_value(reader, given, "--" + name.replace("_", "-"))
 
 
 def money(given: str, flag: str, fits: str) -> Decimal:
@@ -145,102 +158,63 @@ def money(given: str, flag: str, fits: str) -> Decimal:
     return value
 
 
-def _scaling(arguments: argparse.Namespace) -> Scaling:
-    from llmdyno.services.bedrock_import.projection import Scaling
-    from llmdyno.spec.keys import read_value
+def _inquiry(arguments: argparse.Namespace) -> Inquiry:
+    from llmdyno.services.service import Inquiry
 
-    def value(name: str, kind: str) -> Any:
-        given = getattr(arguments, name)
-        return None if given is None else read_value(kind, given, "--" + name.replace("_", "-"))
+    return Inquiry(
+        region=arguments.region,
+        profile=arguments.profile,
+        endpoint_url=endpoint_url_of(arguments),
+        wait_s=_flag(arguments, "wait", "duration_s"),
+        refresh=arguments.refresh,
+        say=say,
+    )
 
-    return Scaling(
-        value("calls_per_copy", "concurrency"),
-        value("max_copies", "concurrency"),
-        value("cold_start", "duration_s"),
-        value("scale_up", "duration_s"),
-        value("idle", "duration_s"),
+
+def _scaling(arguments: argparse.Namespace) -> ScalingOverrides:
+    from llmdyno.services.service import ScalingOverrides
+
+    return ScalingOverrides(
+        _flag(arguments, "calls_per_copy", "concurrency"),
+        _flag(arguments, "max_copies", "concurrency"),
+        _flag(arguments, "cold_start", "duration_s"),
+        _flag(arguments, "scale_up", "duration_s"),
+        _flag(arguments, "idle", "duration_s"),
     )
 
 
 def _traffic(arguments: argparse.Namespace) -> Traffic | None:
-    """The traffic to project; None: none is asked for.
+    """The traffic to project; None: the flags name none.
 
     Raises:
-        InputError: two are, or a value does not fit, or a line of the file.
+        InputError: the flags contradict each other, or a value or a line of the file does not fit.
     """
     if arguments.traffic is None and arguments.requests_per_hour is None:
         if arguments.shape is not None:
-            raise InputError("--shape", "says how a day goes, and nothing says how much", "add --requests-per-hour N")
+            raise InputError("--shape", "gives the course of a day without an amount", "add --requests-per-hour N")
         return None
     if arguments.traffic is not None and (arguments.requests_per_hour is not None or arguments.shape is not None):
         raise InputError("--traffic", "is the whole day", "leave out --requests-per-hour and --shape")
-    from llmdyno.services.traffic import SHAPES, by_shape, read_traffic
-    from llmdyno.spec.keys import read_value
+    from llmdyno.services.traffic import by_shape, read_traffic
 
-    seed = read_value("seed", arguments.seed, "--seed")
+    seed = _flag(arguments, "seed", "seed")
     if arguments.traffic is not None:
         return read_traffic(arguments.traffic, seed)
-    shape = arguments.shape or "flat"
-    if shape not in SHAPES:
-        raise InputError("--shape", f"{shape!r} does not fit", f"one of {', '.join(SHAPES)}")
-    return by_shape(read_value("rate", arguments.requests_per_hour, "--requests-per-hour"), shape, seed)
+    return by_shape(_flag(arguments, "requests_per_hour", "rate"), arguments.shape or "flat", seed)
 
 
-def _prices(given: str | None) -> tuple[Decimal, Decimal] | None:
+def _prices(given: str | None) -> TokenPrices | None:
+    """The price per token to compare with; None: none is given.
+
+    Raises:
+        InputError: it does not fit.
+    """
+    from llmdyno.services.service import TokenPrices
+
     if given is None:
         return None
     fits = "dollars a million input and output tokens, such as 0.22,0.88"
     parts = given.split(",")
     if len(parts) != 2:
         raise InputError("--compare-price", f"{given!r} does not fit", f"what fits: {fits}")
-    first, second = (money(part, "--compare-price", fits) for part in parts)
-    return first, second
-
-
-def ask_aws(run: Run, arguments: argparse.Namespace, known: Known) -> tuple[Readings | None, Known, tuple[str, ...]]:
-    """What AWS says of a run's model, as far as it is needed: CloudWatch, where no earlier reading is whole, and the
-    units of a copy, where neither the run nor the user knows them. With it, why there is none."""
-    from llmdyno.services.bedrock_import.account import collect, model_facts, stored_readings
-    from llmdyno.spec.keys import read_value
-
-    wait_s = read_value("duration_s", arguments.wait, "--wait")
-    stored = stored_readings(run)
-    emulated: dict[str, Any] = run.environment.get("endpoint", {}).get("emulated") or {}
-    if emulated.get("embedded") and known.copies is None:
-        return stored, known, ("the embedded emulator ended with its run: there is no CloudWatch to ask",)
-    wanted = known.copies is None and (stored is None or not stored.covered or arguments.refresh)
-    notes: list[str] = []
-    try:
-        facts = model_facts(run)
-        nameless = known.units is None and facts["units"] is None
-        if not wanted and not nameless:
-            return (stored if known.copies is None else None), known, ()
-        arguments.endpoint_url = arguments.endpoint_url or run.spec.endpoint_url
-        arguments.region = arguments.region or facts["region"]
-        arguments.profile = arguments.profile or run.spec.profile
-        with aws_of(arguments) as aws:
-            if nameless:
-                known = _with_units(aws, facts["arn"], known, notes)
-            if wanted:
-                stored = collect(run, aws, wait_s=wait_s, on_wait=_say)
-    except InputError as error:
-        if known.copies is None:
-            notes.append(f"CloudWatch was not read: {error.problem}; {error.fits}")
-    return stored, known, tuple(notes)
-
-
-def _with_units(aws: Aws, model: str, known: Known, notes: list[str]) -> Known:
-    from dataclasses import replace
-
-    from llmdyno.services.bedrock_import.models import describe, units_of
-
-    try:
-        units, version = units_of(describe(aws, model))
-    except InputError as error:
-        notes.append(f"the model was not described: {error.problem}; {error.fits}")
-        return known
-    return replace(known, units=units, units_version=known.units_version or version)
-
-
-def _say(left_s: float) -> None:
-    print(f"waiting for CloudWatch's last datapoints, {left_s:.0f} s at most", file=sys.stderr, flush=True)
+    return TokenPrices(*(money(part, "--compare-price", fits) for part in parts))

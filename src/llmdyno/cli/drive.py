@@ -131,7 +131,7 @@ def _read_own(flag: Flag, given: Any) -> Any:
 
 
 def spec_of(arguments: argparse.Namespace, experiment: Experiment) -> Spec:
-    """The spec from an experiment's defaults, a file, the experiment's own keys and the flags; a later one wins.
+    """The spec from an experiment's keys, a file and the flags; a later one wins.
 
     Raises:
         InputError: a value does not fit, or a flag is given whose key is the experiment's own.
@@ -147,13 +147,15 @@ def spec_of(arguments: argparse.Namespace, experiment: Experiment) -> Spec:
             )
     file = read_toml(Path(arguments.file)) if arguments.file is not None else {}
     file = {name: value for name, value in file.items() if name not in experiment.owns}
-    layers = [_layer(experiment.defaults), file, flags]
-    speed = 1.0
-    if experiment.owns and not arguments.dry_run:
-        speed = _speed(build([*layers, _layer(experiment.keys(experiment.options, 1.0))]))
-    elif experiment.owns:
-        speed = _own_speed(build(layers))
-    return build([*layers, _layer(experiment.keys(experiment.options, speed))])
+
+    def built(speed: float) -> Spec:
+        return build([_layer(experiment.keys(experiment.options, speed)), file, flags])
+
+    if not experiment.paces:
+        return built(1.0)
+    plain = built(1.0)
+    # A dry run asks nobody, so only the embedded emulator's speed is known to it.
+    return built(_own_speed(plain) if arguments.dry_run else _speed(plain))
 
 
 def _layer(values: Mapping[str, Any]) -> Layer:

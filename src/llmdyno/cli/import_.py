@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import argparse
 import re
-import sys
 import time
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
-from llmdyno.cli.aws_flags import add_aws_arguments, aws_of
+from llmdyno.cli.aws_flags import add_aws_arguments, aws_of, say
 from llmdyno.errors import InputError
 
 if TYPE_CHECKING:
@@ -17,14 +16,14 @@ if TYPE_CHECKING:
     from llmdyno.services.bedrock_import.imports import Folder
 
 DESCRIPTION = (
-    "Import a model folder into Amazon Bedrock: check it, upload it to S3 (what is there and unchanged is skipped), "
+    "Import a model folder into Amazon Bedrock: check it, upload it to S3 (unchanged files are skipped), "
     "start the import job, wait for it."
 )
 _ROLE_NAME = "llmdyno-model-import"
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """What to import, and where to."""
+    """What to import, and to where."""
     parser.add_argument("folder", metavar="MODEL-DIR", help="config.json, *.safetensors, the tokenizer")
     parser.add_argument("--bucket", required=True, metavar="B", help="the S3 bucket, in the import's region")
     parser.add_argument("--prefix", metavar="P", help="where in the bucket (default: the model's name)")
@@ -32,18 +31,18 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--job-name", metavar="N", help="the job's name (default: from the model's name and the time)")
     role = parser.add_mutually_exclusive_group(required=True)
     role.add_argument("--role", metavar="ARN", help="the role that the import reads the bucket with")
-    role.add_argument("--create-role", action="store_true", help=f"make that role, {_ROLE_NAME}, or update it")
-    parser.add_argument("--poll", default="10", metavar="S", help="look at the job every so often (default: 10)")
+    role.add_argument("--create-role", action="store_true", help=f"create that role, {_ROLE_NAME}, or update it")
+    parser.add_argument("--poll", default="10", metavar="S", help="how often to look at the job (default: every 10 s)")
     add_aws_arguments(parser)
 
 
 def call(arguments: argparse.Namespace) -> int:
-    """Import it.
+    """Import the folder.
 
     Raises:
-        InputError: the folder does not do, or a service refuses.
+        InputError: the folder cannot be imported, a value does not fit, or a service refuses.
     """
-    from llmdyno.services.bedrock_import import imports
+    from llmdyno.services.bedrock_import.imports import check_folder, create_role, start_job
     from llmdyno.services.bedrock_import.models import describe, units_text
     from llmdyno.spec.keys import read_value
 
@@ -51,43 +50,45 @@ def call(arguments: argparse.Namespace) -> int:
     if not re.fullmatch(r"([0-9a-zA-Z][_-]?){1,63}", arguments.name) or len(arguments.name) > 63:
         fits = "what fits: up to 63 letters, digits, single - and _"
         raise InputError("--name", f"{arguments.name!r} does not fit", fits)
-    folder = imports.check_folder(Path(arguments.folder))
-    print(f"{folder.path}: {folder.architecture}, {len(folder.files)} files, {folder.total_bytes / 1e9:.3f} GB")
-    prefix = (arguments.prefix or arguments.name).strip("/")
+    folder = check_folder(Path(arguments.folder))
+    count = len(folder.files)
+    print(f"{folder.path}: {folder.architecture}, {count} files, {folder.total_bytes / 1e9:.3f} GB")
+    bucket, prefix = arguments.bucket, (arguments.prefix or arguments.name).strip("/")
     with aws_of(arguments) as aws:
-        skipped = _upload(aws, folder, arguments.bucket, prefix)
-        print(
-            f"s3://{arguments.bucket}/{prefix}: {len(folder.files) - skipped} files uploaded, {skipped} there already"
-        )
-        role = arguments.role or imports.create_role(aws, _ROLE_NAME, arguments.bucket, prefix)
+        skipped = _upload(aws, folder, bucket, prefix)
+        print(f"s3://{bucket}/{prefix}: {count - skipped} files uploaded, {skipped} there already")
+        role = arguments.role or create_role(aws, _ROLE_NAME, bucket, prefix)
         job = arguments.job_name or f"{arguments.name[:40]}-{time.strftime('%Y%m%d-%H%M%S')}"
-        new_role = arguments.role is None
-        arn = imports.start_job(
-            aws, job=job, model=arguments.name, role=role, bucket=arguments.bucket, prefix=prefix, new_role=new_role
-        )
+        source = {"bucket": bucket, "prefix": prefix, "new_role": arguments.role is None}
+        arn = start_job(aws, job=job, model=arguments.name, role=role, **source)
         print(f"job {arn}", flush=True)
-        began_s, state = time.monotonic(), {}
-        for state in imports.job_states(aws, arn, poll_s):
-            print(f"{state['status']} after {time.monotonic() - began_s:.0f} s", file=sys.stderr)
-        if state["status"] != "Completed":
-            message = state.get("failureMessage") or "the job failed without a message"
-            raise InputError("import", message, "mend it, and import again")
-        model = describe(aws, state["importedModelArn"])
-        print(f"model {model['modelArn']}\n{units_text(model)}, architecture {model.get('modelArchitecture', '?')}")
-        print(f"measure it: llmdyno run --api bedrock --model {model['modelArn']} --requests 100")
+        model = describe(aws, _wait(aws, arn, poll_s))
+    print(f"model {model['modelArn']}\n{units_text(model)}, architecture {model.get('modelArchitecture', '?')}")
+    print(f"measure it: llmdyno run --api bedrock --model {model['modelArn']} --requests 100")
     return 0
 
 
+def _wait(aws: Aws, job: str, poll_s: float) -> str:
+    """Wait for a job, and say how it stands; the model's ARN.
+
+    Raises:
+        InputError: the job failed.
+    """
+    from llmdyno.services.bedrock_import.imports import job_states
+
+    began_s, state = time.monotonic(), dict[str, Any]()
+    for state in job_states(aws, job, poll_s):
+        say(f"{state['status']} after {time.monotonic() - began_s:.0f} s")
+    if state["status"] != "Completed":
+        message = state.get("failureMessage") or "the job failed without a message"
+        raise InputError("import", message, "correct the cause, and import again")
+    return str(state["importedModelArn"])
+
+
 def _upload(aws: Aws, folder: Folder, bucket: str, prefix: str) -> int:
-    from rich.console import Console
-    from rich.progress import BarColumn, DownloadColumn, Progress, TimeRemainingColumn, TransferSpeedColumn
+    """Upload with a progress bar; how many files were skipped."""
+    from llmdyno.reports.live import upload_progress
+    from llmdyno.services.bedrock_import.imports import upload
 
-    from llmdyno.services.bedrock_import import imports
-
-    columns = (BarColumn(), DownloadColumn(), TransferSpeedColumn(), TimeRemainingColumn())
-    console = Console(stderr=True)
-    if not console.is_terminal:  # even a disabled bar leaves an empty line behind
-        return imports.upload(aws, folder, bucket, prefix, lambda moved: None)
-    with Progress(*columns, console=console) as progress:
-        task = progress.add_task("upload", total=folder.total_bytes)
-        return imports.upload(aws, folder, bucket, prefix, lambda moved: progress.advance(task, moved))
+    with upload_progress(folder.total_bytes) as on_bytes:
+        return upload(aws, folder, bucket, prefix, on_bytes)

@@ -9,17 +9,17 @@ from __future__ import annotations
 import argparse
 import json
 import os
-import sys
 import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from llmdyno.cli import run
+from llmdyno.cli import drive
 from llmdyno.errors import InputError
 from llmdyno.spec.keys import read_value
 from llmdyno.spec.spec import Spec, build
 
 if TYPE_CHECKING:
+    from llmdyno.experiments.experiment import Report
     from llmdyno.runs.run import Run
 
 DESCRIPTION = "LLMPerf's programs: the same flags, files and console output, measured by llmdyno."
@@ -60,7 +60,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
             "--llm-api", default="openai", metavar="API", help=f"{', '.join(_APIS)} (default: openai; bedrock is ours)"
         )
         own.add_argument("--metadata", default="", metavar="K=V,…", help="more entries for the summary")
-        own.add_argument("--quiet", action="store_true", help="no progress")
+        drive.add_manner_arguments(own)
 
 
 def call(arguments: argparse.Namespace) -> int:
@@ -73,7 +73,7 @@ def call(arguments: argparse.Namespace) -> int:
 
 
 def _token_benchmark(arguments: argparse.Namespace) -> int:
-    from llmdyno.executors.inline import Program
+    from llmdyno.experiments.load import LOAD
     from llmdyno.reports.llmperf import console_block, llmperf_files
 
     metadata = _metadata(arguments.metadata)
@@ -84,33 +84,38 @@ def _token_benchmark(arguments: argparse.Namespace) -> int:
             "output_tokens": (_normal(arguments, "output"), "--mean-output-tokens, --stddev-output-tokens"),
         },
     )
-    result = run.carry_out(spec, Program(), quiet=arguments.quiet, show=lambda run: print(console_block(run)))
-    written = _write(arguments.results_dir, llmperf_files(result, metadata))
-    return _finish(result, written)
+
+    def show(run: Run, report: Report | None) -> None:
+        print(console_block(run))
+        _tell(run, _write(arguments.results_dir, llmperf_files(run, metadata)))
+
+    return drive.drive(spec, LOAD, drive.manner_of(arguments), show)
 
 
 def _correctness(arguments: argparse.Namespace) -> int:
-    from llmdyno.cli.check import ask
+    from llmdyno.experiments.check import CHECK, questions_of
     from llmdyno.reports.llmperf import correctness_files
-    from llmdyno.runs.directory import add_json
     from llmdyno.workload.sources.questions import NUMBER
 
     metadata = _metadata(arguments.metadata)
     spec = _spec(arguments, {"temperature": (0.0, "temperature")})
     assert spec.requests is not None
-    result, questions, found = ask(
-        spec, spec.requests, (NUMBER,), _ANSWER_TOKENS, alone=False, quiet=arguments.quiet, show=lambda run: None
-    )
-    add_json(result.path, "check.json", found)
+    options = {"prompts": spec.requests, "kinds": (NUMBER,), "answer_tokens": _ANSWER_TOKENS, "alone": False}
     settings = {
         "model": spec.model,
         "num_concurrent_requests": spec.concurrency,
         "additional_sampling_params": json.loads(arguments.additional_sampling_params),
         "llm_api": arguments.llm_api,
     }
-    files, lines = correctness_files(result, questions, settings, metadata)
-    print(lines)
-    return _finish(result, _write(arguments.results_dir, files))
+
+    def show(run: Run, report: Report | None) -> None:
+        files, lines = correctness_files(run, questions_of(run.spec, options), settings, metadata)
+        print(lines)
+        _tell(run, _write(arguments.results_dir, files))
+
+    # A wrong answer is in LLMPerf's files, and no failure of its program.
+    asked = CHECK._replace(options=options, exit_code=lambda report: 0)
+    return drive.drive(spec, asked, drive.manner_of(arguments), show)
 
 
 def _spec(arguments: argparse.Namespace, more: dict[str, tuple[Any, str]]) -> Spec:
@@ -170,19 +175,13 @@ def _write(results_dir: str, files: list[tuple[str, bytes]]) -> list[Path]:
     return written
 
 
-def _finish(result: Run, written: list[Path]) -> int:
-    """What LLMPerf does not say: the verdict, and where everything is."""
-    verdict = result.summary["verdict"]
+def _tell(run: Run, written: list[Path]) -> None:
+    """What LLMPerf does not tell: the verdict, and where everything is."""
+    verdict = run.summary["verdict"]
     if verdict["trustworthy"]:
         print("\nVerdict: trustworthy")
     for reason in verdict["reasons"]:
         print(f"\nVerdict: {reason['text']}")
     for path in written:
         print(f"Written: {path}")
-    print(f"Run directory: {result.path}")
-    if result.interrupted:
-        return 130
-    if result.succeeded == 0:
-        print("llmdyno: every request failed", file=sys.stderr)
-        return 1
-    return 0
+    print(f"Run directory: {run.path}")

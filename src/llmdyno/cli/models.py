@@ -4,14 +4,18 @@ from __future__ import annotations
 
 import argparse
 import sys
+from typing import TYPE_CHECKING
 
 from llmdyno.cli.aws_flags import add_aws_arguments, aws_of
+
+if TYPE_CHECKING:
+    from llmdyno.aws.clients import Aws
 
 DESCRIPTION = "List imported models; show one; delete one (asks first, or --yes)."
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """What to do, with which."""
+    """The action and the model."""
     parser.add_argument("action", nargs="?", default="list", choices=["list", "show", "delete"])
     parser.add_argument("model", nargs="?", metavar="NAME", help="a model's name or ARN, for show and delete")
     parser.add_argument("--yes", action="store_true", help="delete without asking")
@@ -19,7 +23,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def call(arguments: argparse.Namespace) -> int:
-    """Do it.
+    """List, show or delete.
 
     Raises:
         InputError: the service refuses, or the name is missing.
@@ -28,19 +32,11 @@ def call(arguments: argparse.Namespace) -> int:
 
     if arguments.action != "list" and arguments.model is None:
         raise InputError("NAME", f"not given, and {arguments.action} needs it", "llmdyno models lists the names")
-    from llmdyno.services.bedrock_import.models import delete, describe, list_models, units_text
+    from llmdyno.services.bedrock_import.models import delete, describe, units_text
 
     with aws_of(arguments) as aws:
         if arguments.action == "list":
-            models = list_models(aws)
-            for model in models:
-                converse = "converse" if model.get("instructSupported") else "invoke only"
-                created = f"{model['creationTime']:%Y-%m-%d %H:%M}"
-                facts = (model["modelName"], model.get("modelArchitecture", "?"), converse, created, model["modelArn"])
-                print("  ".join(facts))
-            if not models:
-                print(f"no imported models in {aws.region}", file=sys.stderr)
-            return 0
+            return _list(aws)
         found = describe(aws, arguments.model)
         if arguments.action == "show":
             for name, value in found.items():
@@ -54,7 +50,22 @@ def call(arguments: argparse.Namespace) -> int:
         return 0
 
 
+def _list(aws: Aws) -> int:
+    from llmdyno.services.bedrock_import.models import list_models
+
+    models = list_models(aws)
+    for model in models:
+        converse = "converse" if model.get("instructSupported") else "invoke only"
+        created = f"{model['creationTime']:%Y-%m-%d %H:%M}"
+        architecture = model.get("modelArchitecture", "?")
+        print("  ".join((model["modelName"], architecture, converse, created, model["modelArn"])))
+    if not models:
+        print(f"no imported models in {aws.region}", file=sys.stderr)
+    return 0
+
+
 def _agreed(name: str) -> bool:
+    """Whether the user at the terminal types the model's name."""
     if not sys.stdin.isatty():
         return False
-    return input(f"Delete the imported model {name}? It cannot be undone. Type its name: ").strip() == name
+    return input(f"Delete the imported model {name}? This cannot be undone. Type its name: ").strip() == name

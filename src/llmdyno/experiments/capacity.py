@@ -1,8 +1,9 @@
 """How many users one copy carries within bounds, from a sweep of rising users. PURE.
 
-In: for each level of users what its requests showed. Out: the highest level at which a percentile of every bounded
-figure is within its bound and hardly a call is refused, up to which all lower ones are too; where between two levels
-the bound is crossed; and how sure that is, from resampling the requests of each level.
+In: a run of several stages and what it shows of the deployment. Out: the report that stands in capacity.json. The
+capacity is the highest number of users at which a percentile of every bounded figure is within its bound and hardly a
+call is refused, if that holds for all lower numbers too. The report also says at which number the bound is crossed, and
+how sure the result is, from resampling the requests of each level.
 """
 
 from __future__ import annotations
@@ -14,16 +15,27 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from llmdyno.errors import InputError
+from llmdyno.experiments.experiment import Experiment, Flag, Options, Report, Say
+from llmdyno.experiments.load import plan
+from llmdyno.experiments.stages import LOAD_KEYS, Deployment, deployment_of, figures_of, stage_keys, stage_spans
+from llmdyno.runs.run import Run
+from llmdyno.spec import readers
+from llmdyno.spec.spec import Spec
+
 REFUSED_SHARE = 0.01
-"""A level of which more calls than that are throttled is beyond capacity."""
+"""A level at which a larger share of the calls is throttled is beyond capacity."""
+_SETTLED = 0.2
+"""The first part of a stage is left out of its figures, because the stage before still ends in it."""
 _RESAMPLES = 1000
+_MIDDLE_95 = (2.5, 97.5)
 _FEW = 30
 
 
 @dataclass(frozen=True)
 class Level:
-    """One level: users, copies on average while it stood, requests sent and calls throttled, and of each bounded figure
-    the values (NaN: a request without one), shape (requests,)."""
+    """One level: users, the mean number of copies while it stood, requests sent, calls throttled, and the values of
+    each bounded figure (NaN: a request without one), shape (requests,)."""
 
     users: int
     copies: float
@@ -31,45 +43,63 @@ class Level:
     throttled: int
     values: Mapping[str, NDArray[np.float64]]
 
+    @property
+    def throttled_share(self) -> float:
+        """Throttled calls a request; 1 if nothing was sent."""
+        return self.throttled / self.requests if self.requests else 1.0
+
+
+def capacity_report(run: Run, deployment: Deployment, percentile: float) -> dict[str, Any]:
+    """What a run of rising users shows of one copy's capacity, as it stands in capacity.json."""
+    bounds = {name: bound * deployment.speed for name, bound in run.spec.slo.items()}
+    return {
+        "emulated": run.emulated_json,
+        "bounds": bounds,
+        "percentile": percentile,
+        "copies_source": deployment.copies.source,
+        "calls_per_copy_when_refused": deployment.copies.calls_per_copy,
+        **capacity(levels_of(run, deployment, bounds), bounds, percentile, seed=run.spec.seed or 0),
+        "notes": list(deployment.notes),
+    }
+
+
+def levels_of(run: Run, deployment: Deployment, bounds: Mapping[str, float]) -> list[Level]:
+    """What each stage of a run showed, without its first part."""
+    figures, calls = figures_of(run, deployment.speed), deployment.calls
+    levels = []
+    for start_s, end_s, users in stage_spans(run, deployment.speed):
+        from_s = start_s + _SETTLED * (end_s - start_s)
+        here = (figures.sent_s >= from_s) & (figures.sent_s < end_s)
+        throttled = int((calls.throttled & (calls.sent_s >= from_s) & (calls.sent_s < end_s)).sum())
+        values = {name: figures.values[name][here] for name in bounds}
+        levels.append(Level(users, deployment.copies.mean(from_s, end_s), int(here.sum()), throttled, values))
+    return levels
+
 
 def capacity(levels: Sequence[Level], bounds: Mapping[str, float], percentile: float, *, seed: int) -> dict[str, Any]:
     """The capacity that a sweep shows.
 
+    Args:
+        levels: by rising users.
+        bounds: of each figure, seconds.
+        percentile: which one must be within the bounds, 0 to 100.
+        seed: of the resampling.
+
     Returns:
-        `levels` with their figures; `users` (None: not even the lowest level is within bounds), `beyond` (None: no
-        level is), `limited_by` (a figure's name, or "throttling"); `crossing`: users at which the bound is crossed,
-        between the two, linearly; `confidence`: the share of resamples that name the same level, and `users_low`,
-        `users_high` between which nineteen in twenty lie; `per_copy`: users divided by the copies there were.
+        `levels` with their figures; `users` (None: even the lowest level is beyond the bounds); `beyond`, the next
+        level (None: no level is beyond); `limited_by` (a figure's name, or "throttling"); `crossing`, the users at
+        which the bound is crossed, interpolated linearly; `confidence`, the share of resamples that give the same
+        level; `users_low` and `users_high`, between which 95% of them lie; `per_copy`, users divided by the copies
+        there were.
     """
-    rows: list[dict[str, Any]] = []
-    passing: list[bool] = []
-    for level in levels:
-        at = {name: _percentile(values, percentile) for name, values in level.values.items()}
-        broken = [name for name, bound in bounds.items() if at[name] is None or at[name] > bound]  # type: ignore[operator]
-        calls = level.requests
-        share = level.throttled / calls if calls else 1.0
-        if share > REFUSED_SHARE:
-            broken.append("throttling")
-        passing.append(not broken and calls > 0)
-        rows.append(
-            {
-                "users": level.users,
-                "copies": round(level.copies, 3),
-                "requests": calls,
-                "throttled_share": share,
-                "at_percentile": at,
-                "within": passing[-1],
-                "broken": broken,
-                "few": calls < _FEW,
-            }
-        )
-    last = _last_within(passing)
+    rows = [_row(level, bounds, percentile) for level in levels]
+    last = _last_within([row["within"] for row in rows])
     beyond = last + 1 if last + 1 < len(levels) else None
+    broken = rows[beyond]["broken"] if beyond is not None else []
     generator = np.random.Generator(np.random.PCG64(seed))
     draws = np.array([_redrawn(levels, bounds, percentile, generator) for _ in range(_RESAMPLES)])
-    low, high = (int(value) for value in np.percentile(draws, (2.5, 97.5), method="nearest"))
+    low, high = (int(value) for value in np.percentile(draws, _MIDDLE_95, method="nearest"))
     carried = levels[last].users if last >= 0 else None
-    broken = rows[beyond]["broken"] if beyond is not None else []
     copies = max(1.0, levels[last].copies) if last >= 0 else 1.0
     return {
         "levels": rows,
@@ -85,31 +115,53 @@ def capacity(levels: Sequence[Level], bounds: Mapping[str, float], percentile: f
     }
 
 
+def _row(level: Level, bounds: Mapping[str, float], percentile: float) -> dict[str, Any]:
+    """One level as the report has it."""
+    at = {name: _percentile(values, percentile) for name, values in level.values.items()}
+    broken = [name for name, bound in bounds.items() if not _within(at[name], bound)]
+    if level.throttled_share > REFUSED_SHARE:
+        broken.append("throttling")
+    return {
+        "users": level.users,
+        "copies": round(level.copies, 3),
+        "requests": level.requests,
+        "throttled_share": level.throttled_share,
+        "at_percentile": at,
+        "within": not broken and level.requests > 0,
+        "broken": broken,
+        "few": level.requests < _FEW,
+    }
+
+
+def _within(value: float | None, bound: float) -> bool:
+    return value is not None and value <= bound
+
+
 def _percentile(values: NDArray[np.float64], percentile: float) -> float | None:
     known = values[~np.isnan(values)]
     return float(np.percentile(known, percentile)) if len(known) else None
 
 
 def _last_within(passing: Sequence[bool]) -> int:
-    """The highest level that is within bounds together with all below it; −1: none is."""
-    for place, within in enumerate(passing):
+    """The index of the highest level that is within bounds together with all lower ones; −1: there is none."""
+    for index, within in enumerate(passing):
         if not within:
-            return place - 1
+            return index - 1
     return len(passing) - 1
 
 
 def _redrawn(
     levels: Sequence[Level], bounds: Mapping[str, float], percentile: float, generator: np.random.Generator
 ) -> int:
-    """The level that another sample like this one would have named."""
+    """The index of the level that a resample of the requests gives."""
     passing = []
     for level in levels:
         within = level.requests > 0 and level.throttled <= REFUSED_SHARE * level.requests
         for name, bound in bounds.items():
             values = level.values[name]
             if within and len(values):
-                value = _percentile(values[generator.integers(0, len(values), len(values))], percentile)
-                within = value is not None and value <= bound
+                resample = values[generator.integers(0, len(values), len(values))]
+                within = _within(_percentile(resample, percentile), bound)
         passing.append(within)
         if not within:
             break
@@ -119,8 +171,7 @@ def _redrawn(
 def _crossing(
     levels: Sequence[Level], bounds: Mapping[str, float], percentile: float, last: int, broken: Sequence[str]
 ) -> float | None:
-    """Users at which the first broken figure crosses its bound; None where refusals are what breaks, or nothing
-    does."""
+    """The users at which the first broken figure crosses its bound; None: only refusals or nothing broke."""
     name = next((name for name in broken if name in bounds), None)
     if last < 0 or name is None:
         return None
@@ -130,3 +181,39 @@ def _crossing(
         return None
     share = (bounds[name] - first) / (second - first)
     return below.users + share * (above.users - below.users)
+
+
+def keys(options: Options, speed: float) -> Mapping[str, Any]:
+    """One stage for each number of users."""
+    return stage_keys([(users, options["hold"]) for users in options["users"]], speed)
+
+
+def check(spec: Spec, options: Options) -> None:
+    """See that there is a bound to stay within.
+
+    Raises:
+        InputError: there is none.
+    """
+    if not spec.slo:
+        raise InputError("--slo", "not given, and it is the bound to stay within", "give --slo ttft_s=0.5, say")
+
+
+def conclude(run: Run, options: Options, say: Say) -> Report:
+    """What the sweep showed."""
+    return capacity_report(run, deployment_of(run, say), options["percentile"])
+
+
+CAPACITY = Experiment(
+    "capacity",
+    plan,
+    flags=(
+        Flag("users", "numbers of users, rising", readers.user_counts, "1,2,4,8,16,32", "N,N,…"),
+        Flag("hold", "how long to hold each number", readers.duration_s, "2m", "S"),
+        Flag("percentile", "which percentile must be within bounds", readers.percentile, "95", "P"),
+    ),
+    owns=LOAD_KEYS,
+    paces=True,
+    keys=keys,
+    check=check,
+    conclude=conclude,
+)

@@ -79,8 +79,12 @@ CHECK = Experiment(
     ),
     owns=("requests", "duration_s", "warmup", "input_tokens", "output_tokens"),
     instead="use --prompts, --answer-tokens and --alone",
-    defaults={"temperature": 0.0, "concurrency": 8, "name": "check"},
-    keys=lambda options, speed: {"requests": options["prompts"]},
+    keys=lambda options, speed: {
+        "temperature": 0.0,
+        "concurrency": 8,
+        "name": "check",
+        "requests": options["prompts"],
+    },
     conclude=conclude,
     exit_code=lambda report: 1 if report["wrong"] else 0,
 )

@@ -59,7 +59,7 @@ COLDSTART = Experiment(
             "S",
         ),
     ),
-    defaults={"requests": 1},
+    keys=lambda options, speed: {"requests": 1},
     check=check_wakes,
     announce=announce,
     rounds=lambda options: int(options["repeat"]),

@@ -7,11 +7,13 @@ the run directory as ``<name>.json`` and printed by ``reports/<name>.py``. A com
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
-from llmdyno.runs.run import Run
 from llmdyno.spec.spec import Spec
 from llmdyno.workload.plan import Plan
+
+if TYPE_CHECKING:
+    from llmdyno.runs.run import Run  # it brings NumPy, which a command's --help does not need
 
 Options = Mapping[str, Any]
 """The command's own flags, read: a value by the flag's name (``users``, ``hold``, ``answer_tokens``)."""
@@ -49,13 +51,13 @@ class Experiment(NamedTuple):
     """A question.
 
     `name` is its report's. `plan` makes the run's phases. `flags` are the command's own. `owns` are keys of the spec
-    that the question sets itself, so that their flags are refused; `instead` says what to use. `defaults` are keys
-    that a file or a flag may change. `keys(options, speed)` gives the keys that it sets; `speed` is how many times
-    faster than real time an emulated endpoint runs. `check` raises InputError where a resolved spec cannot answer the
-    question. `announce` tells what will happen. `rounds(options)`: how often a model is woken instead of loaded, for
-    a bound on the cost; None: a load. `conclude` draws the report from the finished run; `exit_code` judges it.
-    `doubts`: whether a strict user should not trust the run. `needs_answers`: whether a run without a successful
-    measured request has failed.
+    that the question sets itself, so that their flags are refused; `instead` says what to use. `keys(options, speed)`
+    gives its keys: those that it owns, and others that a file or a flag may change; `speed` is how many times faster
+    than real time an emulated endpoint runs, and 1 unless the question `paces` its load at real speed.
+    `check` raises InputError where a resolved spec cannot answer the question. `announce` tells what will happen.
+    `rounds(options)`: how often a model is woken instead of loaded, for a bound on the cost; None: a load. `conclude`
+    draws the report from the finished run; `exit_code` judges it. `doubts`: whether a strict user should not trust the
+    run. `needs_answers`: whether a run without a successful measured request has failed.
     """
 
     name: str
@@ -63,7 +65,7 @@ class Experiment(NamedTuple):
     flags: tuple[Flag, ...] = ()
     owns: tuple[str, ...] = ()
     instead: str = "leave it out"
-    defaults: Mapping[str, Any] = NO_OPTIONS
+    paces: bool = False
     keys: Callable[[Options, float], Mapping[str, Any]] = lambda options, speed: {}
     check: Callable[[Spec, Options], None] = lambda spec, options: None
     announce: Callable[[Spec, Options], str | None] = lambda spec, options: None

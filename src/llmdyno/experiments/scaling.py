@@ -1,7 +1,7 @@
-"""How a deployment answers a step of load: when latency is back within bounds, what was refused meanwhile. PURE.
+"""How a deployment answers a step of load: when latency is back within bounds, and what was refused until then. PURE.
 
-In: calls, which of them met the bounds, the step. Out: the recovery and a series over time to draw. Seconds are after
-the run's origin, at real speed.
+In: a run of three stages and what it shows of the deployment. Out: the report that stands in scaling.json: the
+recovery, the copies, and a series over time to draw. Seconds are after the run's origin, at real speed.
 """
 
 from __future__ import annotations
@@ -13,18 +13,36 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from llmdyno.services.bedrock_import.copies import Copies
+from llmdyno.errors import InputError
+from llmdyno.experiments.experiment import Experiment, Flag, Options, Report, Say
+from llmdyno.experiments.load import plan
+from llmdyno.experiments.stages import (
+    LOAD_KEYS,
+    Deployment,
+    Floats,
+    RequestFigures,
+    deployment_of,
+    figures_of,
+    stage_keys,
+    stage_spans,
+)
+from llmdyno.metrics.request import chunk_tokens
+from llmdyno.metrics.slices import slice_duration_s
+from llmdyno.runs.run import Run
 from llmdyno.services.calls import Calls, served_in_flight
+from llmdyno.spec.readers import duration_s, whole_number
 
 TARGET = 0.95
-"""Latency is back when so many of the requests that are sent from then on meet the bounds."""
+"""Latency is back within bounds when this share of the requests sent from then on meets them."""
 _TTFT_TIMES, _TPOT_TIMES = 3.0, 2.0
+_SHORTEST_WATCH_S = 5.0
+
+Bools = NDArray[np.bool_]
 
 
 @dataclass(frozen=True, slots=True)
 class Step:
-    """A step of load: looked at from `from_s`, at `up_s` from so many users to more, at `down_s` back, until
-    `end_s`."""
+    """A step of load: watched from `from_s`; at `up_s` from few users to more, at `down_s` back; until `end_s`."""
 
     from_s: float
     up_s: float
@@ -34,11 +52,25 @@ class Step:
     users_after: int
 
 
-def bounds_before(
-    ttft_s: NDArray[np.float64], tpot_s: NDArray[np.float64], before: NDArray[np.bool_]
-) -> dict[str, float]:
-    """Bounds for a step where the user gave none: three times the median TTFT before it, twice the median time per
-    output token."""
+@dataclass(frozen=True)
+class Observations:
+    """What is drawn over time.
+
+    `sent_s`, `ttft_s` (NaN: none) and `met` (whether it met the bounds) of the measured requests have the shape
+    (requests,), by ascending send. `token_s`, the arrivals of their chunks, and `tokens`, the tokens in each, have the
+    shape (chunks,).
+    """
+
+    sent_s: Floats
+    ttft_s: Floats
+    met: Bools
+    token_s: Floats
+    tokens: NDArray[np.int32]
+
+
+def bounds_before(ttft_s: Floats, tpot_s: Floats, before: Bools) -> dict[str, float]:
+    """Bounds for a step without an SLO, from the requests before it: three times their median TTFT, and twice their
+    median time per output token. All arrays have the shape (requests,)."""
     found = {}
     for name, values, times in (("ttft_s", ttft_s, _TTFT_TIMES), ("time_per_output_token_s", tpot_s, _TPOT_TIMES)):
         known = values[before & ~np.isnan(values)]
@@ -47,93 +79,191 @@ def bounds_before(
     return found
 
 
-def good(figures: Mapping[str, NDArray[np.float64]], bounds: Mapping[str, float]) -> NDArray[np.bool_]:
-    """Which requests met every bound; one without a figure, as a failed one, met none."""
-    met = [np.nan_to_num(figures[name], nan=np.inf) <= bound for name, bound in bounds.items()]
-    return np.asarray(np.logical_and.reduce(met), bool)
+def within_bounds(figures: RequestFigures, bounds: Mapping[str, float]) -> Bools:
+    """Which requests met every bound, shape (requests,). A request without a figure, such as a failed one, met none;
+    without bounds no request met them."""
+    met = [np.nan_to_num(figures.values[name], nan=np.inf) <= bound for name, bound in bounds.items()]
+    return np.asarray(np.logical_and.reduce(met), bool) if met else np.zeros(len(figures.sent_s), bool)
 
 
-def recovered_s(
-    sent_s: NDArray[np.float64], met: NDArray[np.bool_], step: Step, *, over_s: float, target: float = TARGET
-) -> float | None:
-    """From the step up until latency is back within bounds: the send of the first request that met them, of which it
-    holds that enough of those sent in the next `over_s`, and until the step down, met them too. None: never.
+def recovered_s(sent_s: Floats, met: Bools, step: Step, *, over_s: float, target: float = TARGET) -> float | None:
+    """Seconds from the step up until latency is back within bounds; None: never.
+
+    That is the send of the first request that met the bounds, if enough of the requests sent in the next `over_s`
+    seconds met them too, and enough of those sent until the step down.
 
     Args:
         sent_s: shape (requests,), ascending.
         met: shape (requests,).
+        step: the step.
+        over_s: how long latency must stay within bounds, seconds.
+        target: which share is enough.
     """
     inside = (sent_s >= step.up_s) & (sent_s < step.down_s)
     sent_s, met = sent_s[inside], met[inside]
     if not len(sent_s):
         return None
     sums = np.concatenate([[0], np.cumsum(met)])
-    places = np.arange(len(sent_s))
+    index = np.arange(len(sent_s))
     until = np.searchsorted(sent_s, sent_s + over_s, side="right")
-    soon = (sums[until] - sums[places]) / (until - places)
-    rest = (sums[-1] - sums[places]) / (len(sent_s) - places)
-    whole = sent_s <= step.down_s - over_s  # what follows is too short to tell
+    soon = (sums[until] - sums[index]) / (until - index)
+    rest = (sums[-1] - sums[index]) / (len(sent_s) - index)
+    whole = sent_s <= step.down_s - over_s  # later than that, too little follows to tell
     found = np.flatnonzero(met & whole & (soon >= target) & (rest >= target))
     return float(sent_s[found[0]]) - step.up_s if len(found) else None
 
 
-def series(
-    calls: Calls,
-    sent_s: NDArray[np.float64],
-    ttft_s: NDArray[np.float64],
-    met: NDArray[np.bool_],
-    token_s: NDArray[np.float64],
-    tokens: NDArray[np.int32],
-    copies: Copies,
-    from_inference: Copies,
-    step: Step,
-    length_s: float,
-) -> list[dict[str, Any]]:
-    """What happened over time, slice by slice, to draw.
-
-    Args:
-        calls: all calls of the run.
-        sent_s, ttft_s, met: of the measured requests, shape (requests,).
-        token_s, tokens: of their chunks, shape (chunks,).
-        copies, from_inference: as they are known, and as the load alone shows them.
-        step: the step.
-        length_s: of a slice.
+def series(seen: Observations, deployment: Deployment, step: Step, slice_s: float) -> list[dict[str, Any]]:
+    """What happened over time, in slices of `slice_s` seconds, to draw.
 
     Returns:
         For each slice: `start_s` after the step, requests sent, share that met the bounds, TTFT p50, calls throttled
-        and not ready, tokens a second, calls in flight on average, copies of both kinds, and copies by throughput:
-        tokens a second against those of the first slice after the step, where a copy must be full.
+        and not ready, tokens a second, mean calls in flight, copies from the best source and from the load alone, and
+        copies by throughput: tokens a second against those of the first slice after the step, in which one copy must
+        be full.
     """
-    edges = np.arange(
-        step.up_s - np.ceil((step.up_s - step.from_s) / length_s) * length_s, step.end_s + length_s, length_s
-    )
-    rate = np.histogram(token_s, bins=edges, weights=tokens)[0] / length_s
-    curve = served_in_flight(calls)
-    area = np.concatenate([[0.0], np.cumsum(np.diff(curve.moment_s) * curve.count[:-1])])
-    in_flight = np.diff(np.interp(edges, curve.moment_s, area)) / length_s
-    after = [value for start, value in zip(edges, rate, strict=False) if start >= step.up_s and value > 0]
+    slices_before = np.ceil((step.up_s - step.from_s) / slice_s)
+    edges = np.arange(step.up_s - slices_before * slice_s, step.end_s + slice_s, slice_s)
+    rate = np.histogram(seen.token_s, bins=edges, weights=seen.tokens)[0] / slice_s
+    in_flight = served_in_flight(deployment.calls).call_seconds(edges) / slice_s
+    after = [value for start_s, value in zip(edges, rate, strict=False) if start_s >= step.up_s and value > 0]
     full = after[0] if after else 0.0
     found = []
-    for place, start_s in enumerate(edges[:-1].tolist()):
-        end_s = start_s + length_s
-        here = (sent_s >= start_s) & (sent_s < end_s)
-        called = (calls.sent_s >= start_s) & (calls.sent_s < end_s)
-        known = ttft_s[here & ~np.isnan(ttft_s)]
-        held = step.up_s <= start_s < step.down_s
-        found.append(
-            {
-                "start_s": round(start_s - step.up_s, 3),
-                "length_s": length_s,
-                "sent": int(here.sum()),
-                "within_bounds": float(met[here].mean()) if here.any() else None,
-                "ttft_p50_s": float(np.median(known)) if len(known) else None,
-                "throttled": int((called & calls.throttled).sum()),
-                "not_ready": int((called & calls.not_ready).sum()),
-                "output_token_per_s": float(rate[place]),
-                "in_flight": float(in_flight[place]),
-                "copies": round(copies.mean(start_s, end_s), 3),
-                "copies_inferred": round(from_inference.mean(start_s, end_s), 3),
-                "copies_by_throughput": max(1, round(rate[place] / full)) if full and held else None,
-            }
-        )
+    for index, start_s in enumerate(edges[:-1].tolist()):
+        end_s, held = start_s + slice_s, step.up_s <= start_s < step.down_s
+        row = {
+            "start_s": round(start_s - step.up_s, 3),
+            "length_s": slice_s,
+            **_requests(seen, start_s, end_s),
+            **_refusals(deployment.calls, start_s, end_s),
+            "output_token_per_s": float(rate[index]),
+            "in_flight": float(in_flight[index]),
+            "copies": round(deployment.copies.mean(start_s, end_s), 3),
+            "copies_inferred": round(deployment.by_load.mean(start_s, end_s), 3),
+            "copies_by_throughput": max(1, round(rate[index] / full)) if full and held else None,
+        }
+        found.append(row)
     return found
+
+
+def _requests(seen: Observations, from_s: float, to_s: float) -> dict[str, Any]:
+    """The requests sent in [from_s, to_s): how many, the share that met the bounds, their median TTFT."""
+    here = (seen.sent_s >= from_s) & (seen.sent_s < to_s)
+    known = seen.ttft_s[here & ~np.isnan(seen.ttft_s)]
+    return {
+        "sent": int(here.sum()),
+        "within_bounds": float(seen.met[here].mean()) if here.any() else None,
+        "ttft_p50_s": float(np.median(known)) if len(known) else None,
+    }
+
+
+def _refusals(calls: Calls, from_s: float, to_s: float) -> dict[str, int]:
+    """How many calls sent in [from_s, to_s) were refused."""
+    sent = (calls.sent_s >= from_s) & (calls.sent_s < to_s)
+    return {"throttled": int((sent & calls.throttled).sum()), "not_ready": int((sent & calls.not_ready).sum())}
+
+
+def scaling_report(run: Run, deployment: Deployment) -> dict[str, Any]:
+    """What a run of three stages shows of a step of load, as it stands in scaling.json."""
+    speed = deployment.speed
+    step = _step(run, deployment)
+    figures = figures_of(run, speed)
+    given = {name: bound * speed for name, bound in run.spec.slo.items()}
+    before = (figures.sent_s >= step.from_s) & (figures.sent_s < step.up_s)
+    ttft_s, tpot_s = (figures.values[name] for name in ("ttft_s", "time_per_output_token_s"))
+    bounds = given or bounds_before(ttft_s, tpot_s, before)
+    met = within_bounds(figures, bounds)
+    usual_s = float(np.nanmedian(figures.values["end_to_end_latency_s"]))
+    recovery_s = recovered_s(figures.sent_s, met, step, over_s=max(usual_s, _SHORTEST_WATCH_S))
+    arrivals_s = run.measured.chunks["arrival_ns"] / 1e9 * speed
+    seen = Observations(figures.sent_s, ttft_s, met, arrivals_s, chunk_tokens(run.measured, run.figures))
+    return {
+        "emulated": run.emulated_json,
+        "step": {
+            "users_before": step.users_before,
+            "users_after": step.users_after,
+            "at_s": step.up_s,
+            "held_s": step.down_s - step.up_s,
+        },
+        "bounds": bounds,
+        "bounds_given": bool(given),
+        "recovery_s": recovery_s,
+        "meanwhile": _meanwhile(seen, deployment.calls, step, recovery_s),
+        "first_refusal_s": _first_refusal_s(deployment.calls, step),
+        **_refusals(deployment.calls, step.up_s, step.down_s),
+        "copies": _copies(deployment, step),
+        "series": series(seen, deployment, step, slice_duration_s(step.end_s - step.from_s)),
+        "notes": list(deployment.notes),
+    }
+
+
+def _step(run: Run, deployment: Deployment) -> Step:
+    before, hold, after = stage_spans(run, deployment.speed)
+    end_s = max(after.start_s, float(deployment.calls.end_s.max()))
+    return Step(before.start_s, hold.start_s, min(hold.end_s, end_s), end_s, before.users, hold.users)
+
+
+def _meanwhile(seen: Observations, calls: Calls, step: Step, recovery_s: float | None) -> dict[str, Any]:
+    """What happened from the step until latency was back within bounds, or until the step down."""
+    last_s = step.down_s if recovery_s is None else step.up_s + recovery_s
+    climbing = (seen.sent_s >= step.up_s) & (seen.sent_s < last_s)
+    return {
+        "requests": int(climbing.sum()),
+        "within_bounds": float(seen.met[climbing].mean()) if climbing.any() else None,
+        **_refusals(calls, step.up_s, last_s),
+    }
+
+
+def _first_refusal_s(calls: Calls, step: Step) -> float | None:
+    """Seconds from the step to the first throttled call; None: none was throttled while the step was held."""
+    held = (calls.sent_s >= step.up_s) & (calls.sent_s < step.down_s)
+    refused_s = calls.sent_s[held & calls.throttled]
+    return float(refused_s[0]) - step.up_s if len(refused_s) else None
+
+
+def _copies(deployment: Deployment, step: Step) -> dict[str, Any]:
+    copies, by_load = deployment.copies, deployment.by_load
+    ends_s = [life.to_s for life in copies.lives if life.to_s is not None]
+    return {
+        "source": copies.source,
+        "calls_per_copy": copies.calls_per_copy or by_load.calls_per_copy,
+        "before": copies.at(step.up_s),
+        "most": copies.most(step.down_s),
+        "came_s": [life.from_s - step.up_s for life in copies.lives if life.from_s > step.up_s],
+        "went_s": sorted(to_s - step.down_s for to_s in ends_s if to_s >= step.down_s),
+        "inferred": [[time_s - step.up_s, count] for time_s, count in by_load.steps()],
+    }
+
+
+def keys(options: Options, speed: float) -> Mapping[str, Any]:
+    """Three stages of users: few, more, few again.
+
+    Raises:
+        InputError: the step is no step up.
+    """
+    few, more = options["from"], options["to"]
+    if more <= few:
+        raise InputError("--to", f"{more} is no step up from {few}", "give more users than --from")
+    return stage_keys([(few, options["before"]), (more, options["hold"]), (few, options["after"])], speed)
+
+
+def conclude(run: Run, options: Options, say: Say) -> Report:
+    """What the step showed."""
+    return scaling_report(run, deployment_of(run, say))
+
+
+SCALING = Experiment(
+    "scaling",
+    plan,
+    flags=(
+        Flag("from", "users before the step", whole_number(1), "2", "N"),
+        Flag("to", "users from the step on", whole_number(1), "16", "N"),
+        Flag("before", "how long to watch before the step", duration_s, "2m", "S"),
+        Flag("hold", "how long to hold the step", duration_s, "10m", "S"),
+        Flag("after", "how long to watch afterwards for copies that go", duration_s, "7m", "S"),
+    ),
+    owns=LOAD_KEYS,
+    paces=True,
+    keys=keys,
+    conclude=conclude,
+)

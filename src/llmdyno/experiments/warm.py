@@ -8,7 +8,7 @@ from llmdyno.experiments.experiment import Experiment
 WARM_UP = Experiment(
     "warm",
     plan,
-    defaults={"requests": 1},
+    keys=lambda options, speed: {"requests": 1},
     check=check_wakes,
     rounds=lambda options: 1,
     doubts=cold_starts_missing,

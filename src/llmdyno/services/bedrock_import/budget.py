@@ -1,58 +1,86 @@
 """What a load may cost at most, before it is sent. PURE.
 
-In: how long it lasts, how many users send it, what a window costs. Out: dollars, and what they rest on in words.
+In: a load and what a window costs. Out: a :class:`~llmdyno.services.service.CostBound`: dollars, and what they rest on.
+It asks nobody: the price and the length of a trace are handed in.
 """
 
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
 from decimal import Decimal
 
 from llmdyno.services.bedrock_import.billing import WINDOW_S
+from llmdyno.services.service import CostBound
+from llmdyno.spec.spec import Spec
 
 DEFAULT_COPIES = 3
-"""The most copies of an account that did not have its quota raised."""
+"""The most copies of an account whose quota was not raised."""
 _TOKEN_S, _FIRST_S = 0.03, 5.0
-
-
-@dataclass(frozen=True, slots=True)
-class Most:
-    """The most that a load may cost: windows of how many copies, dollars (None: no price is known), in words."""
-
-    windows: int
-    copies: int
-    dollars: Decimal | None
-    words: str
+_LONG_ANSWER = 1.5
+"""How much longer than the mean an answer is assumed to be."""
+_WINDOWS_A_ROUND = 2
 
 
 def request_s(most_tokens: float, timeout_s: float) -> float:
-    """How long a request is taken to last at most: thirty milliseconds a token and five seconds, three times what the
-    published deployment takes, and no longer than its timeout."""
+    """How long a request of `most_tokens` output tokens takes at most, seconds: five seconds and thirty milliseconds a
+    token, three times what the published deployment takes, and no longer than its timeout."""
     return min(timeout_s, _FIRST_S + _TOKEN_S * most_tokens)
 
 
-def most(
-    length_s: float,
+def load_s(spec: Spec, trace_s: float | None) -> tuple[float, str]:
+    """How long a load lasts at most, in seconds, and the guess that this rests on (empty: none).
+
+    Args:
+        spec: the load.
+        trace_s: the length of the trace that it replays, with the spec's time scale applied; None: it replays none.
+    """
+    each_s = request_s(spec.output_tokens.mean * _LONG_ANSWER, spec.timeout_s)
+    known_s = spec.load.sends_for_s
+    if trace_s is not None:
+        known_s = trace_s if known_s is None else min(known_s, trace_s)
+    if known_s is not None:
+        return known_s + each_s, ""
+    guess = f"a request takes no longer than {each_s:.0f} s"
+    count = (spec.requests or 0) + spec.warmup
+    if spec.rate is not None:
+        return count / spec.rate + each_s, guess
+    return math.ceil(count / spec.users) * each_s, guess
+
+
+def load_bound(spec: Spec, window: Decimal | None, *, trace_s: float | None = None) -> CostBound:
+    """The most that a load costs; `window` is dollars of one copy's window, None if unknown."""
+    duration_s, guess = load_s(spec, trace_s)
+    users = spec.max_concurrency or (DEFAULT_COPIES if spec.open_loop else spec.users)
+    return bound(duration_s, users, window, guess=guess)
+
+
+def rounds_bound(rounds: int, window: Decimal | None) -> CostBound:
+    """The most that a series of cold starts costs: one copy and one answer a round, which may fall into two windows."""
+    guess = "an answer falls into two windows each time"
+    return bound(0.0, 1, window, rounds=_WINDOWS_A_ROUND * rounds, guess=guess)
+
+
+def bound(
+    duration_s: float,
     users: int,
     window: Decimal | None,
     *,
     rounds: int = 1,
     guess: str = "",
     copies: int = DEFAULT_COPIES,
-) -> Most:
-    """The most that a load of so long costs.
+) -> CostBound:
+    """The most that a load costs.
 
     Args:
-        length_s: from its first send to its last end.
-        users: the most requests at once: no more copies than that are ever of use.
-        window: dollars of one copy's window.
-        rounds: how often it is repeated from cold.
-        guess: what the length rests on, where it is a guess.
+        duration_s: from its first send to its last end.
+        users: the most requests at once; more copies than that are never used.
+        window: dollars of one copy's window; None: unknown.
+        rounds: how many times the load is repeated from cold.
+        guess: what the duration rests on, if it is a guess.
         copies: the most copies of the account.
     """
     count = min(copies, users)
-    windows = rounds * count * (math.floor(length_s / WINDOW_S) + 1)
+    windows = rounds * count * (math.floor(duration_s / WINDOW_S) + 1)
     dollars = None if window is None else window * windows
-    words = f"{windows} window{'s' * (windows != 1)} of five minutes on up to {count} cop{'y' if count == 1 else 'ies'}"
-    return Most(windows, count, dollars, f"{words}{', if ' + guess if guess else ''}")
+    basis = f"{windows} window{'s' * (windows != 1)} of five minutes on up to {count} cop{'y' if count == 1 else 'ies'}"
+    return CostBound(windows, count, dollars, f"{basis}{', if ' + guess if guess else ''}")

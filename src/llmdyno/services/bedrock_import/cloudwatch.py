@@ -1,8 +1,8 @@
 """What CloudWatch knows of an imported model: ModelCopy and the runtime's metrics, minute by minute.
 
-In: a model, a span of time. Out: a :class:`Readings`, which stands in a run directory as it is. The dimensions that a
-metric has are asked for first (ListMetrics), because for ModelCopy they are documented nowhere. Datapoints come late:
-they are waited for, no longer than a bound.
+In: clients, a model, a span of time. Out: :class:`Readings`, which a run directory holds as they are. ListMetrics is
+asked first for the dimensions of each metric, because AWS does not document those of ModelCopy. Datapoints come late,
+so the caller can wait for them up to a bound. It knows nothing of a run.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
 from typing import Any
 
-from llmdyno.aws.clients import Aws, plainly
+from llmdyno.aws.clients import Aws, aws_errors
 
 NAMESPACE, COPIES, PERIOD_S = "AWS/Bedrock", "ModelCopy", 60
 STATISTICS = {
@@ -26,9 +26,9 @@ STATISTICS = {
     "InputTokenCount": ("Sum",),
     "OutputTokenCount": ("Sum",),
 }
-"""What is read of which metric. A gauge is never summed; percentiles are ours to compute."""
+"""Which statistics are read of each metric. The sum of a gauge means nothing, and we compute percentiles ourselves."""
 LATE_S = 180.0
-"""How long after its minute a datapoint may still come; minutes are what is usual."""
+"""How long after its minute a datapoint may still come. Some minutes are usual."""
 POLL_S = 5.0
 
 
@@ -36,8 +36,8 @@ POLL_S = 5.0
 class Readings:
     """Datapoints: for each metric and statistic a list of [minute (unix s), value], ascending.
 
-    `from_s`, `to_s`: the minutes that were asked for, unix seconds; `dimensions` of each metric that there is; `notes`
-    say what is missing and why.
+    `from_s`, `to_s`: the span that was asked for, unix seconds, whole minutes. `dimensions` of each metric that exists.
+    `notes` say what is missing and why.
     """
 
     from_s: int
@@ -47,22 +47,22 @@ class Readings:
     notes: list[str] = field(default_factory=list)
 
     def points(self, metric: str, statistic: str) -> list[list[float]]:
-        """One statistic of one metric; empty where there is none."""
+        """One statistic of one metric; empty if there is none."""
         return self.series.get(metric, {}).get(statistic, [])
 
     @property
     def covered(self) -> bool:
-        """Whether ModelCopy reaches to the last minute."""
+        """Whether ModelCopy reaches to the last minute of the span."""
         found = self.points(COPIES, "Maximum")
         return bool(found) and found[-1][0] >= self.to_s - PERIOD_S
 
     def as_json(self) -> dict[str, Any]:
-        """As it stands in a file."""
+        """The readings as a file holds them."""
         return {"period_s": PERIOD_S, **asdict(self)}
 
 
 def from_json(value: dict[str, Any]) -> Readings:
-    """Readings as they stood in a file.
+    """Readings from a file's JSON.
 
     Raises:
         KeyError, TypeError: the file holds something else.
@@ -75,52 +75,61 @@ def read(aws: Aws, model: str, from_unix_s: float, to_unix_s: float) -> Readings
 
     Args:
         aws: the clients.
-        model: its ARN.
-        from_unix_s, to_unix_s: the span; whole minutes around it are read.
+        model: the model's ARN.
+        from_unix_s, to_unix_s: the span, unix seconds. It is widened to whole minutes.
 
     Raises:
-        InputError: CloudWatch refuses, with the permission that is missing.
+        InputError: CloudWatch refuses; the error names the permission that is missing.
     """
     start, end = (math.floor(from_unix_s / PERIOD_S) * PERIOD_S, math.ceil(to_unix_s / PERIOD_S) * PERIOD_S)
     client = aws.client("cloudwatch")
-    with plainly("CloudWatch"):
-        found = _discover(client, model)
-        readings = Readings(start, end, found)
-        queries = [
-            {
-                "Id": f"m{place}",
-                "ReturnData": True,
-                "MetricStat": {
-                    "Metric": {
-                        "Namespace": NAMESPACE,
-                        "MetricName": metric,
-                        "Dimensions": [{"Name": name, "Value": value} for name, value in found[metric].items()],
-                    },
-                    "Period": PERIOD_S,
-                    "Stat": statistic,
-                },
-            }
-            for place, (metric, statistic) in enumerate(_wanted(found))
-        ]
-        if queries:
-            names = list(_wanted(found))
-            span = {"StartTime": datetime.fromtimestamp(start, UTC), "EndTime": datetime.fromtimestamp(end, UTC)}
-            pages = client.get_paginator("get_metric_data").paginate(
-                MetricDataQueries=queries, ScanBy="TimestampAscending", **span
-            )
-            for page in pages:
-                for result in page["MetricDataResults"]:
-                    metric, statistic = names[int(result["Id"][1:])]
-                    series = readings.series.setdefault(metric, {}).setdefault(statistic, [])
-                    moments = (int(moment.timestamp()) for moment in result["Timestamps"])
-                    series += [list(pair) for pair in zip(moments, result["Values"], strict=True)]
-                    if result.get("StatusCode", "Complete") not in ("Complete", "PartialData"):
-                        readings.notes.append(f"{metric}: CloudWatch answered {result['StatusCode']}")
-    if COPIES not in found:
+    with aws_errors("CloudWatch"):
+        readings = Readings(start, end, _discover(client, model))
+        if readings.dimensions:
+            _read_points(client, readings)
+    if COPIES not in readings.dimensions:
         readings.notes.append(f"CloudWatch has no {COPIES} of this model yet")
     elif not readings.points(COPIES, "Maximum"):
         readings.notes.append(f"CloudWatch has no datapoint of {COPIES} in this span yet")
     return readings
+
+
+def _read_points(client: Any, readings: Readings) -> None:
+    """Fill the series of all metrics that exist."""
+    names = list(_wanted(readings.dimensions))
+    queries = [_query(number, readings.dimensions[metric], metric, stat) for number, (metric, stat) in enumerate(names)]
+    span = {name: datetime.fromtimestamp(unix_s, UTC) for name, unix_s in _span(readings)}
+    pages = client.get_paginator("get_metric_data").paginate(
+        MetricDataQueries=queries, ScanBy="TimestampAscending", **span
+    )
+    for page in pages:
+        for result in page["MetricDataResults"]:
+            metric, statistic = names[int(result["Id"][1:])]
+            series = readings.series.setdefault(metric, {}).setdefault(statistic, [])
+            minutes = (int(minute.timestamp()) for minute in result["Timestamps"])
+            series += [list(pair) for pair in zip(minutes, result["Values"], strict=True)]
+            if result.get("StatusCode", "Complete") not in ("Complete", "PartialData"):
+                readings.notes.append(f"{metric}: CloudWatch answered {result['StatusCode']}")
+
+
+def _span(readings: Readings) -> tuple[tuple[str, int], tuple[str, int]]:
+    return ("StartTime", readings.from_s), ("EndTime", readings.to_s)
+
+
+def _query(number: int, dimensions: dict[str, str], metric: str, statistic: str) -> dict[str, Any]:
+    return {
+        "Id": f"m{number}",
+        "ReturnData": True,
+        "MetricStat": {
+            "Metric": {
+                "Namespace": NAMESPACE,
+                "MetricName": metric,
+                "Dimensions": [{"Name": name, "Value": value} for name, value in dimensions.items()],
+            },
+            "Period": PERIOD_S,
+            "Stat": statistic,
+        },
+    }
 
 
 def wait_for(
@@ -132,8 +141,15 @@ def wait_for(
     sleep: Callable[[float], None] = time.sleep,
     poll_s: float = POLL_S,
 ) -> Readings:
-    """Read until the last minute is there, or until a moment (unix s) has come; `on_wait` hears once how long that
-    is."""
+    """Read until the last minute has a datapoint, or until a time has come.
+
+    Args:
+        attempt: reads once.
+        until_unix_s: when to stop waiting, unix seconds.
+        on_wait: hears once for how many seconds at most it waits.
+        now, sleep: the clock.
+        poll_s: seconds between two attempts.
+    """
     said = False
     while True:
         readings = attempt()
@@ -148,14 +164,14 @@ def wait_for(
         sleep(min(poll_s, left_s))
 
 
-def _wanted(found: dict[str, dict[str, str]]) -> Iterator[tuple[str, str]]:
-    """Metrics that there are, with their statistics."""
-    return ((metric, statistic) for metric in STATISTICS if metric in found for statistic in STATISTICS[metric])
+def _wanted(dimensions: dict[str, dict[str, str]]) -> Iterator[tuple[str, str]]:
+    """The metrics that exist, with the statistics to read of each."""
+    return ((metric, statistic) for metric in STATISTICS if metric in dimensions for statistic in STATISTICS[metric])
 
 
 def _discover(client: Any, model: str) -> dict[str, dict[str, str]]:
-    """The dimensions under which each metric of a model is known: those of which one names the model, by ARN or id, and
-    of several the fewest."""
+    """The dimensions of each metric of a model: the smallest set in which one dimension names the model, by ARN or
+    id."""
     names = {model, model.rpartition("/")[2]}
     found: dict[str, dict[str, str]] = {}
     for page in client.get_paginator("list_metrics").paginate(Namespace=NAMESPACE):

@@ -1,6 +1,6 @@
 """What a run costs, and what its load costs by the hour, the token and the request. PURE; decimals throughout.
 
-In: a bill, a price, what the run delivered. Out: a :class:`Cost`. The formula is the service's, window by window:
+In: a bill, a price, what the run delivered. Out: a :class:`Cost`. The formula is the price page's, window by window:
 ``sum over copies of billed windows × units a copy × rate a unit and minute × 5``.
 """
 
@@ -9,17 +9,18 @@ from __future__ import annotations
 from dataclasses import dataclass
 from decimal import Decimal
 
-from llmdyno.services.bedrock_import.billing import WINDOW_S, Bill
-from llmdyno.services.bedrock_import.prices import WINDOW_MINUTES
+from llmdyno.services.bedrock_import.billing import WINDOW_MINUTES, WINDOW_S, Bill
 
 DAYS_A_MONTH = 30
 MILLION, THOUSAND = Decimal(1_000_000), Decimal(1_000)
 _MINUTES_AN_HOUR = 60
+_HOURS_A_DAY = 24
 
 
 @dataclass(frozen=True, slots=True)
 class Price:
-    """What a copy costs: its units, dollars a unit and minute, dollars a unit and month of storage (None: unknown)."""
+    """What a copy costs: its units (CMU), dollars a unit and minute, dollars a unit and month of storage (None:
+    unknown)."""
 
     units: int
     dollars_per_cmu_minute: Decimal
@@ -37,13 +38,14 @@ class Price:
 
     @property
     def storage_month(self) -> Decimal | None:
-        """Dollars a month for keeping the model."""
+        """Dollars a month for storing the model."""
         return None if self.storage_dollars_per_cmu_month is None else self.storage_dollars_per_cmu_month * self.units
 
 
 @dataclass(frozen=True, slots=True)
 class Delivered:
-    """What the load delivered at real speed: copies on average while it stood, requests and tokens an hour."""
+    """What the load delivered at real speed: the mean number of copies in the steady window, requests and tokens an
+    hour."""
 
     copies: float
     requests_per_hour: float
@@ -53,10 +55,13 @@ class Delivered:
 
 @dataclass(frozen=True, slots=True)
 class Cost:
-    """Dollars. `run`, with `run_low` and `run_high` where the copies' ends are not known to the second; `tail` is the
-    part of `run` that pays for the last windows after their last call; `idle` what windows without a call would add,
-    were they billed. By the hour `hour`, by a million output tokens and a thousand requests, while the load stands
-    (None: it delivered nothing)."""
+    """Dollars.
+
+    `run` is the bill; `run_low` and `run_high` bound it. `tail` is the part of `run` that pays for the last windows
+    after their last call, `tail_s` seconds in all. `idle` is what windows without a call would add if they were billed.
+    `hour`, `million_output_tokens` and `thousand_requests` hold while the load stands (None: it delivered nothing).
+    `warm_hour` keeps one copy warm. `storage_month` stores the model (None: unknown).
+    """
 
     run: Decimal
     run_low: Decimal
@@ -72,7 +77,7 @@ class Cost:
 
 
 def cost_of(bill: Bill, price: Price, delivered: Delivered | None) -> Cost:
-    """A run's cost; `delivered` is None where nothing was."""
+    """A run's cost; `delivered` is None if the run delivered nothing."""
     tail_s = sum(copy.tail_s() for copy in bill.copies)
     hour = million = thousand = None
     if delivered is not None:
@@ -100,8 +105,11 @@ def _per(dollars: Decimal, count: float, unit: Decimal) -> Decimal | None:
 
 @dataclass(frozen=True, slots=True)
 class Comparison:
-    """Against a price by the token: what a thousand requests of this kind cost there, how many requests an hour make
-    the copies as cheap, and whether this load is beyond that."""
+    """The load against a price per token.
+
+    `thousand_requests`: dollars of a thousand such requests there. `break_even_requests_per_hour`: from how many
+    requests an hour on copies are cheaper (None: unknown). `cheaper_here`: whether this load is beyond that.
+    """
 
     thousand_requests: Decimal
     break_even_requests_per_hour: Decimal | None
@@ -109,7 +117,7 @@ class Comparison:
 
 
 def compare(cost: Cost, delivered: Delivered, input_price: Decimal, output_price: Decimal) -> Comparison:
-    """Set the load against dollars a million input and output tokens."""
+    """Compare the load with dollars a million input and output tokens."""
     requests = Decimal(str(delivered.requests_per_hour))
     if not requests:
         return Comparison(Decimal(0), None, None)
@@ -124,8 +132,11 @@ def compare(cost: Cost, delivered: Delivered, input_price: Decimal, output_price
 
 @dataclass(frozen=True, slots=True)
 class Warmth:
-    """Keeping one copy warm against letting it go cold, dollars: by the day and the month where it is kept; a window
-    for each time it is woken, and after how many wake-ups a day those cost as much."""
+    """Keeping one copy warm against letting it go cold, in dollars.
+
+    `day` and `month` keep it warm. `wake` is one window, which each wake-up bills at least. From `wakes_a_day` wake-ups
+    on, waking costs as much as keeping it warm.
+    """
 
     day: Decimal
     month: Decimal
@@ -135,5 +146,10 @@ class Warmth:
 
 def keeping_warm(price: Price) -> Warmth:
     """What keeping a copy warm costs."""
-    day = price.hour * 24
+    day = price.hour * _HOURS_A_DAY
     return Warmth(day, day * DAYS_A_MONTH, price.window, day / price.window if price.window else Decimal(0))
+
+
+def exact_text(value: Decimal | None) -> str | None:
+    """A decimal as text with up to twelve places, which cut a quotient's endless digits; None stays None."""
+    return None if value is None else f"{value:.12f}".rstrip("0").rstrip(".")

@@ -1,7 +1,7 @@
 """Importing a model: check its folder, upload it, start the job, wait for it.
 
-In: a folder, a bucket, names. Out: files in S3 and an imported model. What is there already and unchanged
-(same size, same time of change, as noted at its upload) is not uploaded again, so an upload that was cut goes on.
+In: a folder, a bucket, names. Out: files in S3 and an imported model. A file that S3 already holds unchanged (same size
+and time of change, as noted at its upload) is not uploaded again, so an interrupted upload continues.
 """
 
 from __future__ import annotations
@@ -14,11 +14,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from llmdyno.aws.clients import Aws, plainly
+from llmdyno.aws.clients import Aws, aws_errors
 from llmdyno.errors import InputError
 
 LARGEST_TEXT_BYTES, LARGEST_MULTIMODAL_BYTES = 200_000_000_000, 100_000_000_000
-"""The service's limits on weights; its documents, as of 2026-11."""
+"""The service's limits on weights, as AWS documented them in 2026-11."""
 
 ARCHITECTURES = (
     "LlamaForCausalLM",
@@ -34,9 +34,14 @@ ARCHITECTURES = (
     "Qwen3MoeForCausalLM",
     "GptOssForCausalLM",
 )
-"""Classes in config.json that the service imports; its documents, as of 2026-11."""
+"""Classes in config.json that the service imports, as AWS documented them in 2026-11.
+
+AWS names the families: Mistral, Mixtral, Flan (T5), Llama 2 to 3.3 and Mllama, GPTBigCode, Qwen2, 2.5, 2-VL, 2.5-VL,
+Qwen3 (dense and mixture of experts), GPT-OSS. Embedding models are not imported.
+"""
 
 _NOTE = "llmdyno-modified"
+"""The metadata that holds a file's time of change."""
 _AT_ONCE = 4
 _POLL_S = 10.0
 _ROLE_PATIENCE_S = 60.0
@@ -44,7 +49,7 @@ _ROLE_PATIENCE_S = 60.0
 
 @dataclass(frozen=True, slots=True)
 class Folder:
-    """A model folder that can be imported: its files with sizes, its architecture."""
+    """A model folder that can be imported: its files with their sizes in bytes, and its architecture."""
 
     path: Path
     files: dict[str, int]
@@ -57,46 +62,58 @@ class Folder:
 
 
 def check_folder(path: Path) -> Folder:
-    """See that a folder holds what the service imports.
+    """Check that a folder holds what the service imports.
 
     Raises:
         InputError: something is missing, not supported or too large.
     """
     where = str(path)
     if not path.is_dir():
-        raise InputError(where, "is no folder", "name the folder that the model was saved to (save_pretrained)")
+        raise InputError(where, "is no folder", "name the folder that holds the saved model (save_pretrained)")
     files = {name: entry.stat().st_size for entry in sorted(path.rglob("*")) if (name := _name(entry, path))}
-    try:
-        config = json.loads((path / "config.json").read_text(encoding="utf-8"))
-        named = config.get("architectures")
-        architecture = str(named[0]) if isinstance(named, list) and named else None
-    except OSError:
-        raise InputError(where, "has no config.json", "save the model with its configuration") from None
-    except (ValueError, AttributeError):
-        raise InputError(f"{where}/config.json", "is not a JSON object", "save the model again") from None
-    if architecture not in ARCHITECTURES:
-        fits = "supported: " + ", ".join(ARCHITECTURES)
-        raise InputError(f"{where}/config.json", f"the architecture {architecture} is not supported", fits)
+    architecture = _architecture(path)
     if "adapter_config.json" in files:
-        raise InputError(where, "holds an adapter", "merge it into its base model (merge_and_unload) and save that")
+        fits = "merge it into its base model (merge_and_unload) and save the result"
+        raise InputError(where, "holds an adapter", fits)
     weights = {name: size for name, size in files.items() if name.endswith(".safetensors")}
     if not weights:
         raise InputError(where, "has no *.safetensors", "save the weights with safe_serialization=True")
     if not any(name in files for name in ("tokenizer.json", "tokenizer.model")):
-        raise InputError(where, "has neither tokenizer.json nor tokenizer.model", "save the tokenizer there too")
+        raise InputError(where, "has neither tokenizer.json nor tokenizer.model", "save the tokenizer in it too")
     if "tokenizer_config.json" not in files:
-        raise InputError(where, "has no tokenizer_config.json", "save the tokenizer there too")
+        raise InputError(where, "has no tokenizer_config.json", "save the tokenizer in it too")
     text_only = "ConditionalGeneration" not in architecture or architecture.startswith("T5")
-    largest = LARGEST_TEXT_BYTES if text_only else LARGEST_MULTIMODAL_BYTES
+    limit = LARGEST_TEXT_BYTES if text_only else LARGEST_MULTIMODAL_BYTES
     total = sum(weights.values())
-    if total >= largest:
-        fits = f"the service takes less than {largest / 1e9:.0f} GB"
+    if total >= limit:
+        fits = f"the service takes less than {limit / 1e9:.0f} GB"
         raise InputError(where, f"has {total / 1e9:.0f} GB of weights", fits)
     return Folder(path, files, architecture)
 
 
+def _architecture(path: Path) -> str:
+    """The class that a folder's config.json names.
+
+    Raises:
+        InputError: there is no such file, or the service does not import that class.
+    """
+    where = f"{path}/config.json"
+    try:
+        config = json.loads((path / "config.json").read_text(encoding="utf-8"))
+        named = config.get("architectures")
+    except OSError:
+        raise InputError(str(path), "has no config.json", "save the model with its configuration") from None
+    except (ValueError, AttributeError):
+        raise InputError(where, "is not a JSON object", "save the model again") from None
+    architecture = str(named[0]) if isinstance(named, list) and named else None
+    if architecture not in ARCHITECTURES:
+        problem = f"the architecture {architecture} is not supported"
+        raise InputError(where, problem, "supported: " + ", ".join(ARCHITECTURES))
+    return architecture
+
+
 def upload(aws: Aws, folder: Folder, bucket: str, prefix: str, moved: Callable[[int], None]) -> int:
-    """Upload what is not there yet, several files at a time; `moved` is told of every byte, also of those skipped.
+    """Upload the files that S3 does not hold yet, several at a time; `moved` hears of every byte, also of skipped ones.
 
     Returns:
         How many files were skipped.
@@ -109,23 +126,23 @@ def upload(aws: Aws, folder: Folder, bucket: str, prefix: str, moved: Callable[[
     def one(name: str) -> bool:
         path, key = folder.path / name, f"{prefix}/{name}"
         note = str(path.stat().st_mtime_ns)
-        if _there(s3, bucket, key, folder.files[name], note):
+        if _is_uploaded(s3, bucket, key, folder.files[name], note):
             moved(folder.files[name])
             return True
         s3.upload_file(str(path), bucket, key, ExtraArgs={"Metadata": {_NOTE: note}}, Callback=moved)
         return False
 
-    with plainly(f"s3://{bucket}/{prefix}"), ThreadPoolExecutor(_AT_ONCE) as pool:
+    with aws_errors(f"s3://{bucket}/{prefix}"), ThreadPoolExecutor(_AT_ONCE) as pool:
         return sum(pool.map(one, folder.files))
 
 
 def create_role(aws: Aws, name: str, bucket: str, prefix: str) -> str:
-    """The role that the import reads the bucket with: made, or brought up to date if it is there; its ARN.
+    """Create or update the role with which the import reads the bucket; return its ARN.
 
     Raises:
         InputError: IAM or STS refuses.
     """
-    with plainly("--create-role"):
+    with aws_errors("--create-role"):
         account = aws.client("sts").get_caller_identity()["Account"]
         iam = aws.client("iam")
         source = {"ArnEquals": {"aws:SourceArn": f"arn:aws:bedrock:{aws.region}:{account}:model-import-job/*"}}
@@ -150,7 +167,7 @@ def create_role(aws: Aws, name: str, bucket: str, prefix: str) -> str:
 
 
 def start_job(aws: Aws, *, job: str, model: str, role: str, bucket: str, prefix: str, new_role: bool) -> str:
-    """Start the import job; its ARN. A role made a moment ago may not be known yet: then it is tried for a minute.
+    """Start the import job; return its ARN. A new role takes a moment to become known: that is retried for a minute.
 
     Raises:
         InputError: the service refuses.
@@ -158,7 +175,7 @@ def start_job(aws: Aws, *, job: str, model: str, role: str, bucket: str, prefix:
     bedrock = aws.client("bedrock")
     deadline_s = time.monotonic() + (_ROLE_PATIENCE_S if new_role else 0.0)
     while True:
-        with plainly("import"):
+        with aws_errors("import"):
             try:
                 answer = bedrock.create_model_import_job(
                     jobName=job,
@@ -175,13 +192,13 @@ def start_job(aws: Aws, *, job: str, model: str, role: str, bucket: str, prefix:
 
 
 def job_states(aws: Aws, job: str, poll_s: float = _POLL_S) -> Iterator[dict[str, Any]]:
-    """The job as it stands, again and again until it has ended.
+    """The job's state, again and again until it has ended.
 
     Raises:
         InputError: the service refuses.
     """
     while True:
-        with plainly("import"):
+        with aws_errors("import"):
             state: dict[str, Any] = aws.client("bedrock").get_model_import_job(jobIdentifier=job)
         yield state
         if state["status"] != "InProgress":
@@ -190,14 +207,14 @@ def job_states(aws: Aws, job: str, poll_s: float = _POLL_S) -> Iterator[dict[str
 
 
 def _name(entry: Path, folder: Path) -> str | None:
-    """A file's name in its folder; None for what is no file, is hidden or a cache."""
+    """A file's name in its folder; None: it is no file, it is hidden, or it is a cache."""
     inside = entry.relative_to(folder)
     if not entry.is_file() or any(part.startswith(".") or part == "__pycache__" for part in inside.parts):
         return None
     return inside.as_posix()
 
 
-def _there(s3: Any, bucket: str, key: str, size: int, note: str) -> bool:
+def _is_uploaded(s3: Any, bucket: str, key: str, size: int, note: str) -> bool:
     from botocore.exceptions import ClientError
 
     try:

@@ -1,11 +1,14 @@
-"""Imported models: listed, described, deleted; and what their facts say about how to speak to them."""
+"""Imported models: listed, described, deleted; and which body format fits a model.
+
+In: clients, a model's name or ARN. Out: what the control plane says of it, as boto3 gives it.
+"""
 
 from __future__ import annotations
 
 from datetime import UTC, datetime
 from typing import Any
 
-from llmdyno.aws.clients import Aws, plainly
+from llmdyno.aws.clients import Aws, aws_errors
 
 
 def list_models(aws: Aws) -> list[dict[str, Any]]:
@@ -14,7 +17,7 @@ def list_models(aws: Aws) -> list[dict[str, Any]]:
     Raises:
         InputError: the service refuses.
     """
-    with plainly("models"):
+    with aws_errors("models"):
         pages = aws.client("bedrock").get_paginator("list_imported_models").paginate(sortOrder="Descending")
         return [model for page in pages for model in page["modelSummaries"]]
 
@@ -25,7 +28,7 @@ def describe(aws: Aws, model: str) -> dict[str, Any]:
     Raises:
         InputError: there is none, or the service refuses.
     """
-    with plainly(model):
+    with aws_errors(model):
         answer: dict[str, Any] = aws.client("bedrock").get_imported_model(modelIdentifier=model)
     answer.pop("ResponseMetadata", None)
     return answer
@@ -37,16 +40,16 @@ def delete(aws: Aws, model: str) -> None:
     Raises:
         InputError: there is none, or the service refuses.
     """
-    with plainly(model):
+    with aws_errors(model):
         aws.client("bedrock").delete_imported_model(modelIdentifier=model)
 
 
 OPENAI_FORMATS_SINCE = datetime(2025, 11, 11, tzinfo=UTC)
-"""Models imported from then on take the OpenAI formats besides their own; its documents, as of 2026-11."""
+"""Models imported since then take the OpenAI formats too, as AWS documented it in 2026-11."""
 
 
 def body_format(model: dict[str, Any]) -> tuple[str, str]:
-    """The body format that a model's facts (GetImportedModel) speak for, and why."""
+    """The body format that fits a model's facts (GetImportedModel's answer), and why."""
     architecture = str(model.get("modelArchitecture") or "unknown").lower()
     since = model.get("creationTime")
     recent = since is not None and since >= OPENAI_FORMATS_SINCE
@@ -56,18 +59,18 @@ def body_format(model: dict[str, Any]) -> tuple[str, str]:
     if "qwen" in architecture:
         return "qwen", why
     if "mistral" in architecture or "mixtral" in architecture:
-        when = f"imported {'after' if recent else 'before'} the OpenAI formats came"
+        when = f"imported {'after' if recent else 'before'} the OpenAI formats were introduced"
         return ("openai-completion" if recent else "mistral"), f"{why}, {when}"
     return "bedrock-completion", why
 
 
 def units_of(model: dict[str, Any]) -> tuple[int | None, str | None]:
-    """Custom model units a copy, and their version; None where GetImportedModel does not say."""
+    """Custom model units a copy, and their version; None: GetImportedModel's answer does not say."""
     units = model.get("customModelUnits") or {}
     return units.get("customModelUnitsPerModelCopy"), units.get("customModelUnitsVersion")
 
 
 def units_text(model: dict[str, Any]) -> str:
-    """Custom model units a copy, and their version, in words."""
+    """Custom model units a copy, and their version, as text."""
     units, version = units_of(model)
     return f"{units or '?'} CMU a copy ({version or '?'})"

@@ -1,7 +1,7 @@
-"""Watches ModelCopy while a run goes on: a process of its own, so that what it does costs the measuring one nothing.
+"""Watches ModelCopy during a run, in a process of its own, so that watching costs the measuring process nothing.
 
 In: a model, a region, a profile, an endpoint URL, as arguments. Out: a line of JSON with each new datapoint, until
-standard input closes. What it cannot read it leaves out: the run reads everything again at its end.
+standard input closes. A reading that fails is left out: the run reads everything again at its end.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ import os
 import sys
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from types import TracebackType
 
 from llmdyno.aws.clients import Aws
@@ -20,11 +20,11 @@ from llmdyno.host.child import Child
 from llmdyno.services.bedrock_import.cloudwatch import COPIES, read
 from llmdyno.transports.label import ask
 
-_EVERY_S, _BACK_S = 15.0, 600.0
+_EVERY_S, _EVERY_EMULATED_S, _BACK_S = 15.0, 1.0, 600.0
 
 
 class CopiesWatch(Child):
-    """A context in which `on_copies` hears how many copies there are, from a thread, as CloudWatch says it."""
+    """A context in which `on_copies` hears, from a thread, how many copies CloudWatch counts."""
 
     def __init__(
         self,
@@ -45,27 +45,37 @@ class CopiesWatch(Child):
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self._process.kill()  # it may still be starting, and has nothing to put in order
+        self._process.kill()  # it may still be starting, and it has nothing to clean up
         super().__exit__(kind, error, trace)
 
 
+def new_points(attempts: Iterator[list[list[float]]]) -> Iterator[list[float]]:
+    """The last [minute (unix s), copies] of each reading that differs from the one before."""
+    before: list[float] = []
+    for points in attempts:
+        if points and points[-1] != before:
+            before = points[-1]
+            yield before
+
+
 def main(model: str, region: str, profile: str, endpoint_url: str) -> None:
-    """Watch, until standard input closes."""
+    """Watch until standard input closes."""
     threading.Thread(target=lambda: (sys.stdin.buffer.read(), os._exit(0)), daemon=True).start()
     aws = Aws(region or None, profile or None, endpoint_url or None, connect_timeout_s=3.0, attempts=1)
-    url = str(aws.client("cloudwatch").meta.endpoint_url).rstrip("/")
-    emulated = ask(url)
-    before: list[float] = []
+    for minute_s, copies in new_points(_readings(aws, model)):
+        print(json.dumps({"unix_s": minute_s, "copies": copies}), flush=True)
+
+
+def _readings(aws: Aws, model: str) -> Iterator[list[list[float]]]:
+    """ModelCopy's last minutes, again and again; empty if they cannot be read."""
+    emulated = ask(str(aws.client("cloudwatch").meta.endpoint_url).rstrip("/"))
     while True:
         now_s = emulated.now(time.time()) if emulated is not None else time.time()
         try:
-            found = read(aws, model, now_s - _BACK_S, now_s).points(COPIES, "Maximum")
+            yield read(aws, model, now_s - _BACK_S, now_s).points(COPIES, "Maximum")
         except InputError:
-            found = []
-        if found and found[-1] != before:
-            before = found[-1]
-            print(json.dumps({"unix_s": before[0], "copies": before[1]}), flush=True)
-        time.sleep(_EVERY_S if emulated is None else 1.0)
+            yield []
+        time.sleep(_EVERY_S if emulated is None else _EVERY_EMULATED_S)
 
 
 if __name__ == "__main__":
