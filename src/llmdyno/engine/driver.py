@@ -23,7 +23,6 @@ from llmdyno.engine.supply import Supply
 from llmdyno.host.stop import Stop
 from llmdyno.protocols.dialect import NO_REFUSALS, Refusals
 from llmdyno.timeline.observed import Observed, Snapshot
-from llmdyno.timeline.record import OK, RequestRecord
 from llmdyno.transports.clock import Clock
 from llmdyno.transports.exchange import Exchange, Prepared
 from llmdyno.transports.transport import Transport
@@ -172,7 +171,7 @@ class _Lane:
         self._bound_s = phase.bound_s
         self._driver = driver
         self._shown: tuple[str, int | None, int] = phase.name, None, self.start_ns
-        self._records: dict[Exchange, RequestRecord] = {}
+        self._replies: dict[Exchange, Reply] = {}
 
     def stopping(self) -> bool:
         return self._driver.stop.stopping
@@ -183,7 +182,7 @@ class _Lane:
         exchange.planned_ns = planned_ns
         await driver.transport.perform(exchange, driver.rules.timeout_s)
         if prepared.session is not None and prepared.session.needs_reply:
-            self._records[exchange] = driver.recorder.read_now(exchange)
+            self._replies[exchange] = driver.recorder.read_now(exchange)
         else:
             driver.recorder.add(exchange)
         return exchange
@@ -192,11 +191,7 @@ class _Lane:
         session = exchange.prepared.session
         if session is None:
             return None
-        record = self._records.pop(exchange, None)
-        reply = None
-        if record is not None:
-            reply = Reply(record.state == OK, record.text or "", record.end_ns or self.now_ns())
-        turn = session.next(reply)
+        turn = session.next(self._replies.pop(exchange, None))
         if turn is None or self.stopping():
             return None
         return Prepared.of(turn, self._driver.transport.prepare(turn), session)

@@ -17,6 +17,7 @@ from llmdyno.timeline.record import OK, RequestRecord
 from llmdyno.transports.assemble import built, undecodable
 from llmdyno.transports.exchange import Exchange
 from llmdyno.transports.transport import Transport
+from llmdyno.workload.session import Reply
 
 _RECENT = 1000
 _HIDDEN = "***"
@@ -60,19 +61,18 @@ class Recorder:
             self._scheduled = True
             self._loop.call_soon(self._step)
 
-    def read_now(self, exchange: Exchange) -> RequestRecord:
-        """Build an ended exchange's record at once, with its text, for a session that needs the reply."""
+    def read_now(self, exchange: Exchange) -> Reply:
+        """Build an ended exchange's record at once; the reply, for a session that needs it."""
         self._note_emulated(exchange)
         try:
             record = built(self._transport.read(exchange, keep_text=True))
         except Exception as error:  # as in _advance
             record = undecodable(exchange, error)
-        text = record.text
+        reply = Reply(record.state == OK, record.text or "", record.end_ns or 0)
         if not self._keep_text:
             record.text = None
         self._hand_over(record)
-        record.text = text
-        return record
+        return reply
 
     def drain(self) -> None:
         """Build and hand over everything that waits, now."""
