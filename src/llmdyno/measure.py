@@ -67,8 +67,8 @@ async def measure(
         plan = experiment.plan(spec, experiment.options)  # every phase, decided before the clock starts
         directory = stack.enter_context(RunDirectory.create(spec.out, default_name(spec), origin.started_s))
         directory.begin(spec, describe(spec, server, plan, origin))
-        on_start(announcement(server, plan))
         jobs = split(spec, server, plan)  # one job unless asked otherwise
+        on_start(announcement(server, plan))
         observed, cancelled = await to_the_end(executor()(jobs, directory.append, watch, stop), stop)
         problem = next((one.problem for one in observed if one.problem is not None), None)
         if problem is not None and directory.recorded <= 1:

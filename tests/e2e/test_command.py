@@ -63,7 +63,7 @@ def test_the_embedded_run_says_that_it_is_emulated(tmp_path: Path) -> None:
     assert f"runs/{path.name}" in result.stdout
     run = llmdyno.load(path)
     emulated = dict(run.summary["emulated"])
-    assert abs(emulated.pop("since_unix_s") - run.environment["clock"]["origin_unix_ns"] / 1e9) < 60
+    assert abs(emulated.pop("since_unix_s") - run.environment.clock.origin_unix_ns / 1e9) < 60
     assert emulated == {"profile": "deepseek-r1-distill-llama-8b", "speed": 100, "embedded": True}
     assert run.summary["requests"]["succeeded"] == 6
     assert sorted(entry.name for entry in (path / "llmperf").iterdir()) == [
@@ -228,7 +228,7 @@ def test_ctrl_c_ends_a_run_cleanly(
     process.send_signal(number)
     output, errors = process.communicate(timeout=20)
     assert process.returncode == code, errors
-    assert "Interrupted: what was measured until then." in output
+    assert "Interrupted. The figures cover what was measured until then." in output
     assert "2 cancelled in flight" in output
     assert "Traceback" not in errors
     run = llmdyno.load(tmp_path / "r")
@@ -316,7 +316,7 @@ def test_a_run_whose_requests_all_failed(tmp_path: Path, scripted: Scripted) -> 
         (["run", "--tokenizer", "no/such"], "--tokenizer: 'no/such' is neither"),
         (["run", "--concurrency", "99999999"], "ephemeral ports"),
         (["show", "absent"], "absent: is no run directory"),
-        (["show"], "the following arguments are required: DIR"),
+        (["show"], "the following arguments are required: RUN"),
         (["serve", "--port", "x"], "--port: 'x' does not fit"),
         (["serve", "--host", "203.0.113.1"], "cannot listen on 203.0.113.1"),
         (["serve", "--speed", "-1"], "--speed: '-1' does not fit"),

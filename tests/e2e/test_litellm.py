@@ -71,7 +71,7 @@ def test_every_route_goes_by_wire(awake: dict[str, str], tmp_path: Path, route: 
     lost = route in ("openai", "mistral")
     assert ("LiteLLM's own client loses this route's text" in result.stdout) is lost
     assert ("LiteLLM breaks the path" in result.stdout) is (route == "mistral")
-    assert run.environment["endpoint"]["library"].startswith("litellm ")
+    assert str(run.environment.endpoint.library).startswith("litellm ")
     assert SECRET_KEY not in "".join(path.read_text("latin-1") for path in (tmp_path / "r").iterdir() if path.is_file())
 
 

@@ -12,12 +12,17 @@ from typing import NamedTuple
 
 from llmdyno.engine.driver import Watch
 from llmdyno.engine.recorder import Sink
+from llmdyno.host.limits import allow_open_files
 from llmdyno.host.stop import Stop
 from llmdyno.runs.server import Server
 from llmdyno.spec.spec import Spec
 from llmdyno.timeline.observed import Observed
 from llmdyno.workload.plan import Plan
 from llmdyno.workload.session import WHOLE, Slice
+
+
+_OPEN_FILES = 4096
+"""How many connections to allow for an open loop without an in-flight limit, as far as the system's limit goes."""
 
 
 class Job(NamedTuple):
@@ -36,8 +41,25 @@ Execute = Callable[[Sequence[Job], Sink, Watch, Stop], Awaitable[tuple[Observed,
 
 
 def split(spec: Spec, server: Server, plan: Plan, workers: int = 1) -> list[Job]:
-    """The plan's jobs, one a worker."""
+    """The plan's jobs, one a worker.
+
+    Raises:
+        InputError: this machine cannot hold as many connections.
+    """
+    allow_connections(spec)
     return [Job(spec, server, plan, Slice(worker, workers)) for worker in range(workers)]
+
+
+def allow_connections(spec: Spec) -> None:
+    """Raise this process's limit on open files to what a load needs.
+
+    Raises:
+        InputError: the system's limits are below that.
+    """
+    if spec.open_loop and spec.max_concurrency is None:
+        allow_open_files(_OPEN_FILES, needed=False)
+    else:
+        allow_open_files(spec.max_concurrency or spec.users)
 
 
 def executor(name: str = "inline") -> Execute:

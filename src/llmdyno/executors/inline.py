@@ -14,17 +14,12 @@ from llmdyno.engine.driver import DrivenPhase, Driver, Rules, Watch
 from llmdyno.engine.recorder import Recorder, Sink
 from llmdyno.engine.supply import Supply
 from llmdyno.errors import InputError
-from llmdyno.executors.executor import Job
-from llmdyno.host.limits import allow_open_files
+from llmdyno.executors.executor import Job, allow_connections
 from llmdyno.host.stop import Stop
-from llmdyno.spec.spec import Spec
 from llmdyno.targets.target import secrets_of, target_module
 from llmdyno.timeline.observed import Observed
 from llmdyno.transports.clock import Clock
 from llmdyno.transports.transport import Transport
-
-_OPEN_FILES = 4096
-"""How many connections to allow for an open loop without an in-flight limit, as far as the system's limit goes."""
 
 
 async def execute(jobs: Sequence[Job], sink: Sink, watch: Watch, stop: Stop) -> tuple[Observed, ...]:
@@ -40,7 +35,7 @@ async def drive(job: Job, sink: Sink, watch: Watch, stop: Stop, clock: Clock | N
         InputError: the target cannot be opened, or a request cannot be made. OSError: the sink failed.
     """
     spec, plan = job.spec, job.plan
-    _allow_connections(spec)
+    allow_connections(spec)
     with contextlib.ExitStack() as stack:
         clock = clock or Clock()
         stack.callback(clock.close)
@@ -80,10 +75,3 @@ def prepare_phases(job: Job, transport: Transport) -> list[DrivenPhase]:
         supply = Supply(phase.sessions(job.part), transport.prepare, total=total, ahead=job.part.share(phase.ahead))
         phases.append(DrivenPhase(phase.name, supply, phase.pace, phase.bound_s, job.part))
     return phases
-
-
-def _allow_connections(spec: Spec) -> None:
-    if spec.open_loop and spec.max_concurrency is None:
-        allow_open_files(_OPEN_FILES, needed=False)
-    else:
-        allow_open_files(spec.max_concurrency or spec.users)
