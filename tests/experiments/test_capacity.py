@@ -20,7 +20,7 @@ def test_the_level_below_the_bound_and_where_it_is_crossed() -> None:
     found = capacity(levels, BOUNDS, 95, seed=1)
     assert (found["users"], found["beyond"], found["limited_by"]) == (4, 8, "ttft_s")
     assert (found["confidence"], found["users_low"], found["users_high"]) == (1.0, 4, 4)
-    below, above = (np.percentile(levels[place].values["ttft_s"], 95) for place in (2, 3))
+    below, above = (np.percentile(levels[index].values["ttft_s"], 95) for index in (2, 3))
     assert found["crossing"] == pytest.approx(4 + 4 * (1.0 - below) / (above - below))
     assert found["per_copy"] == 4.0
     assert [row["within"] for row in found["levels"]] == [True, True, True, False, False]

@@ -7,8 +7,10 @@ import pytest
 from tests.services.bedrock_import.virtual import SECOND, drive
 
 from llmdyno.emulator.copies import Scaling
-from llmdyno.experiments.scaling import Step, bounds_before, good, recovered_s, series
-from llmdyno.services.bedrock_import.copies import inferred, measured
+from llmdyno.experiments.scaling import Observations, Step, bounds_before, recovered_s, series, within_bounds
+from llmdyno.experiments.stages import Deployment, RequestFigures
+from llmdyno.services.bedrock_import.copies import IDLE_S, measured
+from llmdyno.services.copies import inferred
 
 STEP = Step(0.0, 300.0, 900.0, 1500.0, 2, 12)
 
@@ -50,8 +52,9 @@ def test_bounds_from_what_was_usual_and_requests_that_met_them() -> None:
     ttft, tpot = np.array([0.4, 0.6, 0.5, np.nan, 9.0]), np.array([0.01, 0.01, 0.02, np.nan, 0.01])
     bounds = bounds_before(ttft, tpot, np.array([True, True, True, True, False]))
     assert bounds == {"ttft_s": 1.5, "time_per_output_token_s": 0.02}
-    met = good({"ttft_s": ttft, "time_per_output_token_s": tpot}, bounds)
-    assert met.tolist() == [True, True, True, False, False]
+    figures = RequestFigures(np.arange(5.0), {"ttft_s": ttft, "time_per_output_token_s": tpot})
+    assert within_bounds(figures, bounds).tolist() == [True, True, True, False, False]
+    assert within_bounds(figures, {}).tolist() == [False] * 5
     assert bounds_before(ttft, tpot, np.zeros(5, bool)) == {}
 
 
@@ -60,19 +63,12 @@ def test_the_series_shows_the_step() -> None:
     seen = drive(scaling, [(0.0, 300.0, 2), (300.0, 900.0, 12), (900.0, 1500.0, 2)])
     calls = seen.calls
     token_s = np.sort(calls.end_s[calls.ok])
-    rows = series(
-        calls,
-        calls.sent_s,
-        np.where(calls.ok, 0.4, np.nan),
-        calls.ok,
-        token_s,
-        np.full(len(token_s), 100, np.int32),
-        measured(seen.points, calls),
-        inferred(calls),
-        STEP,
-        60.0,
+    seen_by_client = Observations(
+        calls.sent_s, np.where(calls.ok, 0.4, np.nan), calls.ok, token_s, np.full(len(token_s), 100, np.int32)
     )
-    assert [row["start_s"] for row in rows] == [60.0 * place for place in range(-5, 20)]
+    deployment = Deployment(1.0, calls, measured(seen.points, calls), inferred(calls, IDLE_S))
+    rows = series(seen_by_client, deployment, STEP, 60.0)
+    assert [row["start_s"] for row in rows] == [60.0 * number for number in range(-5, 20)]
     at = {row["start_s"]: row for row in rows}
     assert at[-60.0]["throttled"] == 0
     assert at[0.0]["throttled"] > 100

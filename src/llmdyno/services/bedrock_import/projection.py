@@ -8,17 +8,20 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from decimal import Decimal
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
 from llmdyno.errors import InputError
-from llmdyno.services.bedrock_import.account import Account
 from llmdyno.services.bedrock_import.cost import exact_text
 from llmdyno.services.bedrock_import.simulation import HOUR_S, CopiesModel, Hour, Projection, project
 from llmdyno.services.calls import served_in_flight
 from llmdyno.services.service import ScalingOverrides
 from llmdyno.services.traffic import Traffic
+
+if TYPE_CHECKING:
+    from llmdyno.services.bedrock_import.account import Account
+
 
 _DEFAULT = CopiesModel(1)
 _SPREAD = 0.2
