@@ -10,15 +10,15 @@ from llmdyno.cli.budget import decide
 from llmdyno.errors import InputError
 from llmdyno.services.service import CostBound
 
-BUDGET = Decimal(5)
+BILLER, BUDGET = "The service", Decimal(5)
 BASIS = "6 windows of five minutes on up to 2 copies"
 CHEAP, DEAR = CostBound(6, 2, Decimal("3.4308"), BASIS), CostBound(39, 3, Decimal("22.3002"), BASIS)
 
 
 def test_below_the_budget_it_is_said_and_nobody_asked(capsys: pytest.CaptureFixture[str]) -> None:
-    decide(CHEAP, BUDGET, yes=False, quiet=False, ask=None)
-    assert "at most $3.43: 6 windows of five minutes on up to 2 copies" in capsys.readouterr().err
-    decide(CHEAP, BUDGET, yes=False, quiet=True, ask=None)
+    decide(CHEAP, BILLER, BUDGET, yes=False, quiet=False, ask=None)
+    assert capsys.readouterr().err == f"The service bills at most $3.43: {BASIS}\n"
+    decide(CHEAP, BILLER, BUDGET, yes=False, quiet=True, ask=None)
     assert capsys.readouterr().err == ""
 
 
@@ -32,21 +32,23 @@ def test_beyond_it_the_user_is_asked(capsys: pytest.CaptureFixture[str]) -> None
 
         return ask
 
-    decide(DEAR, BUDGET, yes=False, quiet=True, ask=answer(True))  # type: ignore[arg-type]
+    decide(DEAR, BILLER, BUDGET, yes=False, quiet=True, ask=answer(True))  # type: ignore[arg-type]
     with pytest.raises(InputError, match="nothing was sent"):
-        decide(DEAR, BUDGET, yes=False, quiet=True, ask=answer(False))  # type: ignore[arg-type]
+        decide(DEAR, BILLER, BUDGET, yes=False, quiet=True, ask=answer(False))  # type: ignore[arg-type]
     assert len(asked) == 2
     assert capsys.readouterr().err.count("$22.30") == 2
 
 
 def test_beyond_it_with_nobody_there_it_ends_unless_agreed_beforehand() -> None:
     with pytest.raises(InputError, match="--yes goes on"):
-        decide(DEAR, BUDGET, yes=False, quiet=True, ask=None)
-    decide(DEAR, BUDGET, yes=True, quiet=True, ask=None)
-    decide(DEAR, Decimal(50), yes=False, quiet=True, ask=None)
+        decide(DEAR, BILLER, BUDGET, yes=False, quiet=True, ask=None)
+    decide(DEAR, BILLER, BUDGET, yes=True, quiet=True, ask=None)
+    decide(DEAR, BILLER, Decimal(50), yes=False, quiet=True, ask=None)
 
 
 def test_an_unknown_price_is_beyond_any_budget(capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(InputError):
-        decide(CostBound(1, 1, None, "1 window", "no price for Frankfurt"), BUDGET, yes=False, quiet=True, ask=None)
-    assert "unknown (no price for Frankfurt)" in capsys.readouterr().err
+        decide(
+            CostBound(1, 1, None, "1 window", "no price for Frankfurt"), BILLER, BUDGET, yes=False, quiet=True, ask=None
+        )
+    assert "The service: the price is unknown (no price for Frankfurt)" in capsys.readouterr().err

@@ -13,7 +13,12 @@ from llmdyno.services.calls import Curve, calls_of, served_in_flight
 
 
 def test_calls_are_sorted_and_each_has_its_fate() -> None:
-    calls = [Sent(3.0, 4.0), Sent(1.0, 1.5, NOT_READY), Sent(2.0, 2.5, THROTTLED), Sent(5.0, 6.0, "ValidationException")]
+    calls = [
+        Sent(3.0, 4.0),
+        Sent(1.0, 1.5, NOT_READY),
+        Sent(2.0, 2.5, THROTTLED),
+        Sent(5.0, 6.0, "ValidationException"),
+    ]
     found = calls_of(make_timeline(*(record(number, call, 1.0) for number, call in enumerate(calls))), REFUSALS, 2.0)
     assert found.sent_s.tolist() == [2.0, 4.0, 6.0, 10.0]
     assert found.end_s.tolist() == [3.0, 5.0, 8.0, 12.0]

@@ -37,7 +37,9 @@ def test_the_last_line_is_as_long_as_the_one_before_it(tmp_path: Path) -> None:
     found = read_traffic(str(path), 1)
     assert found.description == f"{path}: 510 requests a day, every day"
     assert found.days_a_month == 30
-    assert 23.5 * 3600 <= found.arrivals_s[10] < found.arrivals_s[-1] < 86_400  # the day ends before that hour and a half
+    assert (
+        23.5 * 3600 <= found.arrivals_s[10] < found.arrivals_s[-1] < 86_400
+    )  # the day ends before that hour and a half
 
 
 def test_the_same_seed_the_same_arrivals_in_order() -> None:

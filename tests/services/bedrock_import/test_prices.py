@@ -6,9 +6,8 @@ from decimal import Decimal
 
 import pytest
 
-from llmdyno.errors import InputError
 from llmdyno.services.bedrock_import.cost import Price
-from llmdyno.services.bedrock_import.prices import Quote, known_rates, quote, rate_of, storage_rate, units_version
+from llmdyno.services.bedrock_import.prices import Quote, known_rates, quote, rate_of, storage_rate
 
 
 @pytest.mark.parametrize(
@@ -56,11 +55,6 @@ def test_a_quote_says_what_is_missing() -> None:
     unpriced = quote(None, None, 2, None)
     assert unpriced.price is None
     assert unpriced.problem is not None
-    assert unpriced.problem.startswith("the table has no price of units of version unknown in an unknown region (it has")
-
-
-def test_a_version_of_the_units() -> None:
-    assert units_version("v12.3", "--units-version") == "v12.3"
-    for text in ("1.0", "v1", "v1.0 ", ""):
-        with pytest.raises(InputError, match="what fits: a version such as v1.0"):
-            units_version(text, "--units-version")
+    assert unpriced.problem.startswith(
+        "the table has no price of units of version unknown in an unknown region (it has"
+    )

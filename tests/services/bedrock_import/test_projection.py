@@ -35,8 +35,8 @@ def test_the_model_is_what_the_run_showed(account: Account) -> None:
     assert found.carries == (1, 10**9)
     assert found.assumptions == (
         "an answer takes 10.00 s, the mean of this run, however many calls a copy carries",
-        "a copy carries 1 calls at a time, the most that this run asked of one; it refused none, so the limit may be far "
-        "higher (llmdyno capacity measures it; --calls-per-copy sets it)",
+        "a copy carries 1 call at a time, the most that this run asked of one; it refused none, so the limit may be "
+        "far higher (llmdyno capacity measures it; --calls-per-copy sets it)",
         "a cold start takes 60.0 s, as in this run; calls that meet a cold model wait for it",
         "another copy comes 90.0 s after the first refusal, a guess: this run did not show it",
         "copies go after 300 s without need, as documented",
