@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import pytest
 from tests.services.runs import ARN, COLD_START, FACTS, ONE_USER, ORIGIN_S, Sent, make_run
@@ -115,14 +115,24 @@ def test_nobody_is_asked_about_what_has_ended_or_is_unknown(tmp_path: Path, keys
     assert inquire(embedded, ModelFacts(), Overrides(copies=1), ASK) == Answers(None, Overrides(copies=1), ())
 
 
-def test_it_says_how_long_it_waits(tmp_path: Path, control_plane: Servers) -> None:
-    """A run that ended long ago is read once; one that has just ended is waited for."""
+def test_it_waits_for_the_last_minute_and_says_so_once(tmp_path: Path, control_plane: Servers) -> None:
     said: list[str] = []
-    server = control_plane(listed(), data(540))
-    run = make_run(tmp_path, RUN, endpoint_url=url(server))
-    old: Any = inquire(run, FACTS, NO_OVERRIDES, Inquiry(say=said.append, wait_s=-(10.0**9))).readings
+    server = control_plane(listed(), data(480), listed(), data(540), listed(), data(600))
+    run = make_run(tmp_path, RUN, speed=1000.0, endpoint_url=url(server))
+    found = inquire(run, FACTS, NO_OVERRIDES, Inquiry(say=said.append)).readings
+    assert found is not None
+    assert (found.covered, found.notes) == (True, [])
+    assert len(said) == 1
+    assert re.fullmatch(r"waiting for CloudWatch's last datapoints, \d+ s at most", said[0])
+
+
+def test_it_waits_no_longer_than_it_may(tmp_path: Path, control_plane: Servers) -> None:
+    said: list[str] = []
+    run = make_run(tmp_path, RUN, endpoint_url=url(control_plane(listed(), data(540))))
+    found = inquire(run, FACTS, NO_OVERRIDES, Inquiry(say=said.append, wait_s=-(10.0**9))).readings
+    assert found is not None
+    assert found.notes == ["the last minutes of ModelCopy have not come; --refresh reads again"]
     assert said == []
-    assert old.notes == ["the last minutes of ModelCopy have not come; --refresh reads again"]
 
 
 def test_right_after_a_run_it_is_read_once(tmp_path: Path, control_plane: Servers) -> None:
