@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import numpy as np
 import pytest
+from tests.services.runs import COLD_START, THROTTLED, Sent, make_run
 
-from llmdyno.experiments.capacity import Level, capacity
+from llmdyno.experiments.capacity import Level, capacity, capacity_report
+from llmdyno.experiments.stages import deployment_of
 
 BOUNDS = {"ttft_s": 1.0}
 
@@ -20,7 +24,7 @@ def test_the_level_below_the_bound_and_where_it_is_crossed() -> None:
     found = capacity(levels, BOUNDS, 95, seed=1)
     assert (found["users"], found["beyond"], found["limited_by"]) == (4, 8, "ttft_s")
     assert (found["confidence"], found["users_low"], found["users_high"]) == (1.0, 4, 4)
-    below, above = (np.percentile(levels[place].values["ttft_s"], 95) for place in (2, 3))
+    below, above = (np.percentile(levels[index].values["ttft_s"], 95) for index in (2, 3))
     assert found["crossing"] == pytest.approx(4 + 4 * (1.0 - below) / (above - below))
     assert found["per_copy"] == 4.0
     assert [row["within"] for row in found["levels"]] == [True, True, True, False, False]
@@ -56,3 +60,24 @@ def test_a_level_in_which_nothing_was_answered_is_beyond() -> None:
     found = capacity([level(4, 0.3), empty], BOUNDS, 95, seed=1)
     assert found["users"] == 4
     assert found["levels"][1]["broken"] == ["ttft_s", "throttling"]
+
+
+@pytest.mark.parametrize("speed", [1.0, 8.0])
+def test_the_report_of_a_sweep(tmp_path: Path, speed: float) -> None:
+    """One user, then two of whom a tenth is refused; the first fifth of each stage does not count."""
+    one = [Sent(100.0 + 2 * number, 102.0 + 2 * number) for number in range(50)]
+    two = [Sent(200.0 + 2 * number + user, 202.0 + 2 * number + user) for user in (0.0, 0.5) for number in range(50)]
+    refused = [Sent(200.7 + 10 * number, 200.8 + 10 * number, THROTTLED) for number in range(10)]
+    stages = [{"concurrency": users, "duration": 100 / speed} for users in (1, 2)]
+    calls = [*COLD_START, *one, *sorted([*two, *refused])]
+    run = make_run(tmp_path, calls, speed=speed, embedded=True, stages=stages, slo={"ttft_s": 2 / speed}, seed=1)
+    report = capacity_report(run, deployment_of(run), 95.0)
+    assert (report["users"], report["beyond"], report["limited_by"]) == (1, 2, "throttling")
+    assert (report["bounds"], report["percentile"]) == ({"ttft_s": 2.0}, 95.0)
+    assert (report["calls_per_copy_when_refused"], report["copies_source"]) == (2, "inferred from the load")
+    first, second = report["levels"]
+    assert (first["requests"], first["throttled_share"], first["within"], first["few"]) == (40, 0.0, True, False)
+    assert first["at_percentile"] == {"ttft_s": pytest.approx(1.0)}
+    assert second["requests"] == 88
+    assert second["throttled_share"] == pytest.approx(8 / 88)
+    assert (report["per_copy"], report["confidence"]) == (1.0, 1.0)

@@ -25,6 +25,23 @@ def test_shapes() -> None:
     assert day.index(1000) == 15
 
 
+def test_what_a_shape_is() -> None:
+    assert by_shape(2.5, "business-hours", 1).description == "2.5 requests an hour, from 9 to 18, on 22 days of a month"
+    with pytest.raises(InputError, match=r"--shape: 'round' does not fit; one of flat, business-hours, daytime"):
+        by_shape(1, "round", 1)
+
+
+def test_the_last_line_is_as_long_as_the_one_before_it(tmp_path: Path) -> None:
+    path = tmp_path / "day.csv"
+    path.write_text("time,requests\n22:00:00,10\n\n23:30:00,500\n", encoding="utf-8")
+    found = read_traffic(str(path), 1)
+    assert found.description == f"{path}: 510 requests a day, every day"
+    assert found.days_a_month == 30
+    assert (
+        23.5 * 3600 <= found.arrivals_s[10] < found.arrivals_s[-1] < 86_400
+    )  # the day ends before that hour and a half
+
+
 def test_the_same_seed_the_same_arrivals_in_order() -> None:
     first, again, other = (by_shape(500, "flat", seed).arrivals_s for seed in (1, 1, 2))
     assert np.array_equal(first, again)
@@ -64,7 +81,7 @@ def test_seconds_and_a_trace(tmp_path: Path) -> None:
         ("time,requests\n08:00,-1\n", "line 2: '08:00,-1' does not fit"),
         ("time,requests\n25:00,1\n", "line 2: '25:00,1' does not fit"),
         ("time,requests\n08:00,1,2\n", "line 2: it has 3 cells"),
-        ("time,requests\n", "holds no line of traffic"),
+        ("time,requests\n", "has no line of traffic"),
         ("a,b\n1,2\n", "line 1: its columns are a, b"),
         ('{"timestamp": 0, "input_tokens": 1}\n', "line 1"),
     ],
@@ -81,8 +98,11 @@ def test_a_bad_line_is_named(tmp_path: Path, text: str, problem: str) -> None:
 def test_no_file_and_more_than_a_day(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="cannot be read"):
         read_traffic(str(tmp_path / "none.csv"), 1)
+    (tmp_path / "binary.csv").write_bytes(b"\xff\xfe")
+    with pytest.raises(InputError, match="is not UTF-8 text"):
+        read_traffic(str(tmp_path / "binary.csv"), 1)
     trace = tmp_path / "long.jsonl"
-    lines = [f'{{"timestamp": {moment}, "input_tokens": 1, "output_tokens": 2}}' for moment in (0, 90_000)]
+    lines = [f'{{"timestamp": {time}, "input_tokens": 1, "output_tokens": 2}}' for time in (0, 90_000)]
     trace.write_text("\n".join(lines), encoding="utf-8")
     with pytest.raises(InputError, match=r"25\.0 hours long"):
         read_traffic(str(trace), 1)

@@ -45,10 +45,11 @@ def endpoint_url_of(arguments: argparse.Namespace) -> str | None:
     Raises:
         InputError: it is no URL.
     """
-    from llmdyno.spec.keys import read_value
+    from llmdyno.spec.keys import read_flag
+    from llmdyno.spec.readers import url
 
     given = arguments.endpoint_url
-    return None if given is None else str(read_value("endpoint_url", given, "--endpoint-url"))
+    return None if given is None else read_flag(url, given, "--endpoint-url")
 
 
 def say(text: str) -> None:

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import argparse
 import json
-from decimal import Decimal, InvalidOperation
-from typing import TYPE_CHECKING, Any
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from llmdyno.cli.aws_flags import add_aws_arguments, endpoint_url_of, say
 from llmdyno.errors import InputError
@@ -20,6 +20,8 @@ DESCRIPTION = (
     "windows, dollars an hour, a million tokens, a thousand requests. With --traffic or --requests-per-hour, also what "
     "a day and a month would cost."
 )
+T = TypeVar("T")
+
 _SHAPES = ("flat", "business-hours", "daytime")
 _BY_HAND = "bedrock_import"
 """The service whose bill applies to a run of another endpoint, if the user gives the copies."""
@@ -79,7 +81,7 @@ def call(arguments: argparse.Namespace) -> int:
     from llmdyno.reports.console import Page
     from llmdyno.runs.directory import add_json, load
 
-    overrides, prices = overrides_of(arguments), _prices(arguments.compare_price)
+    overrides, prices = overrides_of(arguments), _prices(arguments)
     inquiry, better, traffic = _inquiry(arguments), _scaling(arguments), _traffic(arguments)
     run = load(arguments.directory)
     account = _service(run, overrides).account(run, overrides, inquiry)
@@ -118,54 +120,39 @@ def overrides_of(arguments: argparse.Namespace) -> Overrides:
     Raises:
         InputError: a value does not fit.
     """
-    from llmdyno.services.bedrock_import.prices import units_version
     from llmdyno.services.service import Overrides
+    from llmdyno.spec import readers
 
-    rate = arguments.rate
     return Overrides(
-        _flag(arguments, "copies", "concurrency"),
-        _flag(arguments, "units", "concurrency"),
-        None if arguments.units_version is None else units_version(arguments.units_version, "--units-version"),
+        _flag(arguments, "copies", readers.whole_number(1)),
+        _flag(arguments, "units", readers.whole_number(1)),
+        _flag(arguments, "units_version", readers.units_version),
         arguments.region,
-        None if rate is None else money(rate, "--rate", "dollars a unit and minute, such as 0.05718"),
+        _flag(arguments, "rate", readers.dollars("dollars a unit and minute, such as 0.05718")),
     )
 
 
-def _flag(arguments: argparse.Namespace, name: str, reader: str) -> Any:
+def _flag(arguments: argparse.Namespace, name: str, reader: Callable[[Any], T]) -> T | None:
     """A flag's value, read; None: it was not given.
 
     Raises:
         InputError: the value does not fit.
     """
-    from llmdyno.spec.keys import read_value
+    from llmdyno.spec.keys import read_flag
 
     given = getattr(arguments, name)
-    return None if given is None else read_value(reader, given, "--" + name.replace("_", "-"))
-
-
-def money(given: str, flag: str, fits: str) -> Decimal:
-    """An amount of dollars, exactly as written.
-
-    Raises:
-        InputError: it is none.
-    """
-    try:
-        value = Decimal(given.strip().removeprefix("$"))
-    except InvalidOperation:
-        value = Decimal(-1)
-    if not value.is_finite() or value < 0:
-        raise InputError(flag, f"{given!r} does not fit", f"what fits: {fits}")
-    return value
+    return None if given is None else read_flag(reader, given, "--" + name.replace("_", "-"))
 
 
 def _inquiry(arguments: argparse.Namespace) -> Inquiry:
     from llmdyno.services.service import Inquiry
+    from llmdyno.spec import readers
 
     return Inquiry(
         region=arguments.region,
         profile=arguments.profile,
         endpoint_url=endpoint_url_of(arguments),
-        wait_s=_flag(arguments, "wait", "duration_s"),
+        wait_s=_flag(arguments, "wait", readers.pause_s) or 0.0,
         refresh=arguments.refresh,
         say=say,
     )
@@ -173,13 +160,14 @@ def _inquiry(arguments: argparse.Namespace) -> Inquiry:
 
 def _scaling(arguments: argparse.Namespace) -> ScalingOverrides:
     from llmdyno.services.service import ScalingOverrides
+    from llmdyno.spec import readers
 
     return ScalingOverrides(
-        _flag(arguments, "calls_per_copy", "concurrency"),
-        _flag(arguments, "max_copies", "concurrency"),
-        _flag(arguments, "cold_start", "duration_s"),
-        _flag(arguments, "scale_up", "duration_s"),
-        _flag(arguments, "idle", "duration_s"),
+        _flag(arguments, "calls_per_copy", readers.whole_number(1)),
+        _flag(arguments, "max_copies", readers.whole_number(1)),
+        _flag(arguments, "cold_start", readers.duration_s),
+        _flag(arguments, "scale_up", readers.duration_s),
+        _flag(arguments, "idle", readers.duration_s),
     )
 
 
@@ -196,25 +184,23 @@ def _traffic(arguments: argparse.Namespace) -> Traffic | None:
     if arguments.traffic is not None and (arguments.requests_per_hour is not None or arguments.shape is not None):
         raise InputError("--traffic", "is the whole day", "leave out --requests-per-hour and --shape")
     from llmdyno.services.traffic import by_shape, read_traffic
+    from llmdyno.spec import readers
 
-    seed = _flag(arguments, "seed", "seed")
+    seed = _flag(arguments, "seed", readers.whole_number(0)) or 0
     if arguments.traffic is not None:
         return read_traffic(arguments.traffic, seed)
-    return by_shape(_flag(arguments, "requests_per_hour", "rate"), arguments.shape or "flat", seed)
+    per_hour = _flag(arguments, "requests_per_hour", readers.requests_per_hour)
+    return by_shape(per_hour or 0.0, arguments.shape or "flat", seed)
 
 
-def _prices(given: str | None) -> TokenPrices | None:
+def _prices(arguments: argparse.Namespace) -> TokenPrices | None:
     """The price per token to compare with; None: none is given.
 
     Raises:
         InputError: it does not fit.
     """
     from llmdyno.services.service import TokenPrices
+    from llmdyno.spec import readers
 
-    if given is None:
-        return None
-    fits = "dollars a million input and output tokens, such as 0.22,0.88"
-    parts = given.split(",")
-    if len(parts) != 2:
-        raise InputError("--compare-price", f"{given!r} does not fit", f"what fits: {fits}")
-    return TokenPrices(*(money(part, "--compare-price", fits) for part in parts))
+    pair = _flag(arguments, "compare_price", readers.price_pair)
+    return None if pair is None else TokenPrices(*pair)

@@ -44,9 +44,10 @@ def call(arguments: argparse.Namespace) -> int:
     """
     from llmdyno.services.bedrock_import.imports import check_folder, create_role, start_job
     from llmdyno.services.bedrock_import.models import describe, units_text
-    from llmdyno.spec.keys import read_value
+    from llmdyno.spec.keys import read_flag
+    from llmdyno.spec.readers import duration_s
 
-    poll_s = read_value("duration_s", arguments.poll, "--poll")
+    poll_s = read_flag(duration_s, arguments.poll, "--poll")
     if not re.fullmatch(r"([0-9a-zA-Z][_-]?){1,63}", arguments.name) or len(arguments.name) > 63:
         fits = "what fits: up to 63 letters, digits, single - and _"
         raise InputError("--name", f"{arguments.name!r} does not fit", fits)

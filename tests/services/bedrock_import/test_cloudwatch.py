@@ -104,14 +104,14 @@ def test_a_missing_permission_is_named(aws: Callable[..., Aws]) -> None:
     assert str(caught.value).endswith("allow cloudwatch:GetMetricData")
 
 
-def test_late_datapoints_are_waited_for_and_no_longer_than_said() -> None:
+def test_it_waits_for_late_datapoints_and_no_longer_than_it_says() -> None:
     clock, slept, said = [1000.0], list[float](), list[float]()
     late = Readings(900, 1020, series={COPIES: {"Maximum": [[900, 1]]}})
     whole = Readings(900, 1020, series={COPIES: {"Maximum": [[900, 1], [960, 1]]}})
 
-    def sleep(length_s: float) -> None:
-        slept.append(length_s)
-        clock[0] += length_s
+    def sleep(duration_s: float) -> None:
+        slept.append(duration_s)
+        clock[0] += duration_s
 
     answers = iter([late, late, whole])
     options = {"on_wait": said.append, "now": lambda: clock[0], "sleep": sleep, "poll_s": 5.0}

@@ -9,8 +9,9 @@ from tests.services.bedrock_import.virtual import SECOND, Seen, drive
 
 from llmdyno.emulator.copies import Scaling
 from llmdyno.services.bedrock_import.billing import bill
-from llmdyno.services.bedrock_import.copies import Point, given, inferred, measured
+from llmdyno.services.bedrock_import.copies import IDLE_S, Point, measured
 from llmdyno.services.calls import Calls, served_in_flight
+from llmdyno.services.copies import given, inferred
 
 SCALING = Scaling(requests_per_copy=4, max_copies=3, cold_start_s=60, scale_up_after_s=30, scale_up_delay_s=60)
 UP_AND_DOWN = [(0.0, 300.0, 2), (300.0, 1200.0, 10), (1200.0, 2000.0, 2)]
@@ -30,8 +31,8 @@ def test_the_gauge_and_the_load_say_when_each_copy_came(seen: Seen) -> None:
     assert len(found.lives) == 3
 
 
-def test_the_load_alone_says_it_too(seen: Seen) -> None:
-    found = inferred(seen.calls)
+def test_the_load_alone_shows_it_too(seen: Seen) -> None:
+    found = inferred(seen.calls, IDLE_S)
     assert found.calls_per_copy == 4
     assert [life.from_s for life in found.lives] == pytest.approx(
         [copy.ready_ns / SECOND for copy in seen.copies.copies], abs=3.0
@@ -54,12 +55,12 @@ def test_the_bill_of_two_bursts_with_the_model_gone_between_them() -> None:
     found = bill(copies, seen.calls)
     assert [len(copy.windows) for copy in found.copies] == [2, 2]
     assert (found.low, found.high) == (4, 4)
-    assert [copies.at(moment_s) for moment_s in (30, 200, 1000, 1700)] == [0, 1, 0, 1]
-    assert [len(copy.windows) for copy in bill(inferred(seen.calls), seen.calls).copies] == [2, 2]
+    assert [copies.at(time_s) for time_s in (30, 200, 1000, 1700)] == [0, 1, 0, 1]
+    assert [len(copy.windows) for copy in bill(inferred(seen.calls, IDLE_S), seen.calls).copies] == [2, 2]
 
 
 def test_a_burst_within_the_idle_time_leaves_a_window_unbilled() -> None:
-    """A copy that stays up without a call is not billed for that window, as far as is known."""
+    """As far as is known, a copy that stays up without a call is not billed for that window."""
     seen = drive(SCALING, [(0.0, 200.0, 1), (440.0, 460.0, 1), (745.0, 760.0, 1)])
     assert len(seen.copies.copies) == 1
     found = bill(measured(seen.points, seen.calls), seen.calls)
@@ -67,29 +68,29 @@ def test_a_burst_within_the_idle_time_leaves_a_window_unbilled() -> None:
 
 
 def test_an_answer_that_ends_late_at_the_client_is_no_other_copy() -> None:
-    """The next call takes the place of an answer whose last byte is still under way."""
+    """The next call takes the slot of an answer whose last byte is still in transit."""
     seen = drive(Scaling(requests_per_copy=4, max_copies=1), [(0.0, 600.0, 8)], delay_s=0.05, pause_s=0.2)
     curve = served_in_flight(seen.calls)
     assert curve.count.max() > 4
-    found = inferred(seen.calls)
+    found = inferred(seen.calls, IDLE_S)
     assert (len(found.lives), found.calls_per_copy) == (1, 4)
 
 
 def test_without_a_refusal_one_copy_is_all_that_is_seen() -> None:
     seen = drive(SCALING, [(0.0, 600.0, 3)])
-    found = inferred(seen.calls)
+    found = inferred(seen.calls, IDLE_S)
     assert len(found.lives) == 1
-    assert "nothing shows" in found.notes[0]
+    assert found.notes == ("no call was throttled, so the run does not show whether there was more than one copy",)
     assert bill(found, seen.calls).windows == sum(seen.windows) == 2
 
 
 def test_copies_that_the_user_names(seen: Seen) -> None:
     found = given(2, seen.calls)
-    assert [found.at(moment_s) for moment_s in (100, 1900)] == [2, 2]
+    assert [found.at(time_s) for time_s in (100, 1900)] == [2, 2]
     assert found.mean(0.0, 10.0) == pytest.approx(2.0, abs=0.3)
 
 
-def test_where_it_is_not_known_which_copy_went_the_bill_is_a_range() -> None:
+def test_the_alternative_lets_the_oldest_copy_go_first() -> None:
     seen = drive(SCALING, UP_AND_DOWN)
     copies = measured(seen.points, seen.calls)
     assert copies.alternative is not None
@@ -102,12 +103,12 @@ def test_a_gauge_without_any_call_in_its_minutes() -> None:
     seen = drive(SCALING, [(0.0, 100.0, 1)])
     points = [Point(0.0, 0, 0), Point(60.0, 0, 1), Point(120.0, 1, 2), Point(180.0, 2, 2), Point(240.0, 1, 2)]
     found = measured(points, seen.calls)
-    assert [found.at(moment_s) for moment_s in (30, 110, 200)] == [0, 1, 2]
+    assert [found.at(time_s) for time_s in (30, 110, 200)] == [0, 1, 2]
     assert [life.from_span_s for life in found.lives] == [(60.0, 120.0), (120.0, 180.0)]
 
 
 def test_a_model_that_was_up_before_the_run_makes_the_bill_a_range() -> None:
-    """Where its windows began is not known: one more may be touched."""
+    """The start of its windows is unknown, so one more may be billed."""
     seen = drive(SCALING, [(0.0, 1000.0, 2)])
     later = seen.calls.sent_s > 400.0
     calls = Calls(*(getattr(seen.calls, field.name)[later] for field in dataclasses.fields(Calls)))
@@ -129,13 +130,13 @@ def test_copies_that_are_named_are_all_billed() -> None:
     assert found.windows == 4
 
 
-def test_minutes_without_a_datapoint_are_a_model_that_is_gone() -> None:
-    """Should the gauge say nothing where there is no copy, and not 0."""
+def test_minutes_without_a_datapoint_mean_that_the_model_is_gone() -> None:
+    """If the gauge has no datapoint without a copy, instead of 0."""
     seen = drive(SCALING, [(0.0, 400.0, 3), (1500.0, 1900.0, 3)])
     silent = [point for point in seen.points if point.maximum > 0]
     assert len(silent) < len(seen.points)
     found = measured(silent, seen.calls)
-    assert [found.at(moment_s) for moment_s in (200, 1000, 1700)] == [1, 0, 1]
+    assert [found.at(time_s) for time_s in (200, 1000, 1700)] == [1, 0, 1]
     assert bill(found, seen.calls).windows == sum(seen.windows) == 4
 
 

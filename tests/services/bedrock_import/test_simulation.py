@@ -1,69 +1,63 @@
-"""The projection against the emulator's own copies under a virtual clock, call by call."""
+"""The projection's model of the copies against the emulator's own, under a virtual clock, call by call."""
 
 from __future__ import annotations
 
-import heapq
 from random import Random
 
 import pytest
+from tests.services.bedrock_import.virtual import drive_day
 
-from llmdyno.emulator.copies import NOT_READY, THROTTLE, Copies, Scaling
+from llmdyno.emulator.copies import NOT_READY, SERVE, THROTTLE, Scaling
 from llmdyno.services.bedrock_import.simulation import CopiesModel, Projection, project
 
-SECOND = 10**9
+
+def bursts_and_lulls(seed: int, per_hour: float, hours: float) -> tuple[list[float], list[float]]:
+    """Arrivals and durations, seconds, so that copies come and go. They are multiples of 1/512 s, which are exact both
+    as binary fractions and in nanoseconds: what happens at the same time does so in both models."""
+    rng, time_s = Random(seed), 0.0
+    arrivals, durations = [], []
+    while time_s < hours * 3600:
+        busy = 2.0 if int(time_s // 1800) % 2 == 0 else 0.1
+        time_s += rng.expovariate(per_hour * busy / 3600)
+        arrivals.append(round(512 * time_s) / 512)
+        durations.append(round(512 * (5 + 10 * rng.random())) / 512)
+    return arrivals, durations
 
 
-def judge(arrivals_s: list[float], service_s: list[float], model: CopiesModel) -> tuple[list[int], int, int, int]:
-    """Windows of each copy, calls not ready, throttled and served, as the emulator has them."""
-    copies = Copies(
-        Scaling(
-            idle_s=model.idle_s,
-            cold_start_s=model.cold_start_s,
-            requests_per_copy=model.calls_per_copy,
-            max_copies=model.max_copies,
-            scale_up_after_s=model.scale_up_after_s,
-            scale_up_delay_s=model.scale_up_delay_s,
-        )
-    )
-    ends: list[tuple[int, int, int]] = []
-    counts = {NOT_READY: 0, THROTTLE: 0, "serve": 0}
-
-    def end_by(now_ns: float) -> None:
-        while ends and ends[0][0] <= now_ns:
-            end_ns, began_ns, number = heapq.heappop(ends)
-            copies.finish(end_ns, number, success=True, began_ns=began_ns)
-
-    for arrival_s, length_s in zip(arrivals_s, service_s, strict=True):
-        now_ns = round(arrival_s * SECOND)
-        end_by(now_ns)
-        decision = copies.arrive(now_ns)
-        counts[decision.kind] += 1
-        if decision.copy is not None:
-            heapq.heappush(ends, (round((arrival_s + length_s) * SECOND), now_ns, decision.copy))
-    end_by(float("inf"))
-    windows = [len(copy.windows) for copy in copies.copies]
-    return windows, counts[NOT_READY], counts[THROTTLE], counts["serve"]
-
-
-@pytest.mark.parametrize("seed", range(6))
+@pytest.mark.parametrize(("retries", "cold_waits"), [(0, False), (5, True), (1, True), (3, False)])
 @pytest.mark.parametrize(("per_hour", "most"), [(20, 3), (400, 3), (4000, 3), (9000, 6)])
-def test_it_is_what_the_emulator_does(seed: int, per_hour: int, most: int) -> None:
-    rng = Random(seed)
-    moment_s, arrivals, lengths = 0.0, [], []
-    while moment_s < 3 * 3600:
-        # Bursts and lulls, so that copies come and go.
-        busy = 2.0 if int(moment_s // 1800) % 2 == 0 else 0.1
-        moment_s += rng.expovariate(per_hour * busy / 3600)
-        arrivals.append(round(moment_s, 6))
-        lengths.append(round(5 + 10 * rng.random(), 6))
-    model = CopiesModel(8, most, retries=0, cold_waits=False)
-    found = project(arrivals, lengths, model)
-    windows, not_ready, throttled, served = judge(arrivals, lengths, model)
-    assert found.windows == sum(windows)
-    assert found.served == served
-    assert found.total("throttled") == throttled
-    assert found.total("lost") == not_ready + throttled
-    assert found.total("requests") == len(arrivals)
+@pytest.mark.parametrize("seed", range(3))
+def test_it_is_what_the_emulator_does(seed: int, per_hour: int, most: int, retries: int, cold_waits: bool) -> None:
+    """With what a projection uses, retries and waiting for a cold start, and with either of them off."""
+    arrivals, durations = bursts_and_lulls(seed, per_hour, 3.0)
+    model = CopiesModel(8, most, retries=retries, cold_waits=cold_waits)
+    scaling = Scaling(
+        idle_s=model.idle_s,
+        cold_start_s=model.cold_start_s,
+        requests_per_copy=model.calls_per_copy,
+        max_copies=model.max_copies,
+        scale_up_after_s=model.scale_up_after_s,
+        scale_up_delay_s=model.scale_up_delay_s,
+    )
+    found = project(arrivals, durations, model)
+    day = drive_day(scaling, arrivals, durations, retries=retries, cold_waits=cold_waits)
+    assert found.windows == day.windows
+    assert found.served == day.kinds[SERVE]
+    assert found.total("throttled") == day.kinds[THROTTLE]
+    assert found.total("waited") == (day.kinds[NOT_READY] if cold_waits else 0)
+    assert found.total("lost") == day.lost
+    assert found.cold_starts == day.cold_starts
+    assert found.most_copies == day.most_copies
+    assert found.total("requests") == len(arrivals) == found.served + found.total("lost")
+
+
+def test_a_busy_day_has_all_of_it() -> None:
+    """The comparison above would also hold for a day without events; this day has them."""
+    arrivals, durations = bursts_and_lulls(0, 9000, 3.0)
+    found = project(arrivals, durations, CopiesModel(8, 6))
+    assert (found.cold_starts, found.most_copies) == (1, 6)
+    assert (found.total("waited"), found.total("throttled"), found.total("lost")) == (289, 53_414, 4_103)
+    assert found.windows == sum(hour.windows for hour in found.hours) == 167
 
 
 def constant(every_s: float, count: int) -> list[float]:

@@ -18,6 +18,8 @@ from llmdyno.services.bedrock_import.cloudwatch import COPIES, PERIOD_S, Reading
 from llmdyno.services.bedrock_import.copies import IDLE_S, Point, measured
 from llmdyno.services.bedrock_import.cost import Cost, Delivered, Price, cost_of
 from llmdyno.services.bedrock_import.prices import quote
+from llmdyno.services.bedrock_import.projection import fit, projection_report
+from llmdyno.services.bedrock_import.report import cost_report
 from llmdyno.services.calls import Calls, calls_of
 from llmdyno.services.clock import ServiceClock
 from llmdyno.services.copies import NO_COPIES, Copies, given, inferred
@@ -55,8 +57,6 @@ class Account:
 
     def report(self, prices: TokenPrices | None = None) -> dict[str, Any]:
         """What stands in cost.json."""
-        from llmdyno.services.bedrock_import.report import cost_report
-
         return cost_report(self, prices)
 
     def project(self, better: ScalingOverrides, traffic: Traffic) -> dict[str, Any]:
@@ -65,8 +65,6 @@ class Account:
         Raises:
             InputError: no request of the run succeeded.
         """
-        from llmdyno.services.bedrock_import.projection import fit, projection_report
-
         return projection_report(self, fit(self, better), traffic)
 
     def cold_starts_s(self) -> list[float]:

@@ -6,7 +6,6 @@ table has no rate, the caller learns which regions and versions it has.
 
 from __future__ import annotations
 
-import re
 import tomllib
 from dataclasses import dataclass
 from datetime import date
@@ -15,10 +14,7 @@ from functools import cache
 from importlib.resources import files
 from typing import Any, NamedTuple
 
-from llmdyno.errors import InputError
 from llmdyno.services.bedrock_import.cost import Price
-
-_VERSION = re.compile(r"v\d+\.\d+")
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,17 +49,6 @@ def rate_of(region: str, version: str) -> Rate | None:
         if region in entry["regions"] and entry["version"] == version:
             return Rate(Decimal(entry["dollars_per_cmu_minute"]), entry["noted"], entry["source"])
     return None
-
-
-def units_version(text: str, where: str) -> str:
-    """A version of the custom model units, as the API writes it.
-
-    Raises:
-        InputError: `text`, from `where`, is none.
-    """
-    if not _VERSION.fullmatch(text):
-        raise InputError(where, f"{text!r} does not fit", "what fits: a version such as v1.0")
-    return text
 
 
 def storage_rate() -> StorageRate:

@@ -8,17 +8,20 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from decimal import Decimal
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
 from llmdyno.errors import InputError
-from llmdyno.services.bedrock_import.account import Account
 from llmdyno.services.bedrock_import.cost import exact_text
 from llmdyno.services.bedrock_import.simulation import HOUR_S, CopiesModel, Hour, Projection, project
 from llmdyno.services.calls import served_in_flight
 from llmdyno.services.service import ScalingOverrides
 from llmdyno.services.traffic import Traffic
+
+if TYPE_CHECKING:
+    from llmdyno.services.bedrock_import.account import Account
+
 
 _DEFAULT = CopiesModel(1)
 _SPREAD = 0.2
@@ -64,7 +67,7 @@ def fit(account: Account, better: ScalingOverrides) -> Fitted:
     max_copies = better.max_copies or _DEFAULT.max_copies
     assumptions = (
         f"an answer takes {service_s:.2f} s, the mean of this run, however many calls a copy carries",
-        f"a copy carries {carried.calls} calls at a time, {carried.origin}",
+        f"a copy carries {carried.calls} call{'s' * (carried.calls != 1)} at a time, {carried.origin}",
         f"a cold start takes {cold_start_s:.1f} s, {cold_origin}; calls that meet a cold model wait for it",
         f"another copy comes {scale_up_s:.1f} s after the first refusal, {scale_up_origin}",
         f"copies go after {idle_s:g} s without need, {'as given' if better.idle_s is not None else 'as documented'}",

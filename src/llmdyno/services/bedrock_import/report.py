@@ -6,14 +6,17 @@ after the run's origin at real speed.
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from llmdyno.runs.run import builtins
-from llmdyno.services.bedrock_import.account import Account
 from llmdyno.services.bedrock_import.billing import WINDOW_S, CopyBill
 from llmdyno.services.bedrock_import.cost import Cost, Delivered, Price, compare, exact_text, keeping_warm
 from llmdyno.services.copies import INFERRED
 from llmdyno.services.service import TokenPrices
+
+if TYPE_CHECKING:
+    from llmdyno.services.bedrock_import.account import Account
+
 
 COST = "cost.json"
 _DOLLARS = (

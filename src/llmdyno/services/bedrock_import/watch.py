@@ -7,7 +7,6 @@ standard input closes. A reading that fails is left out: the run reads everythin
 from __future__ import annotations
 
 import json
-import os
 import sys
 import threading
 import time
@@ -16,7 +15,7 @@ from types import TracebackType
 
 from llmdyno.aws.clients import Aws
 from llmdyno.errors import InputError
-from llmdyno.host.child import Child
+from llmdyno.host.child import Child, leave_with_parent
 from llmdyno.services.bedrock_import.cloudwatch import COPIES, read
 from llmdyno.transports.label import ask
 
@@ -60,7 +59,7 @@ def new_points(attempts: Iterator[list[list[float]]]) -> Iterator[list[float]]:
 
 def main(model: str, region: str, profile: str, endpoint_url: str) -> None:
     """Watch until standard input closes."""
-    threading.Thread(target=lambda: (sys.stdin.buffer.read(), os._exit(0)), daemon=True).start()
+    leave_with_parent()
     aws = Aws(region or None, profile or None, endpoint_url or None, connect_timeout_s=3.0, attempts=1)
     for minute_s, copies in new_points(_readings(aws, model)):
         print(json.dumps({"unix_s": minute_s, "copies": copies}), flush=True)

@@ -1,0 +1,101 @@
+"""Where Bedrock is: the user's URL, the client's variables, the region; and what is refused before anything is sent."""
+
+from __future__ import annotations
+
+import pytest
+
+from llmdyno.aws.session import LITELLM_URLS, bedrock_url, check_model, find_endpoint, region_of
+from llmdyno.errors import InputError
+
+ARN = "arn:aws:bedrock:us-east-1:123456789012:imported-model/a1b2c3d4e5f6"
+RUNTIME = {"AWS_ENDPOINT_URL_BEDROCK_RUNTIME": "http://runtime", "AWS_ENDPOINT_URL": "http://all"}
+LITELLM = {"AWS_BEDROCK_RUNTIME_ENDPOINT": "http://litellm"}
+
+
+@pytest.mark.parametrize(
+    ("environ", "given", "found"),
+    [
+        ({}, None, None),
+        (RUNTIME, "http://given", "http://given"),
+        (RUNTIME, None, "http://runtime"),
+        ({"AWS_ENDPOINT_URL": "http://all", "AWS_ENDPOINT_URL_BEDROCK_RUNTIME": ""}, None, "http://all"),
+        (LITELLM, None, None),
+        ({**RUNTIME, "AWS_IGNORE_CONFIGURED_ENDPOINT_URLS": "true"}, None, None),
+        ({**RUNTIME, "AWS_IGNORE_CONFIGURED_ENDPOINT_URLS": "true"}, "http://given", "http://given"),
+        ({**RUNTIME, "AWS_IGNORE_CONFIGURED_ENDPOINT_URLS": "false"}, None, "http://runtime"),
+    ],
+)
+def test_the_url_that_replaces_awss_own(environ: dict[str, str], given: str | None, found: str | None) -> None:
+    assert bedrock_url(environ, given) == found
+
+
+def test_litellm_reads_a_variable_of_its_own() -> None:
+    assert bedrock_url({**RUNTIME, **LITELLM}, None, LITELLM_URLS) == "http://litellm"
+    assert bedrock_url(RUNTIME, None, LITELLM_URLS) is None
+
+
+@pytest.fixture
+def keys(monkeypatch: pytest.MonkeyPatch) -> pytest.MonkeyPatch:
+    for name in ("AWS_REGION", "AWS_DEFAULT_REGION", "AWS_PROFILE", "AWS_BEARER_TOKEN_BEDROCK", *RUNTIME):
+        monkeypatch.delenv(name, raising=False)
+    for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
+        monkeypatch.setenv(name, "x")
+    for name in ("AWS_CONFIG_FILE", "AWS_SHARED_CREDENTIALS_FILE"):
+        monkeypatch.setenv(name, "/dev/null")
+    monkeypatch.setenv("AWS_EC2_METADATA_DISABLED", "true")
+    return monkeypatch
+
+
+def test_an_endpoint_from_an_arn(keys: pytest.MonkeyPatch) -> None:
+    found = find_endpoint("bedrock-runtime", None, None, None, ARN)
+    assert (found.region, found.url) == ("us-east-1", "https://bedrock-runtime.us-east-1.amazonaws.com")
+    assert (found.bearer_token, found.credentials.access_key) == (None, "x")
+
+
+def test_an_endpoint_from_the_environment(keys: pytest.MonkeyPatch) -> None:
+    keys.setenv("AWS_REGION", "us-west-2")
+    keys.setenv("AWS_ENDPOINT_URL", "http://127.0.0.1:9/")
+    found = find_endpoint("bedrock-runtime", None, None, None, "mine")
+    assert (found.region, found.url) == ("us-west-2", "http://127.0.0.1:9")
+
+
+def test_a_bearer_token_goes_over_tls_only(keys: pytest.MonkeyPatch) -> None:
+    keys.setenv("AWS_BEARER_TOKEN_BEDROCK", "secret")
+    tls = find_endpoint("bedrock-runtime", None, None, None, ARN)
+    assert (tls.bearer_token, tls.credentials) == ("secret", None)
+    assert find_endpoint("bedrock-runtime", None, None, "http://127.0.0.1:9", ARN).bearer_token is None
+
+
+@pytest.mark.parametrize(
+    ("region", "profile", "url", "model", "message"),
+    [
+        (None, None, None, "mine", "--region: not given"),
+        ("eu-west-1", None, None, ARN, "--region: 'eu-west-1' is not the model's own; its ARN says us-east-1"),
+        (None, "nobody", None, ARN, "--profile: 'nobody' is not configured; profiles here: none"),
+        ("not a region", None, None, "mine", "--region, --endpoint-url: "),
+        (None, None, "nonsense", ARN, "--region, --endpoint-url: Invalid endpoint: nonsense; check both values"),
+    ],
+)
+def test_what_is_refused(
+    keys: pytest.MonkeyPatch, region: str | None, profile: str | None, url: str | None, model: str, message: str
+) -> None:
+    with pytest.raises(InputError) as caught:
+        find_endpoint("bedrock-runtime", region, profile, url, model)
+    assert str(caught.value).startswith(message)
+
+
+def test_no_credentials(keys: pytest.MonkeyPatch) -> None:
+    for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
+        keys.delenv(name)
+    with pytest.raises(InputError, match="AWS credentials: none were found"):
+        find_endpoint("bedrock-runtime", None, None, None, ARN)
+
+
+def test_a_model_by_its_arn() -> None:
+    check_model(ARN)
+    check_model("mine")
+    assert (region_of(ARN), region_of("mine")) == ("us-east-1", None)
+    with pytest.raises(InputError, match="is a provisioned model, not an imported model"):
+        check_model(ARN.replace("imported", "provisioned"))
+    with pytest.raises(InputError, match="is not the ARN of a Bedrock model"):
+        check_model("arn:aws:s3:::bucket")
