@@ -20,7 +20,6 @@ from llmdyno.timeline.observed import Observed
 from llmdyno.workload.plan import Plan
 from llmdyno.workload.session import WHOLE, Slice
 
-
 _OPEN_FILES = 4096
 """How many connections to allow for an open loop without an in-flight limit, as far as the system's limit goes."""
 

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from llmdyno.aws.session import bedrock_url, region_of
+from llmdyno.aws.session import LITELLM_URLS, bedrock_url, region_of
 from llmdyno.errors import InputError
 from llmdyno.protocols.bedrock import REFUSALS, header_facts, invoke_dialect
 from llmdyno.protocols.converse import CONVERSE
@@ -25,7 +25,7 @@ from llmdyno.services.bedrock_import.identity import imported_model_arn
 from llmdyno.spec.readers import SECRET_PARAMETER
 from llmdyno.spec.spec import Spec, refuse
 from llmdyno.targets.bedrock import DEFAULT_FORMAT, SERVICE
-from llmdyno.targets.litellm.transport import LiteLLMTransport
+from llmdyno.targets.litellm.transport import MEDIA_TYPE, LiteLLMTransport
 from llmdyno.targets.target import Target, common_notes, template_of
 from llmdyno.timeline.record import RequestRecord
 from llmdyno.transports.assemble import reread
@@ -75,7 +75,7 @@ def url(spec: Spec, environ: Mapping[str, str]) -> str | None:
     named = spec.litellm_param.get("api_base") or spec.litellm_param.get("aws_bedrock_runtime_endpoint")
     if spec.base_url or named:
         return spec.base_url or str(named)
-    return bedrock_url(environ, spec.endpoint_url) if service(spec) is not None else spec.endpoint_url
+    return bedrock_url(environ, spec.endpoint_url, LITELLM_URLS) if service(spec) is not None else spec.endpoint_url
 
 
 async def preflight(spec: Spec, stack: ExitStack) -> tuple[Spec, Server]:
@@ -156,12 +156,14 @@ async def open_target(spec: Spec, server: Server, clock: Clock, stack: ExitStack
 
 def late_reader(spec: Spec, server: Server) -> Callable[[RequestRecord], None] | None:
     """Reads answers after the run by LiteLLM's own parser, where their bytes were kept."""
+    if not server.base_url:
+        return None
     library = load_library(spec)
+    library.catch(user_message("Hello"), 1)  # which of LiteLLM's clients a route goes by shows with its first request
 
     def read(record: RequestRecord) -> None:
         if record.body is not None:
-            media_type = "text/event-stream"
-            reread(record, lambda pieces: library.read(pieces, media_type), keep_text=True)
+            reread(record, lambda pieces: library.read(pieces, MEDIA_TYPE), keep_text=True)
 
     return read
 

@@ -22,7 +22,7 @@ from llmdyno.workload.session import Turn, user_message
 if TYPE_CHECKING:
     from llmdyno.targets.litellm.library import LiteLLM
 
-_MEDIA_TYPE = "text/event-stream"
+MEDIA_TYPE = "text/event-stream"
 
 
 class LiteLLMTransport:
@@ -119,11 +119,11 @@ class LiteLLMTransport:
         pieces = list(exchange.pieces)
         record = built(transport.read(exchange, keep_text=True))
         if record.body is not None:
-            reread(record, lambda body: self._library.read(body, _MEDIA_TYPE), keep_text=True)
+            reread(record, lambda body: self._library.read(body, MEDIA_TYPE), keep_text=True)
             return record, None
         if record.state != OK:
             return record, None
-        events = self._library.read(pieces, transport.dialect.media_type or _MEDIA_TYPE)
+        events = self._library.read(pieces, transport.dialect.media_type or MEDIA_TYPE)
         return record, "".join(event.text for event in events)
 
     async def _try(self, transport: LibraryTransport, payload: Payload, turn: Turn) -> RequestRecord:
