@@ -77,7 +77,7 @@ def step(facts: dict[str, Any], folder: Path) -> dict[str, Any]:
 
 def test_the_recovery_is_within_a_twentieth_of_the_truth(step: dict[str, Any], folder: Path) -> None:
     run = llmdyno.load(folder / "step")
-    origin_ns = run.environment["clock"]["origin_monotonic_ns"]
+    origin_ns = run.environment.clock.origin_monotonic_ns
     ready_s = (step["truth"]["each"][1]["ready_ns"] - origin_ns) / 1e9 * SPEED
     true_s = ready_s - step["step"]["at_s"]
     assert 80 < true_s < 130
@@ -110,7 +110,7 @@ def test_the_cost_is_the_emulators_bill(step: dict[str, Any], facts: dict[str, A
     assert report["windows"]["billed"] == step["truth"]["billed_windows"]
     assert Decimal(report["cost"]["run"]) == WINDOW * step["truth"]["billed_windows"]
     firsts = [one["first_success_ns"] for one in step["truth"]["each"]]
-    origin_ns = llmdyno.load(folder / "step").environment["clock"]["origin_monotonic_ns"]
+    origin_ns = llmdyno.load(folder / "step").environment.clock.origin_monotonic_ns
     true_s = [(first - origin_ns) / 1e9 * SPEED for first in firsts]
     assert [one["first_success_s"] for one in report["copies"]["each"]] == pytest.approx(true_s, abs=6.0)
     assert report["copies"]["most"] == 2
