@@ -1,4 +1,4 @@
-"""Credentials that expire are renewed between two signatures; a bearer token takes a signature's place."""
+"""Credentials that expire are renewed between two signatures; a bearer token replaces a signature."""
 
 from __future__ import annotations
 

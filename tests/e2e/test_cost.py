@@ -57,7 +57,7 @@ def truth(facts: dict[str, Any]) -> dict[str, Any]:
 def step(facts: dict[str, Any], folder: Path) -> dict[str, Any]:
     """A step from 2 to 8 users and back, as a user drives it; the emulator's record of it."""
     line = ["scaling", "--api", "bedrock", "--model", facts["model"], "--from", "2", "--to", "8"]
-    # A busy machine makes figures at twenty times real speed wobble: the bounds leave room for that.
+    # On a busy machine, figures at twenty times real speed vary: the bounds leave room for that.
     line += [
         "--before",
         "90s",
@@ -172,7 +172,9 @@ def test_a_day_of_traffic(step: dict[str, Any], facts: dict[str, Any], folder: P
     assert "bad.csv, line 3" in refused.stderr
 
 
-def test_what_is_missing_is_said_and_the_rest_comes(step: dict[str, Any], facts: dict[str, Any], folder: Path) -> None:
+def test_the_report_says_what_is_missing_and_has_the_rest(
+    step: dict[str, Any], facts: dict[str, Any], folder: Path
+) -> None:
     line = ["cost", "step", "--copies", "2", "--region", "eu-central-1"]
     unpriced = llmdyno_(facts, folder, *line)
     assert unpriced.returncode == 0
@@ -180,7 +182,7 @@ def test_what_is_missing_is_said_and_the_rest_comes(step: dict[str, Any], facts:
     assert "Billed" in unpriced.stdout
     priced = llmdyno_(facts, folder, *line, "--rate", "0.1", "--units", "8", "--units-version", "v9.0")
     assert "$4.00 a window" in priced.stdout
-    # Nobody listens there: what an earlier reading left is used, and said to be so.
+    # Nobody listens there: the earlier reading is used, and a note says so.
     alone = llmdyno_(facts, folder, "cost", "step", "--refresh", "--endpoint-url", "http://127.0.0.1:9", "--wait", "1")
     assert alone.returncode == 0
     assert "CloudWatch was not read" in alone.stdout
@@ -191,23 +193,10 @@ def test_what_is_missing_is_said_and_the_rest_comes(step: dict[str, Any], facts:
     assert report["windows"]["billed"] == pytest.approx(step["truth"]["billed_windows"], abs=1)
 
 
-@pytest.mark.parametrize(
-    ("line", "problem"),
-    [
-        (["--compare-price", "1"], "--compare-price: '1' does not fit"),
-        (["--rate", "-1"], "--rate: '-1' does not fit"),
-        (["--copies", "0"], "--copies: '0' does not fit"),
-        (["--units-version", "1"], "--units-version: '1' does not fit"),
-        (["--shape", "flat"], "add --requests-per-hour"),
-        (["--requests-per-hour", "5", "--shape", "round"], "--shape: 'round' does not fit"),
-        (["--traffic", "day.csv", "--requests-per-hour", "5"], "--traffic: is the whole day"),
-        (["--wait", "soon"], "--wait: 'soon' does not fit"),
-    ],
-)
-def test_bad_flags(step: dict[str, Any], facts: dict[str, Any], folder: Path, line: list[str], problem: str) -> None:
-    result = llmdyno_(facts, folder, "cost", "step", *line)
+def test_a_bad_flag_is_one_line(tmp_path: Path) -> None:
+    result = command("cost", "r", "--compare-price", "1", cwd=tmp_path, **KEYS)
     assert (result.returncode, result.stderr.count("\n")) == (2, 1)
-    assert problem in result.stderr
+    assert "--compare-price: '1' does not fit" in result.stderr
 
 
 def test_the_bill_of_two_bursts_between_which_the_model_went(tmp_path: Path) -> None:

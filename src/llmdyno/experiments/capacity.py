@@ -1,6 +1,6 @@
 """How many users one copy carries within bounds, from a sweep of rising users. PURE.
 
-In: a run of several stages and what it shows of the deployment. Out: the report that stands in capacity.json. The
+In: a run of several stages and what it shows of the deployment. Out: the content of capacity.json. The
 capacity is the highest number of users at which a percentile of every bounded figure is within its bound and hardly a
 call is refused, if that holds for all lower numbers too. The report also says at which number the bound is crossed, and
 how sure the result is, from resampling the requests of each level.
@@ -50,7 +50,7 @@ class Level:
 
 
 def capacity_report(run: Run, deployment: Deployment, percentile: float) -> dict[str, Any]:
-    """What a run of rising users shows of one copy's capacity, as it stands in capacity.json."""
+    """What a run of rising users shows of one copy's capacity, in the form that capacity.json holds."""
     bounds = {name: bound * deployment.speed for name, bound in run.spec.slo.items()}
     return {
         "emulated": run.emulated_json,

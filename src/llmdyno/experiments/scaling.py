@@ -1,6 +1,6 @@
 """How a deployment answers a step of load: when latency is back within bounds, and what was refused until then. PURE.
 
-In: a run of three stages and what it shows of the deployment. Out: the report that stands in scaling.json: the
+In: a run of three stages and what it shows of the deployment. Out: the content of scaling.json: the
 recovery, the copies, and a series over time to draw. Seconds are after the run's origin, at real speed.
 """
 
@@ -164,7 +164,7 @@ def _refusals(calls: Calls, from_s: float, to_s: float) -> dict[str, int]:
 
 
 def scaling_report(run: Run, deployment: Deployment) -> dict[str, Any]:
-    """What a run of three stages shows of a step of load, as it stands in scaling.json."""
+    """What a run of three stages shows of a step of load, in the form that scaling.json holds."""
     speed = deployment.speed
     step = _step(run, deployment)
     figures = figures_of(run, speed)

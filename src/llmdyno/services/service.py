@@ -131,11 +131,11 @@ class Account(Protocol):
         ...
 
     def report(self, prices: TokenPrices | None = None) -> dict[str, Any]:
-        """What stands in cost.json; `prices` adds a comparison."""
+        """The content of cost.json; `prices` adds a comparison."""
         ...
 
     def project(self, better: ScalingOverrides, traffic: Traffic) -> dict[str, Any]:
-        """What a day and a month of traffic would cost, as it stands in cost.json under ``projection``.
+        """What a day and a month of traffic would cost, in the form that cost.json holds under ``projection``.
 
         Raises:
             InputError: the run shows too little for it.

@@ -1,4 +1,4 @@
-"""A server in AWS's place, and keys for it."""
+"""A server that answers for AWS, and keys for it."""
 
 from __future__ import annotations
 

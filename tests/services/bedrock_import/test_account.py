@@ -1,4 +1,4 @@
-"""A run's copies, windows and cost, and what stands in cost.json, to the digit."""
+"""A run's copies, windows and cost, and the content of cost.json, to the digit."""
 
 from __future__ import annotations
 

@@ -56,7 +56,7 @@ class Account:
     notes: tuple[str, ...]
 
     def report(self, prices: TokenPrices | None = None) -> dict[str, Any]:
-        """What stands in cost.json."""
+        """The content of cost.json."""
         return cost_report(self, prices)
 
     def project(self, better: ScalingOverrides, traffic: Traffic) -> dict[str, Any]:

@@ -121,7 +121,7 @@ def _scale_up_s(account: Account) -> float | None:
 
 
 def projection_report(account: Account, fitted: Fitted, traffic: Traffic) -> dict[str, Any]:
-    """The projection, as it stands in cost.json: a day by the hour, a month, and a range.
+    """The projection, in the form that cost.json holds: a day by the hour, a month, and a range.
 
     The upper bound has copies that carry less, and bills their idle windows too. The lower bound has copies that carry
     more.

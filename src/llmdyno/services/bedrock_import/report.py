@@ -1,4 +1,4 @@
-"""What stands in cost.json. PURE.
+"""The content of cost.json. PURE.
 
 In: an account, prices per token to compare with. Out: JSON's own types. Dollars are texts, exact. Times are seconds
 after the run's origin at real speed.
