@@ -24,7 +24,7 @@ from llmdyno.runs.describe import Announcement, Origin, announcement, describe
 from llmdyno.runs.directory import RunDirectory, default_name
 from llmdyno.runs.late import Late
 from llmdyno.runs.run import COMPLETE, INTERRUPTED, Run, conclude_run
-from llmdyno.services.service import service_of
+from llmdyno.services.service import find
 from llmdyno.spec.spec import Spec
 from llmdyno.targets.target import late_reader, resolve, target_module
 
@@ -81,8 +81,8 @@ async def measure(
         directory.finish(run, exports(spec) if plan.measures else ())  # parquet, summary, llmperf/, …
     if problem is not None:
         raise InputError(*problem)
-    if (service := service_of(run)) is not None:
-        await asyncio.to_thread(service.after, run)  # what the service says of it by now
+    if server.service is not None:
+        await asyncio.to_thread(find(server.service).after, run)  # what the service says of it by now
     if cancelled:
         raise asyncio.CancelledError
     return run

@@ -5,7 +5,6 @@ from __future__ import annotations
 import argparse
 
 from llmdyno.cli import drive
-from llmdyno.experiments.capacity import CAPACITY
 
 DESCRIPTION = (
     "Rising numbers of users, one after the other in one run: the number at which time to first token or the gaps "
@@ -16,6 +15,8 @@ DESCRIPTION = (
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """The flags of a run, and this command's own."""
+    from llmdyno.experiments.capacity import CAPACITY
+
     drive.add_arguments(parser, CAPACITY)
 
 
@@ -25,4 +26,6 @@ def call(arguments: argparse.Namespace) -> int:
     Raises:
         InputError: the input cannot be used.
     """
+    from llmdyno.experiments.capacity import CAPACITY
+
     return drive.call(arguments, CAPACITY)

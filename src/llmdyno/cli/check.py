@@ -5,7 +5,6 @@ from __future__ import annotations
 import argparse
 
 from llmdyno.cli import drive
-from llmdyno.experiments.check import CHECK
 
 DESCRIPTION = (
     "Ask questions whose right answers are known, each alone and again under load at temperature 0: numbers in "
@@ -17,6 +16,8 @@ DESCRIPTION = (
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """The flags of a run, and this command's own."""
+    from llmdyno.experiments.check import CHECK
+
     drive.add_arguments(parser, CHECK)
 
 
@@ -26,4 +27,6 @@ def call(arguments: argparse.Namespace) -> int:
     Raises:
         InputError: the input cannot be used.
     """
+    from llmdyno.experiments.check import CHECK
+
     return drive.call(arguments, CHECK)

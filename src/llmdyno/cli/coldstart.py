@@ -5,7 +5,6 @@ from __future__ import annotations
 import argparse
 
 from llmdyno.cli import drive
-from llmdyno.experiments.coldstart import COLDSTART
 
 DESCRIPTION = (
     "Measure a series of cold starts: wake the model, wait until it has gone idle, wake it again. A round that "
@@ -16,6 +15,8 @@ DESCRIPTION = (
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """The flags of a run, and this command's own."""
+    from llmdyno.experiments.coldstart import COLDSTART
+
     drive.add_arguments(parser, COLDSTART)
 
 
@@ -25,4 +26,6 @@ def call(arguments: argparse.Namespace) -> int:
     Raises:
         InputError: the input cannot be used.
     """
+    from llmdyno.experiments.coldstart import COLDSTART
+
     return drive.call(arguments, COLDSTART)

@@ -57,8 +57,8 @@ Show = Callable[["Run", "Report | None"], None]
 """Prints a finished run and what its experiment concluded."""
 
 
-def add_arguments(parser: argparse.ArgumentParser, experiment: Experiment) -> None:
-    """A spec file, a flag for every key of the spec, the experiment's own flags, and how to drive."""
+def add_arguments(parser: argparse.ArgumentParser, experiment: Experiment | None = None) -> None:
+    """A spec file, a flag for every key of the spec, the experiment's own flags if it has any, and how to drive."""
     parser.add_argument("file", nargs="?", metavar="SPEC.toml", help="a spec file, such as a run's spec.toml")
     add_manner_arguments(parser)
     groups = {table: parser.add_argument_group(title) for table, title in _GROUPS.items()}
@@ -71,7 +71,7 @@ def add_arguments(parser: argparse.ArgumentParser, experiment: Experiment) -> No
             if key.repeat:
                 options["action"] = "append"
         groups[key.table].add_argument(flag_name(name), **options)
-    if experiment.flags:
+    if experiment is not None and experiment.flags:
         group = parser.add_argument_group(f"{experiment.name} (durations at real speed)")
         for flag in experiment.flags:
             _add_flag(group, flag)

@@ -5,7 +5,6 @@ from __future__ import annotations
 import argparse
 
 from llmdyno.cli import drive
-from llmdyno.experiments.scaling import SCALING
 
 DESCRIPTION = (
     "A step of load: users from few to many, held, and back. How long until latency is back within bounds, what was "
@@ -16,6 +15,8 @@ DESCRIPTION = (
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """The flags of a run, and this command's own."""
+    from llmdyno.experiments.scaling import SCALING
+
     drive.add_arguments(parser, SCALING)
 
 
@@ -25,4 +26,6 @@ def call(arguments: argparse.Namespace) -> int:
     Raises:
         InputError: the input cannot be used.
     """
+    from llmdyno.experiments.scaling import SCALING
+
     return drive.call(arguments, SCALING)

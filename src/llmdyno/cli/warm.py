@@ -5,7 +5,6 @@ from __future__ import annotations
 import argparse
 
 from llmdyno.cli import drive
-from llmdyno.experiments.warm import WARM_UP
 
 DESCRIPTION = (
     "Send one request at a time until an imported model answers, and measure its cold start. Takes the flags of "
@@ -14,8 +13,8 @@ DESCRIPTION = (
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """The flags of a run, and this command's own."""
-    drive.add_arguments(parser, WARM_UP)
+    """The flags of a run."""
+    drive.add_arguments(parser)
 
 
 def call(arguments: argparse.Namespace) -> int:
@@ -24,4 +23,6 @@ def call(arguments: argparse.Namespace) -> int:
     Raises:
         InputError: the input cannot be used.
     """
+    from llmdyno.experiments.warm import WARM_UP
+
     return drive.call(arguments, WARM_UP)

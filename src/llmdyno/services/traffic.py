@@ -13,14 +13,14 @@ import csv
 import math
 import re
 from dataclasses import dataclass
-from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from llmdyno.errors import InputError
-from llmdyno.runs.traces import read_trace
+from llmdyno.host.files import read_text
+from llmdyno.workload.sources.traces import parse_trace
 
 DAY_S, HOUR_S = 86_400.0, 3_600.0
 FITS = (
@@ -94,17 +94,12 @@ def read_traffic(path: str, seed: int) -> Traffic:
     Raises:
         InputError: the file cannot be read, or one of its lines does not fit.
     """
-    try:
-        text = Path(path).read_text(encoding="utf-8-sig")
-    except OSError as error:
-        raise InputError(_FLAG, f"{path} cannot be read ({error.strerror})", f"what fits: {FITS}") from None
-    except UnicodeDecodeError:
-        raise InputError(_FLAG, f"{path} is not UTF-8 text", f"what fits: {FITS}") from None
+    text = read_text(path, _FLAG, f"what fits: {FITS}")
     rows = list(csv.reader(text.splitlines()))
     if rows and [cell.strip().lower() for cell in rows[0]] == ["time", "requests"]:
         arrivals_s = _spread(_table(path, rows), seed)
         return Traffic(arrivals_s, _EVERY_DAY, f"{path}: {len(arrivals_s):,} requests a day, every day")
-    entries = read_trace(path, 1.0, _FLAG, FITS)
+    entries = parse_trace(text, path, 1.0, _FLAG, FITS)
     arrivals_s = np.array([entry.offset_ns for entry in entries]) / 1e9
     if arrivals_s[-1] >= DAY_S:
         raise InputError(_FLAG, f"{path} is {arrivals_s[-1] / HOUR_S:.1f} hours long", "give one day of it")

@@ -30,11 +30,11 @@ with warnings.catch_warnings():
 from llmdyno.errors import InputError
 from llmdyno.protocols.dialect import HttpRequest, chat_messages, error_text
 from llmdyno.protocols.events import HTTP_STATUS, OTHER, REASONING, STREAM_ERROR, TEXT, Event, Failure
+from llmdyno.services.bedrock_import.identity import imported_model_arn, imported_model_region
 from llmdyno.timeline.record import CONNECT, TIMEOUT
 from llmdyno.workload.session import Messages, user_message
 
 _ROUTES = "llama, deepseek_r1, qwen2, qwen3, openai, moonshot, mistral, converse"
-_IMPORTED = re.compile(r"arn:aws[a-z-]*:bedrock:(?P<region>[a-z0-9-]+):\d*:imported-model/.+")
 _RUNTIME_PATH = re.compile(r"(?P<base>.*)/model/(?P<model>.+)/(?P<operation>[a-z-]+)")
 _ESTIMATED = ("llama", "qwen", "mistral")
 """Bedrock routes whose usage is LiteLLM's own estimate, not the service's count."""
@@ -121,17 +121,17 @@ class LiteLLM:
         self._session = httpx.Client(transport=self._transport)
         self._by_handler: bool | None = None
         route, _, name = rest.partition("/")
-        found = _IMPORTED.fullmatch(name) if self.provider == "bedrock" else None
+        found = imported_model_arn(name) if self.provider == "bedrock" else None
         self.imported_model = found is not None
         self.estimates_usage = found is not None and route.startswith(_ESTIMATED)
         self.notes: list[str] = []
-        if self.provider == "bedrock" and _IMPORTED.fullmatch(rest):
+        if self.provider == "bedrock" and imported_model_arn(rest) == rest:
             fits = f"put a route before the ARN, bedrock/llama/arn:…; routes: {_ROUTES}"
             raise InputError("--model", "LiteLLM does not know how this imported model is asked", fits)
         if found is not None and route == "mistral":
             # LiteLLM puts the route's name and a bare ARN into the path, which the service refuses.
             self.model = "bedrock/mistral.imported-model"
-            self._parameters = {"model_id": name, "aws_region_name": found["region"], **self._parameters}
+            self._parameters = {"model_id": name, "aws_region_name": imported_model_region(name), **self._parameters}
             self.notes.append(f"LiteLLM breaks the path of bedrock/mistral/<arn>; asked as {self.model} with model_id")
 
         if found is not None and route == "llama" and settle:
@@ -299,10 +299,10 @@ class LiteLLM:
 def _mended(path: str) -> str:
     """A runtime path whose imported model's ARN is one encoded segment, as the service routes it."""
     found = _RUNTIME_PATH.fullmatch(path)
-    arn = _IMPORTED.fullmatch(unquote(found["model"])) if found is not None else None
+    arn = imported_model_arn(unquote(found["model"])) if found is not None else None
     if found is None or arn is None:
         return path
-    return f"{found['base']}/model/{quote(arn[0], safe='')}/{found['operation']}"
+    return f"{found['base']}/model/{quote(arn, safe='')}/{found['operation']}"
 
 
 def _headers(given: Any) -> dict[bytes, bytes]:

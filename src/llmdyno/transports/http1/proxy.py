@@ -6,12 +6,12 @@ In: an origin and the environment. Out: the proxy that leads there, or none. Thi
 from __future__ import annotations
 
 import base64
-import ipaddress
 import os
 from dataclasses import dataclass, field
 from urllib.parse import unquote, urlsplit
 
 from llmdyno.errors import InputError
+from llmdyno.host.loopback import loopback
 from llmdyno.transports.http1.wire import Origin
 
 
@@ -45,7 +45,7 @@ def find_proxy(origin: Origin) -> Proxy | None:
     import urllib.request
 
     found = urllib.request.getproxies_environment()
-    if _is_here(origin.host) or urllib.request.proxy_bypass(f"{origin.host}:{origin.port}"):
+    if loopback(origin.host) or urllib.request.proxy_bypass(f"{origin.host}:{origin.port}"):
         return None
     name = origin.scheme if origin.scheme in found else "all"
     url = found.get(name)
@@ -64,12 +64,3 @@ def find_proxy(origin: Origin) -> Proxy | None:
         plain = f"{unquote(parts.username)}:{unquote(parts.password or '')}"
         authorization = "Basic " + base64.b64encode(plain.encode()).decode()
     return Proxy(parts.hostname, port, authorization)
-
-
-def _is_here(host: str) -> bool:
-    if host == "localhost" or host.endswith(".localhost"):
-        return True
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return False
