@@ -251,7 +251,7 @@ def test_a_series_waits_between_its_cold_starts_and_a_warm_round_does_not_count(
     outcome = whole_run(spec, series(spec, {"repeat": 2, "idle": 10.0}), script, watch=seen.append)
     rounds = [[record.state for record in outcome.records if record.user == number] for number in range(4)]
     assert rounds == [[FAILED, FAILED, OK, OK], [OK, OK], [FAILED, OK, OK], []]
-    first = [record.sent_ns for record in outcome.records if record.user == 1][0]
+    first = next(record.sent_ns for record in outcome.records if record.user == 1)
     assert first == START_NS + 12_210 * MS  # 2 × 1.005 s refused, 2 × 0.1 s answered, 10 s idle
     assert {snapshot.phase for snapshot in seen} == {"warm", "idle"}
     assert [snapshot.done for snapshot in seen if snapshot.phase == "idle"][-1] == 1

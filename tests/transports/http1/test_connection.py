@@ -106,7 +106,7 @@ def test_a_large_request_goes_out_whole(scripted: Scripted, in_loop: InLoop) -> 
     assert server.requests[0].endswith(body)
 
 
-def test_bytes_after_a_whole_answer_are_nobodys(scripted: Scripted) -> None:
+def test_bytes_after_a_whole_answer_are_dropped_with_their_connection(scripted: Scripted) -> None:
     server = scripted([stream_head() + event("a") + ENDING + b"JUNK\r\n\r\n"], GOOD)
     first, second = asyncio.run(perform(server.url, 2))
     assert (first.state, second.state, second.reused) == ("ok", "ok", False)

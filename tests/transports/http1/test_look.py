@@ -1,4 +1,4 @@
-"""A look at an endpoint before the load: what it finds, and what it says of an endpoint that does not do."""
+"""A look at an endpoint before the load: what it finds, and the error for an endpoint that cannot be measured."""
 
 from __future__ import annotations
 
