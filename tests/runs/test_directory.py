@@ -1,58 +1,25 @@
-"""Run directories: written whole, read back equal, readable by others, readable after the worst."""
+"""Run directories: written whole, read back equal, readable after the worst and after years."""
 
 from __future__ import annotations
 
 import json
-import os
+import shutil
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-import pandas as pd
-import pyarrow.parquet as pq
 import pytest
-from tests.support import make_record, make_timeline
+from tests.runs.written import ENVIRONMENT, SPEC, files_up_to, plan_of, records, same, written
+from tests.support import GOLDEN, make_record, make_timeline
 
 from llmdyno import InputError, Spec, load
-from llmdyno.protocols.events import OTHER, TEXT
-from llmdyno.runs.directory import RunDirectory
-from llmdyno.host.describe import describe_host
-from llmdyno.runs.journal import Journal, read_journal
-from llmdyno.runs.run import COMPLETE, RECOVERED, Run, conclude
-from llmdyno.timeline.columns import Timeline, from_records
+from llmdyno.runs.directory import RunDirectory, add_json, default_name, load_json, new_path
+from llmdyno.runs.environment import ClockFacts, Environment
+from llmdyno.runs.late import Late
+from llmdyno.runs.run import COMPLETE, RECOVERED, Run, conclude_run
 from llmdyno.timeline.record import RequestRecord
 
-ENVIRONMENT = {"clock": {"origin_monotonic_ns": 0, "origin_unix_ns": 1_795_348_129_000_000_000}}
-SPEC = Spec(base_url="http://h/v1", model="m", requests=3, api="openai", seed=1, headers={"X-Key": "hidden"})
-
-
-def records() -> list[RequestRecord]:
-    return [
-        make_record(1, 2.0, [], state="failed", error_kind="connect", error_message="rëfused", sent_ns=None),
-        make_record(0, 1.0, [(1.5, OTHER, 0), (2.0, TEXT, 3), (3.0, TEXT, 9)], server_output_tokens=2, reused=True),
-        make_record(2, 1.0, [(4.0, TEXT, 3)], phase="warmup", finish_reason="stop"),
-    ]
-
-
-def same(one: Timeline, other: Timeline) -> bool:
-    return all(
-        np.array_equal(mine, theirs[name]) and mine.dtype == theirs[name].dtype
-        for mine_all, theirs in ((one.requests, other.requests), (one.chunks, other.chunks))
-        for name, mine in mine_all.items()
-    )
-
-
-def written(tmp_path: Path, made: list[RequestRecord], *, finished: bool = True) -> Path:
-    directory = RunDirectory.create(str(tmp_path / "run"), "x", 0)
-    directory.write("spec.toml", SPEC.to_toml().encode())
-    directory.write_json("environment.json", ENVIRONMENT)
-    for record in made:
-        directory.append(record)
-    if finished:
-        timeline = from_records(directory.records(), 0)
-        directory.finish(timeline, conclude(timeline, SPEC, ENVIRONMENT, COMPLETE))
-    directory.close()
-    return directory.path
+REFUSED = InputError("endpoint", "refused", "check it")
 
 
 def test_a_run_reads_back_equal(tmp_path: Path) -> None:
@@ -64,36 +31,28 @@ def test_a_run_reads_back_equal(tmp_path: Path) -> None:
     assert same(run.timeline, make_timeline(*records()))
     assert len(run.measured) == 2
     assert (run.succeeded, run.summary["warmup_requests"], run.spec.headers) == (1, 1, {})
-    again = conclude(run.timeline, run.spec, run.environment, COMPLETE)
-    assert json.loads(json.dumps(again)) == run.summary
-
-
-def test_pandas_reads_it(tmp_path: Path) -> None:
-    path = written(tmp_path, records())
-    requests, chunks = pd.read_parquet(path / "requests.parquet"), pd.read_parquet(path / "chunks.parquet")
-    assert requests["request"].tolist() == [0, 1, 2]
-    assert requests["state"].tolist() == ["ok", "failed", "ok"]
-    assert requests["error_message"][1] == "rëfused"
-    assert requests["ttft_s"][0] == pytest.approx(1.0)
-    assert requests["end_to_end_latency_s"].isna().tolist() == [False, True, False]
-    assert requests["sent_ns"].isna().tolist() == [False, True, False]
-    assert chunks.groupby("request").size().to_dict() == {0: 3, 2: 1}
-    assert chunks["arrival_ns"].tolist() == [1_500_000_000, 2_000_000_000, 3_000_000_000, 4_000_000_000]
-    metadata = pq.read_metadata(path / "requests.parquet").metadata
-    assert metadata[b"llmdyno.schema_version"] == b"1"
+    assert run.environment == ENVIRONMENT
+    again = conclude_run(run.path, run.spec, run.environment, run.timeline, COMPLETE)
+    assert json.loads(json.dumps(again.summary)) == run.summary
 
 
 @pytest.mark.parametrize("made", [[], records()[:1]])
 def test_a_run_without_a_chunk(tmp_path: Path, made: list[RequestRecord]) -> None:
     path = written(tmp_path, made)
-    assert len(load(path).timeline) == len(made)
-    assert len(pd.read_parquet(path / "chunks.parquet")) == 0
+    timeline = load(path).timeline
+    assert (len(timeline), len(timeline.chunks["kind"])) == (len(made), 0)
+
+
+def test_a_run_is_a_value(tmp_path: Path) -> None:
+    run = load(written(tmp_path, records()))
+    assert isinstance(run, Run)
+    assert (run.model, run.interrupted, run.emulated, run.model_facts) == ("m", False, None, None)
+    assert run.figures.ttft_s.tolist() == pytest.approx([1.0, float("nan")], nan_ok=True)
 
 
 def test_a_run_that_was_killed_is_read_from_its_journal(tmp_path: Path) -> None:
     path = written(tmp_path, records(), finished=False)
-    journal = path / "journal.jsonl"
-    with journal.open("ab") as file:
+    with (path / "journal.jsonl").open("ab") as file:
         file.write(b'{"request":9,"phase":"measured","us')
     run = load(path)
     assert run.summary["status"] == RECOVERED
@@ -101,29 +60,85 @@ def test_a_run_that_was_killed_is_read_from_its_journal(tmp_path: Path) -> None:
     assert not (path / "summary.json").exists()
 
 
-def test_records_are_on_disk_as_soon_as_they_are_appended(tmp_path: Path) -> None:
-    journal = Journal(tmp_path / "j")
-    for count, record in enumerate(records(), 1):
-        journal.append(record)
-        assert len(list(read_journal(tmp_path / "j"))) == count
-    journal.close()
-    assert list(read_journal(tmp_path / "j")) == records()
+# --- runs of an earlier version
+
+
+def figures(summary: dict[str, Any]) -> dict[str, Any]:
+    """A summary without what a later version may say in other words: its own version, and the verdict's sentences."""
+    plain = json.loads(json.dumps(summary))
+    del plain["llmdyno_version"]
+    for reason in plain["verdict"]["reasons"]:
+        del reason["text"]
+    return dict(plain)
+
+
+def test_a_run_of_an_earlier_version_loads_and_concludes_to_the_same_figures() -> None:
+    path = GOLDEN / "run-before"
+    stored = json.loads((path / "summary.json").read_text(encoding="utf-8"))
+    run = load(path)
+    assert run.summary == stored
+    assert (len(run.timeline), len(run.measured), run.succeeded) == (67, 5, 5)
+    assert (run.model, run.spec.requests, run.spec.concurrency) == ("deepseek-r1-distill-llama-8b", 5, 2)
+    assert run.emulated is not None
+    assert (run.emulated.speed, run.emulated.embedded) == (10.0, True)
+    assert run.model_facts is not None
+    assert (run.model_facts.units, run.model_facts.region) == (2, "us-east-1")
+    again = conclude_run(path, run.spec, run.environment, run.timeline, stored["status"])
+    assert figures(again.summary) == figures(stored)
+
+
+def test_a_killed_run_of_an_earlier_version_gives_the_figures_that_it_gave() -> None:
+    stored = json.loads((GOLDEN / "run-killed.summary.json").read_text(encoding="utf-8"))
+    run = load(GOLDEN / "run-killed")
+    assert (run.summary["status"], len(run.timeline), run.succeeded) == (RECOVERED, 8, 8)
+    assert figures(run.summary) == figures(stored)
+
+
+@pytest.mark.parametrize("name", ["run-before", "run-killed"])
+def test_loading_changes_no_file(tmp_path: Path, name: str) -> None:
+    path = shutil.copytree(GOLDEN / name, tmp_path / "run")
+    before = {entry.name: entry.read_bytes() for entry in path.iterdir()}
+    load(path)
+    assert {entry.name: entry.read_bytes() for entry in path.iterdir()} == before
+
+
+# --- making a directory
 
 
 def test_a_run_is_never_written_over(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     path = written(tmp_path, records())
-    with pytest.raises(InputError, match=r"--out: .*is there already"):
+    with pytest.raises(InputError) as refused:
         RunDirectory.create(str(path), "x", 0)
+    assert str(refused.value) == f"--out: {path} is there already; name a directory that is new or empty"
     monkeypatch.chdir(tmp_path)
     names = []
     for _ in range(3):
         directory = RunDirectory.create(None, "a/b: c", 0)
         directory.close()
         names.append(directory.path.name)
-    assert len(set(names)) == 3
-    assert all("a-b-c" in name for name in names)
+    stem = names[0]
+    assert stem.endswith("-a-b-c")
+    assert names == [stem, f"{stem}-2", f"{stem}-3"]
     (tmp_path / "empty").mkdir()
     RunDirectory.create(str(tmp_path / "empty"), "x", 0).close()
+
+
+@pytest.mark.parametrize(
+    ("spec", "name"),
+    [
+        (Spec(name="mine", model="m"), "mine"),
+        (Spec(model="org/model-7b"), "model-7b"),
+        (Spec(deployment="d"), "emulated-d"),
+    ],
+)
+def test_what_a_run_is_called(spec: Spec, name: str) -> None:
+    assert default_name(spec) == name
+
+
+@pytest.mark.parametrize(("name", "slug"), [("a/b: c", "a-b-c"), ("..", "run"), ("x" * 99, "x" * 60)])
+def test_a_name_as_a_folder(tmp_path: Path, name: str, slug: str) -> None:
+    time_text, _, found = new_path(tmp_path, name, 0).name.partition(slug)
+    assert (len(time_text), time_text[-1], found) == (len("19700101-000000-"), "-", "")
 
 
 def test_a_directory_that_cannot_be_written(tmp_path: Path) -> None:
@@ -135,47 +150,137 @@ def test_a_directory_that_cannot_be_written(tmp_path: Path) -> None:
         RunDirectory.create("/proc/none", "x", 0)
 
 
+# --- ends
+
+
+def broken_off(path: Path, made: list[RequestRecord], error: Exception) -> None:
+    """A run that ends with an error after these records; the error passes through."""
+    with RunDirectory.create(str(path), "x", 0) as directory:
+        directory.begin(SPEC, ENVIRONMENT)
+        for record in made:
+            directory.append(record)
+        raise error
+
+
 def test_nothing_measured_leaves_nothing(tmp_path: Path) -> None:
+    with pytest.raises(InputError):  # one refused attempt is no measurement
+        broken_off(tmp_path / "runs" / "one", records()[:1], REFUSED)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_what_was_measured_before_an_error_stays(tmp_path: Path) -> None:
+    with pytest.raises(InputError):
+        broken_off(tmp_path / "run", records(), REFUSED)
+    assert same(load(tmp_path / "run").timeline, make_timeline(*records()))
+
+
+def test_a_disk_that_fails_leaves_the_directory(tmp_path: Path) -> None:
+    with pytest.raises(OSError, match="No space left"):
+        broken_off(tmp_path / "run", [], OSError(28, "No space left on device"))
+    assert sorted(entry.name for entry in (tmp_path / "run").iterdir()) == [
+        "environment.json", "journal.jsonl", "spec.toml",
+    ]  # fmt: skip
+
+
+def test_a_full_disk_names_the_directory_and_keeps_what_is_whole(tmp_path: Path) -> None:
+    with RunDirectory.create(str(tmp_path / "run"), "x", 0) as directory:
+        directory.begin(SPEC, ENVIRONMENT)
+        directory.append(records()[1])
+        size = (directory.path / "journal.jsonl").stat().st_size
+        with pytest.raises(OSError, match="File too large") as failed, files_up_to(size + 100):
+            directory.append(records()[2])
+        assert (failed.value.filename, directory.recorded) == (str(directory.path), 1)
+        assert (directory.path / "journal.jsonl").stat().st_size == size + 100
+    assert same(load(directory.path).timeline, make_timeline(records()[1]))
+
+
+def test_what_somebody_else_put_there_stays(tmp_path: Path) -> None:
     directory = RunDirectory.create(str(tmp_path / "run"), "x", 0)
-    directory.write("spec.toml", b"")
+    directory.begin(SPEC, ENVIRONMENT)
+    (directory.path / "notes").write_text("mine", encoding="utf-8")
     directory.abandon()
-    assert not (tmp_path / "run").exists()
+    assert [entry.name for entry in directory.path.iterdir()] == ["notes"]
 
 
-def test_what_is_no_run(tmp_path: Path) -> None:
-    with pytest.raises(InputError, match="is no run directory"):
-        load(tmp_path / "absent")
+def test_exports_are_written_with_the_run(tmp_path: Path) -> None:
+    def export(run: Run) -> Iterator[tuple[str, bytes]]:
+        yield "a.txt", str(run.succeeded).encode()
+        yield "folder/b.txt", b"b"
+
+    with RunDirectory.create(str(tmp_path / "run"), "x", 0) as directory:
+        directory.begin(SPEC, ENVIRONMENT)
+        directory.append(records()[1])
+        timeline = directory.timeline(Late(plan_of(), None))
+        directory.finish(conclude_run(directory.path, SPEC, ENVIRONMENT, timeline, COMPLETE), [export])
+    assert (directory.path / "a.txt").read_bytes() == b"1"
+    assert (directory.path / "folder" / "b.txt").read_bytes() == b"b"
+    assert not list(directory.path.rglob("*.part"))
+
+
+def test_times_are_counted_from_the_run_s_origin(tmp_path: Path) -> None:
+    environment = Environment(clock=ClockFacts("kernel", 4_000_000_000, 0))
+    with RunDirectory.create(str(tmp_path / "run"), "x", 0) as directory:
+        directory.begin(SPEC, environment)
+        directory.append(make_record(0, 5.0, [(6.0, 1, 1)]))
+        assert directory.timeline(Late(plan_of(), None)).requests["sent_ns"].tolist() == [1_000_000_000]
+    assert load(directory.path).timeline.requests["sent_ns"].tolist() == [1_000_000_000]
+
+
+def test_a_later_command_s_files(tmp_path: Path) -> None:
     path = written(tmp_path, records())
+    assert load_json(path, "cost.json") is None
+    add_json(path, "cost.json", {"eur": 1.5, "note": "ä"})
+    assert (path / "cost.json").read_text(encoding="utf-8") == '{\n  "eur": 1.5,\n  "note": "ä"\n}\n'
+    assert load_json(path, "cost.json") == {"eur": 1.5, "note": "ä"}
+    (path / "cost.json").write_text("[1]", encoding="utf-8")
+    assert load_json(path, "cost.json") is None
 
-    def broken(name: str, content: bytes) -> str:
-        kept = (path / name).read_bytes()
-        (path / name).write_bytes(content)
-        with pytest.raises(InputError) as caught:
-            load(path)
-        (path / name).write_bytes(kept)
-        return str(caught.value)
 
-    assert "schema version 99" in broken("summary.json", b'{"schema_version": 99}')
-    assert "cannot be read as a run" in broken("summary.json", b"{")
-    assert "cannot be read as a run" in broken("environment.json", b"{}")
+# --- what is no run
+
+
+def refusal(path: Path, name: str, content: bytes) -> str:
+    """The error of a run directory with one file replaced; the file is put back."""
+    kept = (path / name).read_bytes()
+    (path / name).write_bytes(content)
+    with pytest.raises(InputError) as caught:
+        load(path)
+    (path / name).write_bytes(kept)
+    return str(caught.value)
+
+
+def test_a_folder_without_a_run(tmp_path: Path) -> None:
+    with pytest.raises(InputError) as refused:
+        load(tmp_path / "absent")
+    assert str(refused.value) == (
+        f"{tmp_path / 'absent'}: is no run directory; give a run directory, such as runs/<time>-<name>"
+    )
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "words"),
+    [
+        ("summary.json", b'{"schema_version": 99}', "schema version 99; this version of llmdyno reads 1"),
+        ("summary.json", b"{", "cannot be read as a run"),
+        ("environment.json", b"[]", "cannot be read as a run"),
+        ("environment.json", b"\xff", "cannot be read as a run"),
+        ("environment.json", b'{"clock":{"origin_monotonic_ns":"now"}}', "cannot be read as a run"),
+        ("spec.toml", b"nonsense = 1", "there is no such key"),
+    ],
+)
+def test_files_that_do_not_fit(tmp_path: Path, name: str, content: bytes, words: str) -> None:
+    assert words in refusal(written(tmp_path, records()), name, content)
+
+
+def test_damaged_parquet_files(tmp_path: Path) -> None:
+    path = written(tmp_path, records())
     whole = (path / "chunks.parquet").read_bytes()
     for content in (b"", b"PAR1 nonsense", whole[:-20], b"PAR1" + whole[20:], whole[:-12] + b"\xff" * 8 + b"PAR1"):
-        assert "chunks.parquet is not a whole Parquet file" in broken("chunks.parquet", content)
-    assert "there is no such key" in broken("spec.toml", b"nonsense = 1")
-    os.unlink(path / "summary.json")
+        assert "chunks.parquet is not a whole Parquet file" in refusal(path, "chunks.parquet", content)
+
+
+def test_neither_a_summary_nor_a_journal(tmp_path: Path) -> None:
+    path = written(tmp_path, records())
+    (path / "summary.json").unlink()
     with pytest.raises(InputError, match="cannot be read as a run"):
         load(path)
-
-
-def test_the_environment_holds_no_secret(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("OPENAI_API_KEY", "sk-never")
-    facts: dict[str, Any] = describe_host()
-    assert "sk-never" not in json.dumps(facts)
-    assert facts["cores"] >= 1
-    assert "numpy" in facts["packages"]
-
-
-def test_a_run_is_a_value(tmp_path: Path) -> None:
-    run = load(written(tmp_path, records()))
-    assert isinstance(run, Run)
-    assert (run.model, run.interrupted) == ("m", False)
