@@ -89,7 +89,7 @@ def test_two_parts_send_what_the_whole_sends(scripted: Scripted) -> None:
 
 def test_a_job_begins_at_its_time(scripted: Scripted) -> None:
     job = job_of(scripted(GOOD).url, concurrency=1, requests=1)
-    start_unix_ns = time.time_ns() + 200_000_000
+    start_unix_ns = time.time_ns() + 300_000_000
 
     async def main() -> tuple[Observed, int]:
         clock = Clock()
@@ -97,15 +97,17 @@ def test_a_job_begins_at_its_time(scripted: Scripted) -> None:
         return observed, clock.unix_offset_ns
 
     observed, offset_ns = asyncio.run(main())
-    assert 0 <= observed.phases[0][1] + offset_ns - start_unix_ns < 100_000_000
+    assert 0 <= observed.phases[0][1] + offset_ns - start_unix_ns < 1_000_000_000
 
 
 def test_the_error_of_waking_is_kept_with_what_was_measured(scripted: Scripted) -> None:
     server = scripted(REFUSED)
     done = asyncio.run(driven(woken(server.url, api_key="sk-secret")))
-    where, problem, fits = done.observed.problem or ("", "", "")
-    assert (where, fits) == ("endpoint", "check the model and the credentials")
-    assert problem.startswith("403: no access with ")
+    assert done.observed.problem == (
+        "endpoint",
+        "403: no access with ***",
+        "check the model and the credentials",
+    )
     assert [(record.request, record.phase, record.http_status) for record in done.records] == [(-1, "warm", 403)]
     assert done.records[0].error_message == "no access with ***"
     assert done.observed.phases == []
