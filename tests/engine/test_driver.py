@@ -292,10 +292,12 @@ def test_watchers_see_the_counters_four_times_a_second() -> None:
 
 
 def test_a_worker_drives_its_own_users_and_requests() -> None:
-    more = {"part": Slice(1, 2)}
+    seen: list[Snapshot] = []
+    more = {"part": Slice(1, 2), "watch": seen.append}
     outcome = run(lambda exchange, now_ns: Answer(chunks=1), more, concurrency=4, requests=7)
     assert [(record.request, record.user) for record in by_number(outcome)] == [(1, 1), (3, 3), (5, 1)]
     assert outcome.sent_ms() == [0, 0, 100]
+    assert {snapshot.total for snapshot in seen} == {3}
 
 
 def test_a_worker_s_share_of_the_in_flight_limit() -> None:

@@ -62,6 +62,19 @@ def test_large_prompts_are_not_all_kept_ready() -> None:
     assert supply.made_late == 46
 
 
+def test_large_prompts_are_made_again_when_others_were_taken() -> None:
+    async def main() -> None:
+        supply = Supply(singles(50), lambda turn: Payload(LARGE), total=50)
+        task = asyncio.ensure_future(supply.keep_ahead())
+        for _ in range(3):
+            supply.take()
+        await asyncio.sleep(0.02)
+        assert (len(supply), supply.made_late) == (4, 3)
+        task.cancel()
+
+    asyncio.run(main())
+
+
 def test_more_are_made_while_others_are_in_flight() -> None:
     async def main() -> None:
         supply = Supply(singles(30), prepare, total=30, ahead=10)

@@ -272,11 +272,12 @@ def test_files_that_do_not_fit(tmp_path: Path, name: str, content: bytes, words:
     assert words in refusal(written(tmp_path, records()), name, content)
 
 
-def test_damaged_parquet_files(tmp_path: Path) -> None:
+def test_damaged_parquet_files(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
     path = written(tmp_path, records())
     whole = (path / "chunks.parquet").read_bytes()
     for content in (b"", b"PAR1 nonsense", whole[:-20], b"PAR1" + whole[20:], whole[:-12] + b"\xff" * 8 + b"PAR1"):
         assert "chunks.parquet is not a whole Parquet file" in refusal(path, "chunks.parquet", content)
+    assert capfd.readouterr().err == ""  # the library, if it were asked, would print that it panics
 
 
 def test_neither_a_summary_nor_a_journal(tmp_path: Path) -> None:

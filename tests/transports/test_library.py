@@ -140,6 +140,7 @@ def test_chunks_are_read_in_slices() -> None:
         except StopIteration as finished:
             record = finished.value
         assert (slices, len(record.kinds), record.text) == (3, 130, None)
+        assert list(array("q", record.arrivals)) == list(range(10, 140))
         assert await transport.decide(None) == ()  # type: ignore[arg-type]
 
     asyncio.run(main())
