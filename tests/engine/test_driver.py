@@ -200,7 +200,7 @@ def test_a_full_disk_ends_the_run() -> None:
 # --- waking
 
 
-def woken(ready_after_ns: int, **keys: Any) -> Outcome:
+def woken(ready_after_ns: int, more: dict[str, Any] | None = None, **keys: Any) -> Outcome:
     """A run of two requests against a model that is cold for a while after its first call."""
     spec = spec_of(requests=2, concurrency=1, **keys)
     usual = load_plan(spec, Drawn(spec, COUNTER), COUNTER)
@@ -209,7 +209,7 @@ def woken(ready_after_ns: int, **keys: Any) -> Outcome:
     def script(exchange: Exchange, now_ns: int) -> Answer:
         return NOT_READY if now_ns < START_NS + ready_after_ns else Answer(chunks=1)
 
-    return whole_run(spec, plan, script)
+    return whole_run(spec, plan, script, **(more or {}))
 
 
 def test_waking_asks_once_at_a_time_until_the_model_has_answered_twice() -> None:
@@ -251,10 +251,67 @@ def test_a_series_waits_between_its_cold_starts_and_a_warm_round_does_not_count(
     outcome = whole_run(spec, series(spec, {"repeat": 2, "idle": 10.0}), script, watch=seen.append)
     rounds = [[record.state for record in outcome.records if record.user == number] for number in range(4)]
     assert rounds == [[FAILED, FAILED, OK, OK], [OK, OK], [FAILED, OK, OK], []]
-    first = [record.sent_ns for record in outcome.records if record.user == 1][0]
+    first = next(record.sent_ns for record in outcome.records if record.user == 1)
     assert first == START_NS + 12_210 * MS  # 2 × 1.005 s refused, 2 × 0.1 s answered, 10 s idle
     assert {snapshot.phase for snapshot in seen} == {"warm", "idle"}
     assert [snapshot.done for snapshot in seen if snapshot.phase == "idle"][-1] == 1
+
+
+@pytest.mark.parametrize(("stop_at_ns", "states"), [(500 * MS, [FAILED]), (1007 * MS, [FAILED, CANCELLED])])
+def test_an_interruption_ends_waking(stop_at_ns: int, states: list[str]) -> None:
+    outcome = woken(10**15, {"stop_at_ns": stop_at_ns}, warm_interval_s=1.0)
+    assert [record.state for record in outcome.records] == states
+    assert (outcome.error, outcome.ended_ns, outcome.observed.interrupted) == (None, stop_at_ns, True)
+    assert (outcome.observed.phases, outcome.transport.decided) == ([], 0)  # nothing is tried any more
+
+
+def test_an_interruption_ends_the_pause_between_cold_starts() -> None:
+    spec = spec_of(requests=1)
+    plan = series(spec, {"repeat": 2, "idle": 330.0})
+    outcome = whole_run(spec, plan, lambda exchange, now_ns: Answer(chunks=1), stop_at_ns=90 * SECOND)
+    assert (outcome.sent_ms(), outcome.ended_ns, outcome.error) == ([100, 0], 90 * SECOND, None)
+
+
+# --- watching, and a worker's part
+
+
+def test_watchers_see_the_counters_four_times_a_second() -> None:
+    seen: list[Snapshot] = []
+    script: Script = lambda exchange, now_ns: Answer(ttft_ns=200 * MS, gap_ns=40 * MS, chunks=2)  # noqa: E731
+    run(script, {"watch": seen.append}, concurrency=1, requests=3)
+    assert [(one.elapsed_s, one.done, one.in_flight, one.chunks) for one in seen] == [
+        (0.0, 0, 0, 0),
+        (0.25, 1, 1, 2),
+        (0.5, 2, 1, 4),
+        (0.72, 3, 0, 6),
+    ]
+    assert [one.ttft_p50_s for one in seen] == [None, 0.2, 0.2, 0.2]
+    assert {(one.phase, one.total, one.failed, one.waiting, one.duration_s) for one in seen} == {
+        ("measured", 3, 0, 0, None)
+    }
+
+
+def test_a_worker_drives_its_own_users_and_requests() -> None:
+    seen: list[Snapshot] = []
+    more = {"part": Slice(1, 2), "watch": seen.append}
+    outcome = run(lambda exchange, now_ns: Answer(chunks=1), more, concurrency=4, requests=7)
+    assert [(record.request, record.user) for record in by_number(outcome)] == [(1, 1), (3, 3), (5, 1)]
+    assert outcome.sent_ms() == [0, 0, 100]
+    assert {snapshot.total for snapshot in seen} == {3}
+
+
+def test_a_worker_s_share_of_the_in_flight_limit() -> None:
+    script: Script = lambda exchange, now_ns: Answer(ttft_ns=250 * MS, chunks=1)  # noqa: E731
+    outcome = run(script, {"part": Slice(1, 2)}, rate=10.0, requests=6, max_concurrency=2)
+    assert [record.request for record in by_number(outcome)] == [1, 3, 5]
+    assert [(record.planned_ns - START_NS) / MS for record in by_number(outcome)] == [100, 300, 500]
+    assert outcome.sent_ms() == [100, 350, 600]
+    assert outcome.transport.most_in_flight == 1
+
+
+def test_workers_begin_at_a_time() -> None:
+    outcome = run(lambda exchange, now_ns: Answer(chunks=1), {"begin_after_ns": 1_234_567_890}, requests=1)
+    assert outcome.sent_ms() == [1234.56789]
 
 
 # --- sessions of several turns, and slices

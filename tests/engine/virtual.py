@@ -27,7 +27,7 @@ from llmdyno.transports.assemble import facts, settle
 from llmdyno.transports.clock import Clock
 from llmdyno.transports.exchange import Exchange, Payload
 from llmdyno.workload.plan import Plan
-from llmdyno.workload.session import Turn
+from llmdyno.workload.session import WHOLE, Slice, Turn
 
 MS = 1_000_000
 SECOND = 1_000_000_000
@@ -217,8 +217,11 @@ def whole_run(
     watch: Watch = quiet,
     stop_at_ns: int | None = None,
     sink: Callable[[RequestRecord], None] | None = None,
+    part: Slice = WHOLE,
+    begin_after_ns: int | None = None,
 ) -> Outcome:
-    """Drive a plan over a scripted transport to its end; `stop_at_ns` (after the start) ends it early."""
+    """Drive a worker's part of a plan over a scripted transport to its end. `stop_at_ns` (after the start) ends it
+    early; `begin_after_ns` has the driver wait first."""
     records: list[RequestRecord] = []
 
     async def main() -> Outcome:
@@ -228,10 +231,12 @@ def whole_run(
         recorder = Recorder(transport, sink or records.append, stop, keep_text=False)
         rules = Rules(spec.timeout_s, spec.retry_throttled, spec.throttle_pause_s, refusals)
         driver = Driver(transport, recorder, clock, rules, stop, watch)
-        phases = prepare_phases(Job(spec, Server(), plan), transport)
+        phases = prepare_phases(Job(spec, Server(), plan, part), transport)
         if stop_at_ns is not None:
             loop.call_at((START_NS + stop_at_ns) / 1e9, stop)
         error: BaseException | None = None
+        if begin_after_ns is not None:
+            await driver.begin_at(START_NS + begin_after_ns)
         try:
             await driver.run(phases)
         except Exception as raised:

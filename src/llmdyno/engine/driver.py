@@ -87,7 +87,7 @@ class Driver:
         decided = False
         try:
             for phase in phases:
-                if phase.name != WARM and not decided:
+                if phase.name != WARM and not decided and not self.stop.stopping:
                     decided = True
                     self.observed.notes += await self.transport.decide(self.stop)
                 if not self.stop.stopping:

@@ -74,6 +74,12 @@ class Recorder:
         self._hand_over(record)
         return reply
 
+    def hidden(self, text: str) -> str:
+        """A text without the secrets in it."""
+        for secret in self._secrets:
+            text = text.replace(secret, _HIDDEN)
+        return text
+
     def drain(self) -> None:
         """Build and hand over everything that waits, now."""
         while self._advance():
@@ -107,9 +113,8 @@ class Recorder:
         return True
 
     def _hand_over(self, record: RequestRecord) -> None:
-        for secret in self._secrets:
-            if record.error_message and secret in record.error_message:
-                record.error_message = record.error_message.replace(secret, _HIDDEN)
+        if record.error_message:
+            record.error_message = self.hidden(record.error_message)
         self._count(record)
         if self.error is None:
             try:

@@ -57,7 +57,7 @@ async def drive(job: Job, sink: Sink, watch: Watch, stop: Stop, clock: Clock | N
         try:
             await driver.run(phases)
         except InputError as error:
-            observed.problem = error.where, error.problem, error.fits
+            observed.problem = error.where, recorder.hidden(error.problem), error.fits  # it quotes the server
         observed.clock = target.transport.clock
         observed.emulated = recorder.emulated
         loop = type(asyncio.get_running_loop())

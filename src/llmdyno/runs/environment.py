@@ -6,6 +6,8 @@ a file written by an earlier version reads. No secrets: command lines and enviro
 
 from __future__ import annotations
 
+import json
+
 import msgspec
 
 
@@ -106,7 +108,9 @@ class Environment(msgspec.Struct, frozen=True):
 
 def encode_environment(environment: Environment) -> bytes:
     """The file's bytes: JSON, two spaces, a newline at the end."""
-    return msgspec.json.format(msgspec.json.encode(environment), indent=2) + b"\n"
+    # Not msgspec.json: it writes small numbers as 1e-6, and the file has had Python's 1e-06 from the start.
+    value = msgspec.to_builtins(environment)
+    return json.dumps(value, indent=2, ensure_ascii=False, allow_nan=False).encode() + b"\n"
 
 
 def decode_environment(content: bytes) -> Environment:

@@ -1,0 +1,64 @@
+"""What waits until the load is over: answers to read, tokens to count, texts to keep."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from tests.runs.written import plan_of
+from tests.support import make_record, make_timeline
+
+from llmdyno.protocols.events import REASONING, TEXT
+from llmdyno.runs.late import Late
+from llmdyno.timeline.columns import MISSING
+from llmdyno.timeline.record import RequestRecord
+from llmdyno.workload.tokens import Approximation
+
+
+@dataclass
+class Letters:
+    """A tokenizer whose tokens are letters."""
+
+    name = "letters"
+    exact = True
+
+    def count(self, text: str) -> int:
+        return len(text)
+
+    def ends(self, text: str) -> list[int]:
+        return list(range(1, len(text) + 1))
+
+
+def answered(number: int, **facts: object) -> RequestRecord:
+    return make_record(number, 1.0, [(2.0, REASONING, 2), (3.0, TEXT, 3)], **facts)
+
+
+def test_tokens_are_counted_by_the_model_s_own_tokenizer_alone() -> None:
+    made = [answered(2, text="hmyes"), answered(0, text="hmno!!"), answered(1)]
+    late = Late(plan_of()._replace(counter=Letters()), None)
+    timeline = late.finish(make_timeline(*map(late.read, made)))
+    assert timeline.requests["tokenizer_output_tokens"].tolist() == [6, MISSING, 5]
+    assert late.answers == {}
+    approximate = Late(plan_of()._replace(counter=Approximation()), None)
+    timeline = approximate.finish(make_timeline(*map(approximate.read, made)))
+    assert timeline.requests["tokenizer_output_tokens"].tolist() == [MISSING] * 3
+
+
+def test_answers_are_kept_where_the_plan_keeps_them() -> None:
+    late = Late(plan_of(keep_text=True), None)
+    for record in (answered(4, text="hmyes"), answered(2)):
+        assert late.read(record) is record
+    assert late.answers == {4: "yes", 2: ""}
+
+
+def test_answers_whose_bytes_were_kept_are_read_first() -> None:
+    def read(record: RequestRecord) -> None:
+        read_numbers.append(record.request)
+        record.body, record.text = None, "hmyes"
+
+    read_numbers: list[int] = []
+    late = Late(plan_of(keep_text=True)._replace(counter=Letters()), read)
+    made = [answered(0, body=b"raw"), answered(1, text="hmno!")]
+    timeline = late.finish(make_timeline(*map(late.read, made)))
+    assert read_numbers == [0]
+    assert late.answers == {0: "yes", 1: "no!"}
+    assert timeline.requests["tokenizer_output_tokens"].tolist() == [5, 5]
