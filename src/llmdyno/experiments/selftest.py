@@ -1,7 +1,7 @@
-"""What this very machine can measure: the whole command against a null server, with rising streams and rates.
+"""What this machine can measure: the whole command against a null server, with rising streams and rates.
 
-In: nothing. Out: steps, each with its error against the null server's own record; the range in which it stays below a
-millisecond; a file in the user's cache that later runs are held against.
+In: a function that measures a spec. Out: steps, each with its error against the null server's own record; the range in
+which the error stays below a millisecond; a file in the user's cache that later runs are compared with.
 """
 
 from __future__ import annotations
@@ -10,24 +10,32 @@ import json
 import os
 import time
 from collections.abc import Callable
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from llmdyno.host.child import Child
 from llmdyno.spec.spec import Spec
 from llmdyno.transports.http1.tls import make_context
+
+if TYPE_CHECKING:
+    from llmdyno.runs.run import Run
 
 STREAMS = (1, 32, 64, 128, 256, 512, 1024, 2048, 4096)
 RATES = (10, 100, 300, 1000, 2000, 4000, 8000)
 ERROR_S = 0.001
 CPU_SHARE, READ_LAG_S, DELIVERED = 0.95, 0.005, 0.98
 TTFT_MS, GAP_MS, TOKENS = 100, 20, 64
+FEW_STREAMS = 8
+"""Up to this many streams, a step sends a fixed number of requests, and may not have all streams open at once."""
+
+Measure = Callable[[Spec], "Run"]
 
 
 @dataclass(frozen=True, slots=True)
 class Step:
-    """One step: so many streams, or so many sends a second; what came of it; why it is beyond the range, or None."""
+    """One step: `asked` streams or sends a second (`kind` is "streams" or "rate"), what came of it in seconds, and why
+    it is beyond the range (None: it is within)."""
 
     kind: str
     asked: float
@@ -42,12 +50,15 @@ class Step:
 
 
 def selftest(
-    on_step: Callable[[Step], None], streams: tuple[int, ...] = STREAMS, rates: tuple[int, ...] = RATES
+    measure: Measure,
+    on_step: Callable[[Step], None],
+    streams: tuple[int, ...] = STREAMS,
+    rates: tuple[int, ...] = RATES,
 ) -> dict[str, Any]:
     """Measure, step by step, until a step of each kind is beyond the range.
 
     Returns:
-        `streams`, `chunks_per_s` and `rate`: the most that was held with an error below a millisecond; `steps`.
+        `streams`, `chunks_per_s` and `rate`: the most that had an error below a millisecond; `steps`.
     """
     import tempfile
 
@@ -55,7 +66,7 @@ def selftest(
     with NullServer() as server, tempfile.TemporaryDirectory() as folder:
         for kind, values in (("streams", streams), ("rate", rates)):
             for value in values:
-                step = measure_step(server, kind, value, Path(folder) / f"{kind}-{value}")
+                step = measure_step(measure, server, kind, value, Path(folder) / f"{kind}-{value}")
                 steps.append(step)
                 on_step(step)
                 if step.beyond is not None:
@@ -121,68 +132,89 @@ class NullServer(Child):
             return bytes(answer.read())
 
 
-def measure_step(server: NullServer, kind: str, value: int, out: Path) -> Step:
+def measure_step(measure: Measure, server: NullServer, kind: str, value: int, out: Path) -> Step:
     """Measure `value` streams, or `value` sends a second (`kind` is "streams" or "rate"), writing the run to `out`."""
-    import numpy as np
-
-    from llmdyno.measure import run
-    from llmdyno.metrics.request import request_metrics
     from llmdyno.metrics.verdict import mean_share
 
     server.ask("/reset", "POST")
-    common: dict[str, Any] = {"base_url": server.url, "preflight": False, "input_tokens": 50, "out": str(out)}
-    if kind == "streams":
-        load: dict[str, Any] = {
-            "concurrency": value,
-            "requests": 2 * value if value > 8 else 8,
-            "output_tokens": TOKENS,
-        }
-        spec = Spec(model=f"null-{TTFT_MS}-{GAP_MS}", **common, **load)
-    else:
-        load = {"rate": value, "requests": max(30, 2 * value), "output_tokens": 2}
-        spec = Spec(model="null-1-1", **common, **load)
-    result = run(spec)
-    truth = {one["n"]: one for one in map(json.loads, server.ask("/truth").splitlines())}
-    timeline, figures = result.timeline, request_metrics(result.timeline)
-    ttft, gaps = [], []
-    text = timeline.chunks["kind"] > 0
-    for place, name in enumerate(timeline.requests["response_id"]):
-        true = truth.get(int(str(name).rpartition("-")[2] or "-1", 16)) if name else None
-        if true is None or not figures.succeeded[place]:
-            continue
-        ttft.append(abs(figures.ttft_s[place] - (true["t"][0] - true["arrive"]) / 1e9))
-        span = slice(timeline.first_chunk[place], timeline.first_chunk[place + 1])
-        arrival = timeline.chunks["arrival_ns"][span][text[span]]
-        if len(arrival) == len(true["t"]) > 1:
-            gaps.append(np.abs(np.diff(arrival) - np.diff(np.array(true["t"]))) / 1e9)
-    cpu = mean_share(result.environment.process.cpu_s) or 0.0
-    lag = result.summary["clock"]["read_lag_s"]
-    steady = result.summary["throughput"]["steady"] or result.summary["throughput"]["whole_run"]
-    peak = result.summary["throughput"]["peak_concurrency"]
-    lateness = result.summary["latency"].get("send_lateness_s", {}).get("p99")
-    sent = np.sort(timeline.requests["sent_ns"])
-    achieved = (len(sent) - 1) / ((sent[-1] - sent[0]) / 1e9) if len(sent) > 1 else 0.0
-    ttft_p99 = float(np.percentile(ttft, 99)) if ttft else float("inf")
-    gap_p99 = float(np.percentile(np.concatenate(gaps), 99)) if gaps else None
-    reasons = {
-        f"{len(timeline) - result.succeeded} requests failed": result.succeeded < len(timeline),
-        f"TTFT off by {1e3 * ttft_p99:.2f} ms at p99": ttft_p99 > ERROR_S,
-        f"gaps off by {1e3 * (gap_p99 or 0):.2f} ms at p99": (gap_p99 or 0) > ERROR_S,
-        f"sends late by {1e3 * (lateness or 0):.2f} ms at p99": (lateness or 0) > ERROR_S,
-        f"read lag {1e3 * lag['p99'] if lag else 0:.1f} ms at p99": bool(lag) and lag["p99"] > READ_LAG_S,
-        f"{100 * cpu:.0f}% of a core": cpu > CPU_SHARE,
-        f"{peak} of {value} streams at once": kind == "streams" and value > 8 and peak < value,
-        f"{achieved:.0f} requests/s left": kind == "rate" and achieved < DELIVERED * value,
-    }
-    return Step(
+    run = measure(_step_spec(server, kind, value, out))
+    ttft_p99, gap_p99 = errors_p99_s(run, server.ask("/truth"))
+    lag = run.summary["clock"]["read_lag_s"]
+    throughput = run.summary["throughput"]
+    steady = throughput["steady"] or throughput["whole_run"]
+    step = Step(
         kind,
         value,
-        peak if kind == "streams" else achieved,
+        throughput["peak_concurrency"] if kind == "streams" else _sends_per_s(run),
         steady["output_token_per_s"] if steady else 0.0,
         ttft_p99,
         gap_p99,
-        lateness,
+        run.summary["latency"].get("send_lateness_s", {}).get("p99"),
         lag["p99"] if lag else None,
-        cpu,
-        "; ".join(reason for reason, met in reasons.items() if met) or None,
+        mean_share(run.environment.process.cpu_s) or 0.0,
+        None,
     )
+    failed = len(run.timeline) - run.succeeded
+    reasons = [*([f"{failed} requests failed"] if failed else []), *_beyond(step)]
+    return replace(step, beyond="; ".join(reasons) or None)
+
+
+def _step_spec(server: NullServer, kind: str, value: int, out: Path) -> Spec:
+    common: dict[str, Any] = {"base_url": server.url, "preflight": False, "input_tokens": 50, "out": str(out)}
+    if kind == "streams":
+        requests = 2 * value if value > FEW_STREAMS else 8
+        load: dict[str, Any] = {"concurrency": value, "requests": requests, "output_tokens": TOKENS}
+        return Spec(model=f"null-{TTFT_MS}-{GAP_MS}", **common, **load)
+    load = {"rate": value, "requests": max(30, 2 * value), "output_tokens": 2}
+    return Spec(model="null-1-1", **common, **load)
+
+
+def errors_p99_s(run: Run, truth_lines: bytes) -> tuple[float, float | None]:
+    """How far TTFT and the gaps are from the server's record, at p99: seconds; infinite where nothing was answered,
+    None where no gap can be compared."""
+    import numpy as np
+
+    truth = {one["n"]: one for one in map(json.loads, truth_lines.splitlines())}
+    timeline, figures = run.timeline, run.all_figures
+    ttft, gaps = [], []
+    output = timeline.chunks["kind"] > 0
+    for index, name in enumerate(timeline.requests["response_id"]):
+        true = truth.get(int(str(name).rpartition("-")[2] or "-1", 16)) if name else None
+        if true is None or not figures.succeeded[index]:
+            continue
+        ttft.append(abs(figures.ttft_s[index] - (true["t"][0] - true["arrive"]) / 1e9))
+        span = slice(timeline.first_chunk[index], timeline.first_chunk[index + 1])
+        arrival = timeline.chunks["arrival_ns"][span][output[span]]
+        if len(arrival) == len(true["t"]) > 1:
+            gaps.append(np.abs(np.diff(arrival) - np.diff(np.array(true["t"]))) / 1e9)
+    ttft_p99 = float(np.percentile(ttft, 99)) if ttft else float("inf")
+    return ttft_p99, float(np.percentile(np.concatenate(gaps), 99)) if gaps else None
+
+
+def _sends_per_s(run: Run) -> float:
+    """The rate at which requests left."""
+    import numpy as np
+
+    sent = np.sort(run.timeline.requests["sent_ns"])
+    return float((len(sent) - 1) / ((sent[-1] - sent[0]) / 1e9)) if len(sent) > 1 else 0.0
+
+
+def _beyond(step: Step) -> list[str]:
+    """Why a step is beyond the range."""
+    gap_s, late_s, lag_s = step.gap_error_p99_s or 0.0, step.send_lateness_p99_s or 0.0, step.read_lag_p99_s or 0.0
+    reasons = []
+    if step.ttft_error_p99_s > ERROR_S:
+        reasons.append(f"TTFT off by {1e3 * step.ttft_error_p99_s:.2f} ms at p99")
+    if gap_s > ERROR_S:
+        reasons.append(f"gaps off by {1e3 * gap_s:.2f} ms at p99")
+    if late_s > ERROR_S:
+        reasons.append(f"sends late by {1e3 * late_s:.2f} ms at p99")
+    if lag_s > READ_LAG_S:
+        reasons.append(f"read lag {1e3 * lag_s:.1f} ms at p99")
+    if step.cpu_share > CPU_SHARE:
+        reasons.append(f"{100 * step.cpu_share:.0f}% of a core")
+    if step.kind == "streams" and step.asked > FEW_STREAMS and step.reached < step.asked:
+        reasons.append(f"{step.reached:.0f} of {step.asked:.0f} streams at once")
+    if step.kind == "rate" and step.reached < DELIVERED * step.asked:
+        reasons.append(f"{step.reached:.0f} requests/s left")
+    return reasons

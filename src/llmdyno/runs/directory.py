@@ -22,7 +22,6 @@ from llmdyno.host.memory import give_memory_back
 from llmdyno.runs.environment import Environment, decode_environment, encode_environment
 from llmdyno.runs.journal import Journal, read_journal
 from llmdyno.runs.late import Late
-from llmdyno.runs.parquet import read_timeline, write_timeline
 from llmdyno.runs.run import RECOVERED, Run, conclude_run
 from llmdyno.runs.specfile import read_toml
 from llmdyno.spec.readers import REDACTED
@@ -128,6 +127,8 @@ class RunDirectory:
         for export in exports:
             for name, content in export(run):
                 self.write(name, content)
+        from llmdyno.runs.parquet import write_timeline  # the library is not imported before the last request
+
         give_memory_back()
         requests, chunks = self.path / REQUESTS, self.path / CHUNKS
         parts = [path.with_name(f".{path.name}.part") for path in (requests, chunks)]
@@ -212,6 +213,8 @@ def load(path: str | Path) -> Run:
         origin_ns = environment.clock.origin_monotonic_ns
         spec = _read_spec(spec_path)
         if (directory / SUMMARY).is_file():
+            from llmdyno.runs.parquet import read_timeline
+
             summary = json.loads((directory / SUMMARY).read_text(encoding="utf-8"))
             if summary.get("schema_version") != SCHEMA_VERSION:
                 raise InputError(
