@@ -214,10 +214,23 @@ def test_headers_that_are_missing_or_wrong() -> None:
         read(headers={})
     check_key({}, None, 0)
     check_key({"x-api-key": "k"}, "k", 0)
-    for headers, message in (({}, "header is required"), ({"x-api-key": "x"}, "invalid x-api-key")):
+    check_key({"authorization": "Bearer k"}, "k", 0)
+    for headers, message in (
+        ({}, "header is required"),
+        ({"authorization": "Basic k"}, "header is required"),
+        ({"x-api-key": "x"}, "invalid x-api-key"),
+        ({"authorization": "Bearer x"}, "invalid x-api-key"),
+    ):
         with pytest.raises(Failure, match=message) as caught:
             check_key(headers, "k", 0)
         assert (caught.value.status, caught.value.kind) == (401, "authentication_error")
+
+
+@pytest.mark.parametrize("name", ["temperature", "top_p", "top_k"])
+def test_sampling_is_refused_since_the_second_version(name: str) -> None:
+    assert read(**{name: 1}).max_tokens == 8
+    with pytest.raises(Failure, match=f"{name}: Extra inputs are not permitted"):
+        read(headers={"anthropic-version": "2026-10-21"}, **{name: 1})
 
 
 STATUSES = {

@@ -18,7 +18,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from llmdyno.emulator import routes, text
-from llmdyno.emulator.anthropic_request import KEY_HEADER, MESSAGES_PATH, VERSION_HEADER
+from llmdyno.emulator.anthropic_request import MESSAGES_PATH, VERSION_HEADER, given_key
 from llmdyno.emulator.bedrock import REGION, ImportedModel, ServiceError
 from llmdyno.emulator.connection import Connection, Outcome
 from llmdyno.emulator.control import UNITS_VERSION, Control, Job, Model
@@ -206,7 +206,7 @@ class Emulator:
         if self.api_key is None or not request.path.startswith("/v1/") or request.path == MESSAGES_PATH:
             return True
         if VERSION_HEADER in request.headers:
-            return request.headers.get(KEY_HEADER) == self.api_key
+            return given_key(request.headers) == self.api_key
         return request.headers.get("authorization") == f"Bearer {self.api_key}"
 
     def handle(self, request: Request, wire: Wire) -> Outcome:
