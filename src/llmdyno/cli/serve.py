@@ -108,7 +108,7 @@ def call(arguments: argparse.Namespace) -> int:
     """Serve until stopped.
 
     Raises:
-        InputError: a value does not fit, or the address is not to be had.
+        InputError: a value does not fit, or the address is not available.
     """
     port = _port(arguments.port)
     services = _aws_services(arguments)
