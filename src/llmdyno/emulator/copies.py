@@ -97,7 +97,7 @@ class Copies:
         if success and copy.first_success_ns is None:
             copy.first_success_ns = now_ns
         if copy.first_success_ns is not None:
-            first, last = (max(0, moment - copy.first_success_ns) for moment in (began_ns, now_ns))
+            first, last = (max(0, time_ns - copy.first_success_ns) for time_ns in (began_ns, now_ns))
             window_ns = self._ns(self.scaling.window_s)
             copy.windows.update(range(first // window_ns, last // window_ns + 1))
         self.advance(now_ns)
@@ -132,8 +132,8 @@ class Copies:
         """The number of copies at `from_ns`, and after each change until `to_ns`."""
         self.advance(to_ns)
         changes = sorted(self.changes)
-        before = [count for moment_ns, count in changes if moment_ns <= from_ns]
-        return [before[-1] if before else 0, *(count for moment_ns, count in changes if from_ns < moment_ns <= to_ns)]
+        before = [count for time_ns, count in changes if time_ns <= from_ns]
+        return [before[-1] if before else 0, *(count for time_ns, count in changes if from_ns < time_ns <= to_ns)]
 
     def truth(self, now_ns: int) -> dict[str, object]:
         """What happened: (ns, copies) at each change, and the start, end and billed windows of each copy."""
@@ -178,11 +178,11 @@ class Copies:
         self.copies.append(copy)
         return copy
 
-    def _note(self, moment_ns: int) -> None:
+    def _note(self, time_ns: int) -> None:
         count = sum(
-            copy.ready_ns <= moment_ns and (copy.ended_ns is None or copy.ended_ns > moment_ns) for copy in self.copies
+            copy.ready_ns <= time_ns and (copy.ended_ns is None or copy.ended_ns > time_ns) for copy in self.copies
         )
-        self.changes.append((moment_ns, count))
+        self.changes.append((time_ns, count))
 
     def _ns(self, seconds: float) -> int:
         return int(seconds * self._second)

@@ -136,7 +136,7 @@ def _account(server: Emulator, copies: Copies, copy: int, arn: str, input_tokens
     served = truth.status == 200
     copies.finish(truth.end_ns, copy, success=served, began_ns=truth.arrive_ns)
     if served and truth.written_ns:
-        first_ms, last_ms = ((moment - truth.arrive_ns) / 1e6 for moment in (truth.written_ns[0], truth.end_ns))
+        first_ms, last_ms = ((time_ns - truth.arrive_ns) / 1e6 for time_ns in (truth.written_ns[0], truth.end_ns))
         server.counts.served(arn, last_ms, first_ms, input_tokens, len(truth.written_ns))
 
 

@@ -1,7 +1,7 @@
 """The emulator's server: what its connections and routes share.
 
 In: requests, as connections have read them. Out: tokens for the replies to write when the pure model says; the truth
-about each request (moments on CLOCK_MONOTONIC, ns). Which route answers a request is not its business.
+about each request (times on CLOCK_MONOTONIC, ns). Which route answers a request is not its business.
 """
 
 from __future__ import annotations
@@ -272,9 +272,9 @@ class Emulator:
 
     def wake(self) -> None:
         """Set the timer to the next token."""
-        moment_ns = self.deployment.next_due_ns()
-        if moment_ns is not None:
-            self._timer.set(moment_ns)
+        time_ns = self.deployment.next_due_ns()
+        if time_ns is not None:
+            self._timer.set(time_ns)
 
     def work(self) -> None:
         """Write every token that is due."""
