@@ -1,7 +1,8 @@
-"""The emulator as others see it: the AWS CLI and LiteLLM, programs that know nothing of it."""
+"""The emulator as others see it: the AWS CLI, LiteLLM and Anthropic's client, programs that know nothing of it."""
 
 from __future__ import annotations
 
+import contextlib
 import json
 import subprocess
 import sys
@@ -9,6 +10,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import anthropic
 import pytest
 from tests.support import clean_environ
 
@@ -102,3 +104,114 @@ def test_litellm(facts: dict[str, str], tmp_path: Path, route: str) -> None:
     assert found["whole"].strip()
     assert found["stream"].strip()
     assert found["chunks"] > 10
+
+
+# --- Anthropic's own client
+
+KEY = "secret"
+ONE_TWO: Any = [{"role": "user", "content": "one two"}]
+WEATHER: Any = {
+    "name": "weather",
+    "input_schema": {"type": "object", "properties": {"days": {"type": "integer"}, "city": {"type": "string"}}},
+}
+WHOLE = {"ignore_eos": True}
+
+
+@contextlib.contextmanager
+def anthropic_client(*more: str, api_key: str = KEY) -> Iterator[anthropic.Anthropic]:
+    """Anthropic's client of an emulator of its own, which wants a key."""
+    flags = ["--api-key", KEY, *more]
+    with (
+        EmbeddedEmulator(DEFAULT_PROFILE, speed=100.0, seed=3, more=flags) as running,
+        anthropic.Anthropic(base_url=running.ready()["root"], api_key=api_key, max_retries=0, timeout=20) as client,
+    ):
+        yield client
+
+
+@pytest.fixture(scope="module")
+def claude() -> Iterator[anthropic.Anthropic]:
+    with anthropic_client() as client:
+        yield client
+
+
+def test_the_anthropic_client_reads_a_text_stream(claude: anthropic.Anthropic) -> None:
+    asked: Any = {"model": DEFAULT_PROFILE, "max_tokens": 12, "messages": ONE_TWO, "system": "be brief"}
+    with claude.messages.stream(**asked, extra_body=WHOLE) as stream:
+        events = [event.type for event in stream if event.type != "text"]
+        message = stream.get_final_message()
+    assert events == [
+        "message_start", "content_block_start", *["content_block_delta"] * 12, "content_block_stop", "message_delta",
+        "message_stop",
+    ]  # fmt: skip
+    assert [block.type for block in message.content] == ["text"]
+    assert len(message.content[0].text.split(" ")) >= 10
+    assert (message.usage.input_tokens, message.usage.output_tokens) == (5, 12)
+    assert (message.stop_reason, message.role, message.model) == ("max_tokens", "assistant", DEFAULT_PROFILE)
+
+
+def test_the_anthropic_client_reads_thinking(claude: anthropic.Anthropic) -> None:
+    thinking: Any = {"type": "enabled", "budget_tokens": 1024}
+    asked: Any = {"model": DEFAULT_PROFILE, "max_tokens": 1100, "messages": ONE_TWO, "thinking": thinking}
+    with claude.messages.stream(**asked, extra_body=WHOLE) as stream:
+        message = stream.get_final_message()
+    thought, said = message.content
+    assert (thought.type, said.type) == ("thinking", "text")
+    assert thought.thinking.strip()
+    assert thought.signature.startswith("llmdyno-emulator-")
+    assert said.text.strip()
+    assert message.usage.output_tokens == 1100
+    assert message.usage.output_tokens_details.thinking_tokens == 275
+    again: Any = [*ONE_TWO, {"role": "assistant", "content": message.content}, {"role": "user", "content": "go on"}]
+    second = claude.messages.create(model=DEFAULT_PROFILE, max_tokens=3, messages=again)
+    assert second.usage.input_tokens > 800
+
+
+def test_the_anthropic_client_reads_a_tool_call(claude: anthropic.Anthropic) -> None:
+    choice: Any = {"type": "tool", "name": "weather"}
+    asked: Any = {"model": DEFAULT_PROFILE, "max_tokens": 100, "messages": ONE_TWO, "tools": [WEATHER]}
+    with claude.messages.stream(**asked, tool_choice=choice) as stream:
+        message = stream.get_final_message()
+    [call] = message.content
+    assert (call.type, call.name, call.input["days"]) == ("tool_use", "weather", 1)
+    assert call.input["city"].strip()
+    assert (message.stop_reason, message.usage.output_tokens) == ("tool_use", 24)
+    [whole] = claude.messages.create(**asked, tool_choice=choice).content
+    assert sorted(whole.input) == ["city", "days"]
+
+
+def test_the_anthropic_client_reads_a_whole_answer(claude: anthropic.Anthropic) -> None:
+    blocks: Any = [{"role": "user", "content": [{"type": "text", "text": "Write this number in digits: forty-two"}]}]
+    message = claude.messages.create(model=DEFAULT_PROFILE, max_tokens=50, messages=blocks)
+    assert [block.text for block in message.content] == ["42"]
+    assert (message.stop_reason, message.usage.output_tokens) == ("end_turn", 1)
+    assert message._request_id is not None
+    assert message._request_id.startswith("req_")
+    assert [model.id for model in claude.models.list()] == [DEFAULT_PROFILE]
+
+
+def test_the_anthropic_client_sees_errors(claude: anthropic.Anthropic) -> None:
+    with pytest.raises(anthropic.NotFoundError) as missing:
+        claude.messages.create(model="other", max_tokens=3, messages=ONE_TWO)
+    assert missing.value.request_id is not None
+    assert missing.value.body["error"] == {"type": "not_found_error", "message": "model: other"}
+    with pytest.raises(anthropic.BadRequestError, match="max_tokens"):
+        claude.messages.create(model=DEFAULT_PROFILE, max_tokens=-1, messages=ONE_TWO)
+    with pytest.raises(anthropic.AuthenticationError):
+        claude.with_options(api_key="wrong").messages.create(model=DEFAULT_PROFILE, max_tokens=3, messages=ONE_TWO)
+
+
+@pytest.mark.parametrize(
+    ("fault", "status", "kind"),
+    [
+        ("throttle", 429, "rate_limit_error"),
+        ("unavailable", 529, "overloaded_error"),
+        ("error", 500, "api_error"),
+        ("stream_unavailable", 200, "overloaded_error"),
+    ],
+)
+def test_the_anthropic_client_sees_faults(fault: str, status: int, kind: str) -> None:
+    with anthropic_client("--fault", f"{fault}=1") as client:
+        with pytest.raises(anthropic.APIStatusError) as caught:
+            list(client.messages.create(model=DEFAULT_PROFILE, max_tokens=8, messages=ONE_TWO, stream=True))
+        assert caught.value.body["error"]["type"] == kind
+        assert caught.value.response.status_code == status

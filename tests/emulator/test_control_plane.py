@@ -14,9 +14,11 @@ from botocore.config import Config
 from botocore.exceptions import ClientError
 
 from llmdyno.emulator.bedrock import ServiceError
-from llmdyno.emulator.control import COMPLETED, FAILED, Control, Source, operate, source_problem
+from llmdyno.emulator.control import COMPLETED, FAILED, Control, operate
 from llmdyno.emulator.embedded import EmbeddedEmulator
+from llmdyno.emulator.imports import ARCHITECTURES, Source, source_problem
 from llmdyno.emulator.model import DEFAULT_PROFILE
+from llmdyno.services.bedrock_import import imports
 
 ROLE = "arn:aws:iam::123456789012:role/import"
 LLAMA = {"architectures": ["LlamaForCausalLM"], "max_position_embeddings": 131072}
@@ -138,7 +140,7 @@ def test_the_models_paginator(client: Client) -> None:
     assert found == ["nothing", "first"]  # newest first
 
 
-def test_operations_that_are_none() -> None:
+def test_operations_that_do_not_exist() -> None:
     for method, url in (
         ("PUT", "/imported-models/x"),
         ("DELETE", "/imported-models"),
@@ -259,3 +261,15 @@ def test_units_by_size_and_converse_by_family(gigabytes: int, units: int) -> Non
     assert control.get_model("x", 10)["customModelUnits"]["customModelUnitsPerModelCopy"] == units
     finished(control, "q", Source(FILES, {"architectures": ["Qwen3ForCausalLM"]}), 100)
     assert control.get_model("q", 110)["instructSupported"] is False
+
+
+def test_the_client_and_the_emulator_know_the_same_architectures() -> None:
+    assert sorted(ARCHITECTURES) == sorted(imports.ARCHITECTURES)
+
+
+def test_a_vision_model_is_imported_without_converse() -> None:
+    control = Control(import_s=1)
+    source = Source(FILES, {"architectures": ["Qwen2_5_VLForConditionalGeneration"]})
+    assert finished(control, "v", source, 0)["status"] == COMPLETED
+    model = control.get_model("v", 10)
+    assert (model["modelArchitecture"], model["instructSupported"]) == ("qwen2_5_vl", False)

@@ -17,8 +17,10 @@ import pytest
 import uvloop
 
 from llmdyno.emulator.embedded import EmbeddedEmulator
+from llmdyno.emulator.http import Request
 from llmdyno.emulator.model import DEFAULT_PROFILE, PROFILES, Deployment, Profile
 from llmdyno.emulator.openai import Refusal, read_request
+from llmdyno.emulator.server import Emulator
 from llmdyno.host.timer import Timer
 
 REFERENCE = PROFILES[DEFAULT_PROFILE]
@@ -72,7 +74,7 @@ def test_a_late_caller_makes_no_later_token_late() -> None:
     assert deployment.next_due_ns() == 120 * MS
 
 
-def test_whoever_leaves_gives_its_place_up() -> None:
+def test_a_request_that_leaves_frees_its_place_in_the_batch() -> None:
     deployment = Deployment(EXACT)
     streams = [deployment.arrive(0, 0, 5) for _ in range(4)]
     deployment.leave(50 * MS, streams[0])
@@ -176,7 +178,7 @@ def test_the_openai_client_sees_refusals(
 
 
 @pytest.mark.parametrize("body", [b"", b"[]", b"{", b'{"model":"x"}'])
-def test_bodies_that_are_none(body: bytes) -> None:
+def test_bodies_that_are_not_requests(body: bytes) -> None:
     with pytest.raises(Refusal):
         read_request("/v1/completions", body, "m")
 
@@ -220,13 +222,23 @@ def test_a_client_that_leaves_is_known(emulator: str, client: openai.OpenAI) -> 
     assert truth["status"] == -1
 
 
-def test_a_key_can_be_asked_for() -> None:
-    from llmdyno.emulator.server import Emulator
-
+@pytest.mark.parametrize(
+    ("path", "headers", "accepted"),
+    [
+        ("/v1/models", {"authorization": "Bearer k"}, True),
+        ("/v1/models", {"authorization": "Bearer x"}, False),
+        ("/v1/models", {}, False),
+        ("/v1/models", {"x-api-key": "k"}, False),
+        ("/v1/models", {"x-api-key": "k", "anthropic-version": "2023-06-01"}, True),
+        ("/v1/models", {"authorization": "Bearer k", "anthropic-version": "2026-10-21"}, True),
+        ("/v1/models", {"anthropic-version": "2026-10-21"}, False),
+        ("/v1/nothing", {}, False),
+        ("/truth", {}, True),
+    ],
+)
+def test_a_key_is_asked_for_as_each_api_sends_it(path: str, headers: dict[str, str], accepted: bool) -> None:
     keyed = Emulator(REFERENCE, speed=1, seed=0, api_key="k")
-    assert keyed.authorised({"authorization": "Bearer k"})
-    assert not keyed.authorised({"authorization": "Bearer x"})
-    assert not keyed.authorised({})
+    assert keyed.authorised(Request("GET", path, headers, b"")) is accepted
 
 
 def test_the_embedded_emulator_ends_with_its_owner() -> None:

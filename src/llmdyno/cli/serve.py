@@ -1,17 +1,17 @@
-"""``llmdyno serve``: the emulator in the foreground, or as a run's child."""
+"""``llmdyno serve``: the emulator in the foreground, or as a run's child.
+
+In: the arguments. Out: an emulator that answers until it is stopped; its URLs, printed as text, or as one line of JSON
+for the parent of an embedded one.
+"""
 
 from __future__ import annotations
 
 import argparse
 import asyncio
-import contextlib
+import errno
 import json
 import math
-import os
-import signal
-import sys
-from collections.abc import Callable
-from typing import Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from llmdyno.emulator.copies import Scaling
 from llmdyno.emulator.faults import KINDS, Faults
@@ -19,23 +19,39 @@ from llmdyno.emulator.model import DEFAULT_PROFILE, PROFILES
 from llmdyno.emulator.moto import AwsServices, available
 from llmdyno.emulator.signatures import ACCESS_KEY, SECRET_KEY
 from llmdyno.errors import InputError
+from llmdyno.host.child import leave_with_parent
+from llmdyno.host.loop import loop_factory
+from llmdyno.host.signals import signals
 from llmdyno.spec.keys import read_value
 
+if TYPE_CHECKING:
+    from llmdyno.emulator.server import Emulator
+
 DESCRIPTION = (
-    "Serve an emulated deployment: OpenAI chat and completions over server-sent events, an imported model on Bedrock's "
-    "runtime over its event stream, the truth about each at /truth. Nothing it answers comes from a language model."
+    "Serve an emulated deployment: OpenAI chat and completions and Anthropic messages over server-sent events, an "
+    "imported model on Bedrock's runtime over its event stream, the truth about each request at /truth. No language "
+    "model is behind the answers."
 )
+_HIGHEST_PORT = 65535
+_PORT_ERRORS = (errno.EADDRINUSE, errno.EACCES)
 
 
-_SCALING: dict[str, tuple[type, str]] = {
-    "idle_s": (float, "scale to zero after so long without a call"),
-    "cold_start_s": (float, "how long the first copy takes to come"),
-    "first_inference_s": (float, "how much longer a copy's first answer takes"),
-    "requests_per_copy": (int, "how many requests a copy carries at a time; a guess"),
-    "max_copies": (int, "the most copies"),
-    "scale_up_after_s": (float, "how long an excess must last before another copy is started; a guess"),
-    "scale_up_delay_s": (float, "how long another copy takes to come; a guess"),
-    "hold": (bool, "let a cold call wait for the model instead of refusing it"),
+class _Scale(NamedTuple):
+    """A flag of the scaling: what type its value has, and its help."""
+
+    kind: type
+    help: str
+
+
+_SCALING = {
+    "idle_s": _Scale(float, "scale to zero after this long without a call"),
+    "cold_start_s": _Scale(float, "time that the first copy takes to start"),
+    "first_inference_s": _Scale(float, "extra time of a copy's first answer"),
+    "requests_per_copy": _Scale(int, "requests that a copy carries at a time; a guess"),
+    "max_copies": _Scale(int, "the most copies"),
+    "scale_up_after_s": _Scale(float, "how long an excess must last before another copy starts; a guess"),
+    "scale_up_delay_s": _Scale(float, "time that another copy takes to start; a guess"),
+    "hold": _Scale(bool, "let a cold call wait for the model instead of refusing it"),
 }
 
 
@@ -51,83 +67,104 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--deployment", default=DEFAULT_PROFILE, metavar="NAME", help="; ".join(PROFILES))
     parser.add_argument("--seed", default="0", metavar="N", help="the seed of the model's draws (default: 0)")
     parser.add_argument("--api-key", default=None, metavar="KEY", help="refuse requests without this key")
-    parser.add_argument(
-        "--verify-signatures",
-        action="store_true",
-        help=f"refuse Bedrock requests that are not signed with the key {ACCESS_KEY} and its secret {SECRET_KEY}",
-    )
-    parser.add_argument(
-        "--import-time", default="600", metavar="S", help="how long a model import takes, at real speed (default: 600)"
-    )
-    parser.add_argument(
-        "--legacy-formats", action="store_true", help="import models as before the OpenAI body formats came"
-    )
-    parser.add_argument(
-        "--aws-services",
-        action=argparse.BooleanOptionalAction,
-        default=None,
-        help="S3, IAM, STS and CloudWatch (moto) behind the same URL (default: where moto is installed)",
-    )
+    parser.add_argument("--embedded", action="store_true", help=argparse.SUPPRESS)
+    _add_faults(parser)
+    _add_aws(parser)
+    _add_scaling(parser)
+
+
+def _add_faults(parser: argparse.ArgumentParser) -> None:
+    group = parser.add_argument_group("faults")
+    help_text = f"let this share of the requests fail, as {'; '.join(KINDS)}"
+    group.add_argument("--fault", action="append", default=[], metavar="KIND=RATE", help=help_text)
+    help_text = "give wrong answers while more than N requests are answered at once"
+    group.add_argument("--garble-above", default=None, metavar="N", help=help_text)
+
+
+def _add_aws(parser: argparse.ArgumentParser) -> None:
+    group = parser.add_argument_group("AWS")
+    help_text = f"refuse Bedrock requests that are not signed with the key {ACCESS_KEY} and its secret {SECRET_KEY}"
+    group.add_argument("--verify-signatures", action="store_true", help=help_text)
+    help_text = "how long a model import takes, at real speed (default: 600)"
+    group.add_argument("--import-time", default="600", metavar="S", help=help_text)
+    help_text = "import models as before the OpenAI body formats came"
+    group.add_argument("--legacy-formats", action="store_true", help=help_text)
+    help_text = "S3, IAM, STS and CloudWatch (moto) at the same URL (default: if moto is installed)"
+    group.add_argument("--aws-services", action=argparse.BooleanOptionalAction, default=None, help=help_text)
+
+
+def _add_scaling(parser: argparse.ArgumentParser) -> None:
     group = parser.add_argument_group("scaling of the imported model (Bedrock's routes; seconds at real speed)")
     for name, (kind, text) in _SCALING.items():
-        default = getattr(Scaling(), name)
-        flag = _flag(name)
         if kind is bool:
-            group.add_argument(flag, action="store_true", dest=name, help=text)
+            group.add_argument(_flag(name), action="store_true", dest=name, help=text)
         else:
-            group.add_argument(
-                flag, dest=name, metavar="N", default=str(default), help=f"{text} (default: {default:g})"
-            )
-    group.add_argument("--fault", action="append", default=[], metavar="KIND=RATE", help="; ".join(KINDS))
-    group.add_argument(
-        "--garble-above",
-        default=None,
-        metavar="N",
-        help="answer wrongly while more than N requests are answered at once",
-    )
-    parser.add_argument("--embedded", action="store_true", help=argparse.SUPPRESS)
+            default = getattr(Scaling(), name)
+            help_text = f"{text} (default: {default:g})"
+            group.add_argument(_flag(name), dest=name, metavar="N", default=str(default), help=help_text)
 
 
 def call(arguments: argparse.Namespace) -> int:
     """Serve until stopped.
 
     Raises:
-        InputError: a value does not fit, or the address cannot be had.
+        InputError: a value does not fit, or the address is not available.
     """
-    if arguments.deployment not in PROFILES:
-        raise InputError(
-            "--deployment", f"{arguments.deployment!r} is not known", "deployments: " + ", ".join(PROFILES)
-        )
-    if not arguments.port.isdecimal() or int(arguments.port) > 65535:
-        raise InputError("--port", f"{arguments.port!r} does not fit", "what fits: a whole number from 0 to 65535")
-    arguments.speed = read_value("speed", arguments.speed, "--speed")
-    arguments.seed = read_value("seed", arguments.seed, "--seed")
-    if arguments.api_key is not None:
-        arguments.api_key = read_value("api_key", arguments.api_key, "--api-key")
-    arguments.scaling = Scaling(**{name: _scaling_value(arguments, name) for name in _SCALING})
-    if arguments.garble_above is not None:
-        arguments.garble_above = read_value("requests", arguments.garble_above, "--garble-above")
-    arguments.import_s = read_value("timeout_s", arguments.import_time, "--import-time")
-    if arguments.aws_services and not available():
-        raise InputError("--aws-services", "needs moto and boto3, which are missing", "pip install 'llmdyno[emulator]'")
-    if arguments.aws_services is None:
-        arguments.aws_services = available() and not arguments.embedded
-    try:
-        arguments.faults = Faults.parse(arguments.fault, arguments.seed)
-    except ValueError as error:
-        raise InputError("--fault", f"{' '.join(arguments.fault)!r} does not fit", f"what fits: {error}") from None
-    factory: Callable[[], asyncio.AbstractEventLoop] | None = None
-    with contextlib.suppress(ImportError):
-        import uvloop
-
-        factory = uvloop.new_event_loop
-    with asyncio.Runner(loop_factory=factory) as runner:
-        runner.run(_serve(arguments))
+    port = _port(arguments.port)
+    services = _aws_services(arguments)
+    options = _options(arguments)
+    if arguments.embedded:
+        leave_with_parent()
+    with asyncio.Runner(loop_factory=loop_factory()) as runner:
+        runner.run(_serve(options, arguments.host, port, services=services, embedded=arguments.embedded))
     return 0
 
 
+def _options(arguments: argparse.Namespace) -> dict[str, Any]:
+    """The emulator's parameters, without its AWS services."""
+    if arguments.deployment not in PROFILES:
+        fits = "deployments: " + ", ".join(PROFILES)
+        raise InputError("--deployment", f"{arguments.deployment!r} is not known", fits)
+    key, above = arguments.api_key, arguments.garble_above
+    seed = read_value("seed", arguments.seed, "--seed")
+    return {
+        "profile": PROFILES[arguments.deployment],
+        "speed": read_value("speed", arguments.speed, "--speed"),
+        "seed": seed,
+        "api_key": None if key is None else read_value("api_key", key, "--api-key"),
+        "scaling": Scaling(**{name: _scaling_value(arguments, name) for name in _SCALING}),
+        "faults": _faults(arguments.fault, seed),
+        "verify_signatures": arguments.verify_signatures,
+        "import_s": read_value("timeout_s", arguments.import_time, "--import-time"),
+        "legacy": arguments.legacy_formats,
+        "garble_above": None if above is None else read_value("requests", above, "--garble-above"),
+    }
+
+
+def _port(text: str) -> int:
+    if not text.isdecimal() or int(text) > _HIGHEST_PORT:
+        raise InputError("--port", f"{text!r} does not fit", f"what fits: a whole number from 0 to {_HIGHEST_PORT}")
+    return int(text)
+
+
+def _aws_services(arguments: argparse.Namespace) -> bool:
+    """Whether moto runs behind the emulator."""
+    if arguments.aws_services is None:
+        return available() and not arguments.embedded
+    if arguments.aws_services and not available():
+        raise InputError("--aws-services", "needs moto and boto3, which are missing", "pip install 'llmdyno[emulator]'")
+    return bool(arguments.aws_services)
+
+
+def _faults(texts: list[str], seed: int) -> Faults:
+    try:
+        return Faults.parse(texts, seed)
+    except ValueError as error:
+        raise InputError("--fault", f"{' '.join(texts)!r} does not fit", f"what fits: {error}") from None
+
+
 def _scaling_value(arguments: argparse.Namespace, name: str) -> Any:
-    given, kind = getattr(arguments, name), _SCALING[name][0]
+    given, kind = getattr(arguments, name), _SCALING[name].kind
     if kind is bool:
         return bool(given)
     try:
@@ -140,53 +177,43 @@ def _scaling_value(arguments: argparse.Namespace, name: str) -> Any:
     return value
 
 
-async def _serve(arguments: argparse.Namespace) -> None:
+async def _serve(options: dict[str, Any], host: str, port: int, *, services: bool, embedded: bool) -> None:
     from llmdyno.emulator.server import Emulator
 
-    emulator = Emulator(
-        PROFILES[arguments.deployment],
-        speed=arguments.speed,
-        seed=arguments.seed,
-        api_key=arguments.api_key,
-        scaling=arguments.scaling,
-        faults=arguments.faults,
-        verify_signatures=arguments.verify_signatures,
-        services=AwsServices() if arguments.aws_services else None,
-        import_s=arguments.import_s,
-        legacy=arguments.legacy_formats,
-        garble_above=arguments.garble_above,
-    )
+    emulator = Emulator(**options, services=AwsServices() if services else None)
     try:
-        await emulator.start(arguments.host, int(arguments.port))
+        await emulator.start(host, port)
     except OSError as error:
-        raise InputError(
-            "--host, --port",
-            f"cannot listen on {arguments.host} port {arguments.port} ({error.strerror or error})",
-            "name an address of this machine and a free port, or --port 0",
-        ) from None
-    loop = asyncio.get_running_loop()
+        raise _cannot_listen(host, port, error) from None
     stopped = asyncio.Event()
-    for number in (signal.SIGINT, signal.SIGTERM):
-        loop.add_signal_handler(number, stopped.set)
-    if arguments.embedded:
-        loop.add_reader(sys.stdin.fileno(), _until_closed, stopped)
-        print(json.dumps({"url": emulator.url, "root": emulator.root, **emulator.model_facts()}), flush=True)
-    else:
-        print(
-            f"EMULATED {arguments.deployment} at {arguments.speed:g}× real speed\n"
-            f"  base URL  {emulator.url}\n"
-            f"  try       llmdyno run --base-url {emulator.url} --requests 20\n"
-            f"  Bedrock   AWS_ENDPOINT_URL_BEDROCK_RUNTIME={emulator.root}, model {emulator.model_arn}\n"
-            f"  AWS       AWS_ENDPOINT_URL={emulator.root}{'' if arguments.aws_services else ' (Bedrock only)'}\n"
-            f"  truth     {emulator.root}/truth, {emulator.root}/truth/copies\n"
-            "Ctrl-C ends it.",
-            flush=True,
-        )
-    await stopped.wait()
+    with signals(asyncio.get_running_loop(), stopped.set):
+        if embedded:
+            facts = {"url": emulator.url, "root": emulator.root, **emulator.model_facts()}
+            print(json.dumps(facts), flush=True)
+        else:
+            print(_banner(emulator), flush=True)
+        await stopped.wait()
     emulator.close()
 
 
-def _until_closed(stopped: asyncio.Event) -> None:
-    """The parent holds the other end of our standard input; its end is ours."""
-    if not os.read(sys.stdin.fileno(), 1024):
-        stopped.set()
+def _cannot_listen(host: str, port: int, error: OSError) -> InputError:
+    problem = f"cannot listen on {host} port {port} ({error.strerror or error})"
+    if error.errno in _PORT_ERRORS:
+        return InputError("--port", problem, "name a free port, or --port 0 for any")
+    return InputError("--host", problem, "name an address of this machine")
+
+
+def _banner(emulator: Emulator) -> str:
+    """What a user must know of a running emulator."""
+    speed, root = emulator.speed, emulator.root
+    shorter = "" if speed == 1 else f"; times are {speed:g}× shorter than in reality"
+    return (
+        f"EMULATED {emulator.profile.name} at {speed:g}× real speed{shorter}\n"
+        f"  OpenAI     base URL {emulator.url}\n"
+        f"  Anthropic  base URL {root}\n"
+        f"  Bedrock    AWS_ENDPOINT_URL_BEDROCK_RUNTIME={root}, model {emulator.model_arn}\n"
+        f"  AWS        AWS_ENDPOINT_URL={root}{'' if emulator.services else ' (Bedrock only)'}\n"
+        f"  truth      {root}/truth, {root}/truth/copies\n"
+        f"  try        llmdyno run --base-url {emulator.url} --requests 20\n"
+        "Ctrl-C ends it."
+    )

@@ -1,6 +1,6 @@
-"""The emulator: our local stand-in for a deployment, labelled as emulated wherever it shows.
+"""The emulator: a local deployment whose every answer is labelled as emulated.
 
-In: requests on the wire. Out: answers on the wire, at moments that a pure model decides, and the truth
-about them at ``/truth``. It shares no code with the client's engine or decoders, so that the two cannot
-agree on a mistake.
+In: requests on the wire. Out: answers on the wire, at times that a pure model decides, and the truth about them at
+``/truth``. It shares no code with the client that measures it, not even a token count, so that the two cannot make the
+same mistake.
 """

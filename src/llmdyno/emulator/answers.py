@@ -1,9 +1,8 @@
 """Answers to a few plain instructions, so that a check of correctness has something to check. PURE.
 
-In: a prompt. Out: the tokens of the answer that it asks for, or None where it asks for nothing that this knows: then
-the emulator's text is random words. Known: a number in words to be written in digits, a text between marks
-to be repeated, a JSON object whose keys are told, a count upwards. No language model is behind it, and a garbled
-answer is as made up as a right one.
+In: a prompt. Out: the tokens of the answer that it asks for; None if the instruction is not known, and the emulator
+then answers with random words. Known: write a number in digits, repeat a text between marks, fill a JSON object whose
+keys are given, count upwards. No language model is behind it.
 """
 
 from __future__ import annotations
@@ -27,7 +26,7 @@ _TOKEN = re.compile(r"\s?\S{1,5}|\s")
 
 
 def answer(prompt: str) -> list[str] | None:
-    """The answer in tokens; as many as anybody wants, where it is a count."""
+    """The answer in tokens; None if the instruction is not known. A count has 4,095 of them."""
     marked = _MARKED.search(prompt)
     if marked is not None:
         return _TOKEN.findall(marked[1])

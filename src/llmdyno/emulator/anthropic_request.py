@@ -19,6 +19,9 @@ VERSION_HEADER, KEY_HEADER = "anthropic-version", "x-api-key"
 TOOL_TOKENS = 24
 """A tool call ends by itself after this many tokens."""
 
+_WITHOUT_SAMPLING = "2026-10-21"
+"""From this version on, a request that sets the sampling is refused. The API's versions are dates."""
+_SAMPLING = ("temperature", "top_p", "top_k")
 _LEAST_BUDGET = 1024
 _ADAPTIVE_SHARE = 4
 """At most one token in this many is thinking; how much a real model thinks depends on the question."""
@@ -87,13 +90,21 @@ def refusal(kind: str, number: int) -> Failure:
     return Failure(*FAULTS[kind], number)
 
 
+def given_key(headers: dict[str, str]) -> str | None:
+    """The key of a request; None if it has none. The API takes it in a header of its own, or as a bearer token, as its
+    clients send it since version 2026-10-21."""
+    scheme, _, token = headers.get("authorization", "").partition(" ")
+    bearer = token if scheme.lower() == "bearer" else None
+    return headers.get(KEY_HEADER, bearer)
+
+
 def check_key(headers: dict[str, str], api_key: str | None, number: int) -> None:
     """Check the key of a request; `api_key` None accepts every request.
 
     Raises:
-        Failure: the header is missing or holds another key.
+        Failure: the key is missing or another one.
     """
-    given = headers.get(KEY_HEADER)
+    given = given_key(headers)
     if api_key is not None and given != api_key:
         problem = "x-api-key header is required" if given is None else "invalid x-api-key"
         raise Failure(401, "authentication_error", problem, number)
@@ -106,9 +117,13 @@ def read_request(headers: dict[str, str], body: bytes, model: str, number: int) 
         Failure: a header or a field is missing, does not fit, or names another model.
     """
     try:
-        if VERSION_HEADER not in headers:
+        version = headers.get(VERSION_HEADER)
+        if version is None:
             raise ValueError("anthropic-version: header is required")
         value = _json_object(body)
+        removed = next((name for name in _SAMPLING if name in value), None)
+        if removed is not None and version >= _WITHOUT_SAMPLING:
+            raise ValueError(f"{removed}: Extra inputs are not permitted")
         if not isinstance(value.get("model"), str):
             raise ValueError("model: Field required")
         if value["model"] != model:

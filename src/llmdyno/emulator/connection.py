@@ -30,7 +30,7 @@ class Whole(NamedTuple):
 
 
 Outcome = Whole | Reply | Coroutine[Any, Any, Whole]
-"""What becomes of a request: an answer, one that begins, or one that has to be fetched."""
+"""What a request gets: an answer, one that begins now, or one that has to be fetched."""
 
 
 class Host(Protocol):
@@ -39,13 +39,13 @@ class Host(Protocol):
     label: str
 
     def handle(self, request: Request, wire: Wire) -> Outcome:
-        """Decide what becomes of a request."""
+        """Decide what a request gets."""
 
     def admit(self, reply: Reply) -> None:
         """Have the model make the tokens of a reply."""
 
     def spawn(self, work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
-        """Run something beside, and keep hold of it until it is done."""
+        """Run something beside the rest; hold a reference until it is done."""
 
     def forget(self, connection: Connection) -> None:
         """A connection is gone."""

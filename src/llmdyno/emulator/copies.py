@@ -1,12 +1,11 @@
 """Model copies: how a managed endpoint scales from zero, up and down, and what it bills. PURE: it is told the time.
 
-In: calls as they arrive and end. Out: for each call, whether it is served, throttled or met by a model
-that is not ready; and the truth: copies over time and the billing windows of each copy.
+In: calls as they arrive and end. Out: for each call, whether it is served, throttled or refused because the model is
+not ready; and the truth: copies over time and the billing windows of each copy.
 
-What is documented: zero copies after an idle time, restoration by the first call, more copies when volume
-exceeds what the running ones take, a maximum, billing in five-minute windows from a copy's first
-successful call. What is not, and a guess here: how many requests a copy takes, how long an excess must
-last, how long another copy takes to come.
+Documented: no copy after an idle time; the first call starts one; more copies when the calls exceed what the running
+ones carry; a maximum; billing in five-minute windows from a copy's first successful call. Guesses: how many requests a
+copy carries, how long an excess must last, how long another copy takes to start.
 """
 
 from __future__ import annotations
@@ -19,7 +18,7 @@ _EXCESS_GRACE_S = 5.0
 
 @dataclass(frozen=True, slots=True)
 class Scaling:
-    """How the endpoint scales, at real speed; seconds. `hold`: a cold call waits instead of being refused."""
+    """How the endpoint scales; seconds at real speed. With `hold`, a cold call waits and is not refused."""
 
     idle_s: float = 300.0
     cold_start_s: float = 60.0
@@ -34,7 +33,7 @@ class Scaling:
 
 @dataclass(slots=True)
 class Copy:
-    """One model copy: moments in ns, None for what has not happened; `windows` are those billed, counted from 0."""
+    """One model copy: times in ns (None: it has not happened); `windows` are the billed ones, counted from 0."""
 
     number: int
     ready_ns: int
@@ -48,7 +47,7 @@ class Copy:
 
 @dataclass(frozen=True, slots=True)
 class Decision:
-    """What becomes of a call. `copy` serves it, from `from_ns` on; `first` says that it is the copy's first."""
+    """What happens to a call. `copy` serves it from `from_ns` on; `first`: it is the copy's first call."""
 
     kind: str
     copy: int | None = None
@@ -57,7 +56,7 @@ class Decision:
 
 
 class Copies:
-    """One endpoint's copies. `speed` makes every span so many times shorter."""
+    """One endpoint's copies. Every duration is divided by `speed`."""
 
     def __init__(self, scaling: Scaling, *, speed: float = 1.0) -> None:
         self.scaling = scaling
@@ -70,7 +69,7 @@ class Copies:
         self._slack_since_ns: int | None = None
 
     def ready(self, now_ns: int) -> list[Copy]:
-        """The copies that serve at this moment."""
+        """The copies that serve at this time."""
         return [copy for copy in self.copies if copy.ended_ns is None and copy.ready_ns <= now_ns]
 
     def arrive(self, now_ns: int) -> Decision:
@@ -98,13 +97,13 @@ class Copies:
         if success and copy.first_success_ns is None:
             copy.first_success_ns = now_ns
         if copy.first_success_ns is not None:
-            first, last = (max(0, moment - copy.first_success_ns) for moment in (began_ns, now_ns))
+            first, last = (max(0, time_ns - copy.first_success_ns) for time_ns in (began_ns, now_ns))
             window_ns = self._ns(self.scaling.window_s)
             copy.windows.update(range(first // window_ns, last // window_ns + 1))
         self.advance(now_ns)
 
     def advance(self, now_ns: int) -> None:
-        """Let time pass: copies become ready, idle ones go."""
+        """Let time pass: copies become ready, idle ones end."""
         for copy in self.copies:
             if not copy.noted and copy.ready_ns <= now_ns:
                 copy.noted = True
@@ -130,14 +129,14 @@ class Copies:
             self._slack_since_ns = None
 
     def counts(self, from_ns: int, to_ns: int) -> list[int]:
-        """How many copies there were: at the first of two moments, and after each change until the second."""
+        """The number of copies at `from_ns`, and after each change until `to_ns`."""
         self.advance(to_ns)
         changes = sorted(self.changes)
-        before = [count for moment_ns, count in changes if moment_ns <= from_ns]
-        return [before[-1] if before else 0, *(count for moment_ns, count in changes if from_ns < moment_ns <= to_ns)]
+        before = [count for time_ns, count in changes if time_ns <= from_ns]
+        return [before[-1] if before else 0, *(count for time_ns, count in changes if from_ns < time_ns <= to_ns)]
 
     def truth(self, now_ns: int) -> dict[str, object]:
-        """What happened: (ns, copies) at each change, and each copy's life and billed windows."""
+        """What happened: (ns, copies) at each change, and the start, end and billed windows of each copy."""
         self.advance(now_ns)
         return {
             "copies": len(self.ready(now_ns)),
@@ -179,11 +178,11 @@ class Copies:
         self.copies.append(copy)
         return copy
 
-    def _note(self, moment_ns: int) -> None:
+    def _note(self, time_ns: int) -> None:
         count = sum(
-            copy.ready_ns <= moment_ns and (copy.ended_ns is None or copy.ended_ns > moment_ns) for copy in self.copies
+            copy.ready_ns <= time_ns and (copy.ended_ns is None or copy.ended_ns > time_ns) for copy in self.copies
         )
-        self.changes.append((moment_ns, count))
+        self.changes.append((time_ns, count))
 
     def _ns(self, seconds: float) -> int:
         return int(seconds * self._second)

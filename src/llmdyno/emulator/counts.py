@@ -1,7 +1,7 @@
-"""What CloudWatch is told of the runtime, minute by minute. PURE.
+"""The runtime's metrics for CloudWatch, minute by minute. PURE.
 
-In: calls as they end, and the copies. Out: metric data under the names and the dimension of AWS/Bedrock's
-runtime metrics; throttled calls are in neither Invocations nor the errors, as documented.
+In: calls as they end, and the copies. Out: metric data under the names and the dimension of the namespace AWS/Bedrock.
+Throttled calls count neither as Invocations nor as errors, as documented.
 """
 
 from __future__ import annotations
@@ -15,13 +15,13 @@ _UNITS = {"InvocationLatency": "Milliseconds", "TimeToFirstToken": "Milliseconds
 
 
 class Counts:
-    """Count, sum, least and most of each metric since they were last taken."""
+    """Count, sum, minimum and maximum of each metric since :meth:`data` was last called."""
 
     def __init__(self) -> None:
         self._values: dict[tuple[str, str], dict[str, float]] = {}
 
     def served(self, arn: str, latency_ms: float, first_ms: float, input_tokens: int, output_tokens: int) -> None:
-        """A call was answered."""
+        """Count a call that was answered."""
         self._add(arn, "Invocations", 1)
         self._add(arn, "InvocationLatency", latency_ms)
         self._add(arn, "TimeToFirstToken", first_ms)
@@ -29,7 +29,7 @@ class Counts:
         self._add(arn, "OutputTokenCount", output_tokens)
 
     def refused(self, arn: str, error: ServiceError) -> None:
-        """A call was refused before its stream."""
+        """Count a call that was refused."""
         if error.name == "ThrottlingException":
             name = "InvocationThrottles"
         else:
@@ -37,7 +37,7 @@ class Counts:
         self._add(arn, name, 1)
 
     def data(self, copies: dict[str, Copies], from_ns: int, to_ns: int) -> list[dict[str, Any]]:
-        """Metric data of the minute between two moments for CloudWatch, and the counts start again."""
+        """Metric data of the minute between two times (ns); the counts start again."""
         for arn, each in copies.items():
             for count in each.counts(from_ns, to_ns):
                 self._add(arn, "ModelCopy", count)

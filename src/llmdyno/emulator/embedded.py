@@ -1,4 +1,4 @@
-"""The emulator as a process of its own beside a run, ended with it whatever happens.
+"""The emulator as a process of its own beside a run; it ends with the run.
 
 In: a profile, a speed, a seed, more flags of `serve`. Out: URLs that answer.
 """
@@ -11,8 +11,11 @@ from llmdyno.host.child import Child
 
 
 class EmbeddedEmulator(Child):
-    """The emulator as such a process; its facts: `url` (for OpenAI clients), `root` (for AWS's); of the imported model
-    its ARN (`model`), `region`, `units` a copy and `units_version`."""
+    """A context in which the emulator answers.
+
+    :meth:`ready` gives its facts: `url` (the base URL of OpenAI clients) and `root` (of Anthropic's and AWS's); of the
+    imported model its ARN (`model`), `region`, `units` of a copy and `units_version`.
+    """
 
     def __init__(self, profile: str, *, speed: float, seed: int, more: Sequence[str] = ()) -> None:
         line = ["-m", "llmdyno", "serve", "--port", "0", "--deployment", profile]

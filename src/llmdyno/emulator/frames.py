@@ -1,4 +1,4 @@
-"""Writes Amazon's event stream frames. PURE, and on purpose nothing that the client's decoder is made of."""
+"""Writes frames of Amazon's event stream. PURE; it shares no code with the client's decoder."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Any
 
 
 def frame(headers: dict[str, str], payload: bytes) -> bytes:
-    """One frame: text headers in the order given, then the payload, both checksums in place."""
+    """One frame: text headers in the given order, the payload, both checksums."""
     block = bytearray()
     for name, value in headers.items():
         block.append(len(name))

@@ -27,7 +27,7 @@ def page(entries: list[Entry], query: dict[str, str], name: str) -> dict[str, An
     Raises:
         ServiceError: a value of the query does not fit.
     """
-    after, before = _read_moment(query.get("creationTimeAfter")), _read_moment(query.get("creationTimeBefore"))
+    after, before = _read_time(query.get("creationTimeAfter")), _read_time(query.get("creationTimeBefore"))
     kept = [
         entry
         for entry in entries
@@ -48,7 +48,7 @@ def page(entries: list[Entry], query: dict[str, str], name: str) -> dict[str, An
     return answer
 
 
-def _read_moment(text: str | None) -> float | None:
+def _read_time(text: str | None) -> float | None:
     if text is None:
         return None
     try:
@@ -57,9 +57,9 @@ def _read_moment(text: str | None) -> float | None:
         raise _invalid(f"{text} is not a time.") from None
 
 
-def timestamp(moment_s: float) -> str:
-    """A moment (unix seconds) as the service writes it."""
-    return datetime.fromtimestamp(moment_s, UTC).strftime("%Y-%m-%dT%H:%M:%S.%f")[:-3] + "Z"
+def timestamp(unix_s: float) -> str:
+    """A time (unix seconds) as the service writes it."""
+    return datetime.fromtimestamp(unix_s, UTC).strftime("%Y-%m-%dT%H:%M:%S.%f")[:-3] + "Z"
 
 
 def _invalid(message: str) -> ServiceError:

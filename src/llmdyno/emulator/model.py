@@ -1,13 +1,13 @@
 """The deployment as a model: load in, token times out. PURE: it is told the time, it never asks for it.
 
-In: requests as they arrive. Out: for each, the moment of every token. A request's first token comes
-after its prefill, each further one after a decode gap that grows with the running batch; requests
-beyond the largest batch wait their turn. Moments are absolute: a late caller makes no later token late.
+In: requests as they arrive. Out: the time of every token. A request's first token comes after its prefill, each later
+one after a decode gap that grows with the running batch. Requests beyond the largest batch wait. Times are absolute: a
+token that is written late delays no later one.
 
-Where a request's own draws are concerned (prefill, pace, early stop), an additive-recurrence sequence
-takes the place of independent draws (Kuipers and Niederreiter, "Uniform Distribution of Sequences"):
-its values are spread evenly over (0, 1) from the first few on, so that a short run already shows the
-profile's distribution. Gaps within a request are jittered independently.
+The draws of a request (prefill, pace, early stop) come from an additive-recurrence sequence (Kuipers and Niederreiter,
+"Uniform Distribution of Sequences"), not from independent chance. Its values are spread evenly over (0, 1) from the
+start, so that a short run already shows the profile's distribution. The gaps within a request are jittered
+independently.
 """
 
 from __future__ import annotations
@@ -28,9 +28,9 @@ class Profile:
     """A deployment's figures, at real speed.
 
     Prefill: ``(prefill_s + prefill_per_token_s × input tokens) × lognormal(sigma prefill_sigma)``. Decode gap:
-    ``gap_s + gap_per_stream_s × (running − 1)``, times a pace of the request's own (lognormal, sigma
-    `pace_sigma`) and a jitter (`gap_sigma`), both with mean 1. A share `early_stop` of answers ends by
-    itself, at a part of max_tokens between the two `early_stop_at`.
+    ``gap_s + gap_per_stream_s × (running − 1)``, times a pace of each request (lognormal, sigma
+    `pace_sigma`) and a jitter of each gap (`gap_sigma`), both with mean 1. A share `early_stop` of the answers ends
+    early, at a part of max_tokens between the two `early_stop_at`.
     """
 
     name: str
@@ -72,7 +72,7 @@ PROFILES = {
 
 @dataclass(slots=True)
 class Token:
-    """One token that is due: whose, which (from 0), when, and why the answer ends with it, if it does."""
+    """One token that is due: its stream, its index (from 0), its time; `finish_reason` if the answer ends with it."""
 
     stream: int
     index: int
@@ -90,7 +90,7 @@ class _Stream:
 
 
 class Deployment:
-    """One model under load. `speed` makes every span so many times shorter."""
+    """One model under load. Every duration is divided by `speed`."""
 
     def __init__(self, profile: Profile, *, speed: float = 1.0, seed: int = 0) -> None:
         self.profile = profile
@@ -111,7 +111,7 @@ class Deployment:
     def arrive(
         self, now_ns: int, input_tokens: int, max_tokens: int, *, ignore_eos: bool = False, extra_s: float = 0.0
     ) -> int:
-        """A request arrives; returns its stream's number. `extra_s` lengthens its prefill: a copy's first inference."""
+        """Take a request in and return its stream's number. `extra_s` lengthens the prefill."""
         number = self._arrived
         self._arrived += 1
         prefill, pace, stop, where = (
@@ -139,7 +139,7 @@ class Deployment:
         return number
 
     def leave(self, now_ns: int, number: int) -> None:
-        """A request's client went away; its place in the batch goes to the next that waits."""
+        """End a request early; the next one that waits takes its place in the batch."""
         if self._streams.pop(number, None) is None:
             return
         if number in self._running:
@@ -148,13 +148,13 @@ class Deployment:
             self._waiting.remove(number)
 
     def next_due_ns(self) -> int | None:
-        """When the next token is due; None when none is."""
+        """When the next token is due; None if no request runs."""
         while self._due and self._due[0][1] not in self._running:
             heapq.heappop(self._due)
         return self._due[0][0] if self._due else None
 
     def due(self, now_ns: int, most: int = 1000) -> list[Token]:
-        """The tokens due by now, in order, at most so many."""
+        """The tokens due by now, in order, at most `most`."""
         tokens: list[Token] = []
         while len(tokens) < most and self._due and self._due[0][0] <= now_ns:
             due_ns, number = heapq.heappop(self._due)

@@ -76,10 +76,10 @@ class NullServer:
                     self._read(self._connections[fd])
             now_ns = monotonic_ns()
             while due and due[0][0] <= now_ns:
-                moment_ns, fd = heapq.heappop(due)
+                time_ns, fd = heapq.heappop(due)
                 connection = self._connections.get(fd)
                 if connection is not None and connection.left:
-                    self._write(connection, moment_ns)
+                    self._write(connection, time_ns)
 
     def _accept(self) -> None:
         with contextlib.suppress(BlockingIOError):
@@ -151,7 +151,7 @@ class NullServer:
         connection.sock.sendall(content)
         connection.sock.setblocking(False)
 
-    def _write(self, connection: _Connection, moment_ns: int) -> None:
+    def _write(self, connection: _Connection, time_ns: int) -> None:
         first = connection.left == connection.tokens
         connection.left -= 1
         data = _WORD
@@ -162,7 +162,7 @@ class NullServer:
             stop = b'data: {"choices":[{"index":0,"delta":{},"finish_reason":"length"}]}\n\n'
             data += _chunk(stop + usage + b"data: [DONE]\n\n") + b"0\r\n\r\n"
         else:
-            heapq.heappush(self._due, (moment_ns + connection.gap_ns, connection.sock.fileno()))
+            heapq.heappush(self._due, (time_ns + connection.gap_ns, connection.sock.fileno()))
         connection.written.append(time.monotonic_ns())
         with contextlib.suppress(OSError):
             connection.sock.send(data)

@@ -144,7 +144,7 @@ class Reply:
 
     def _finish(self, content: bytes, tokens: int, finish_reason: str, now_ns: int) -> None:
         answer, truth = self._answer, self.truth
-        last_ms, first_ms = ((moment - truth.arrive_ns) // 1_000_000 for moment in (now_ns, truth.written_ns[0]))
+        last_ms, first_ms = ((time_ns - truth.arrive_ns) // 1_000_000 for time_ns in (now_ns, truth.written_ns[0]))
         tail = answer.end(tokens, finish_reason, last_ms, first_ms)
         if answer.stream:
             chunks = [http.chunk(part) for part in (content, tail) if part]

@@ -1,4 +1,4 @@
-"""Which request is answered by what: the emulator's routes, in one table.
+"""The emulator's routes, in one table.
 
 In: a request and the wire it came on. Out: an answer that is ready, one that begins, or one that has to be fetched. It
 decides; the server keeps what is shared, and the connection writes.
@@ -31,7 +31,7 @@ Handler = Callable[["Emulator", Request, Wire], Outcome]
 
 
 class Route(NamedTuple):
-    """A method (empty: any) and a path, with what answers them. A path that ends in ``…`` is a beginning."""
+    """A method (empty: any) and a path, and their handler. A path that ends in ``…`` fits every longer one."""
 
     method: str
     path: str
@@ -46,7 +46,7 @@ class Route(NamedTuple):
 
 
 def handle(server: Emulator, request: Request, wire: Wire) -> Outcome:
-    """Decide what becomes of a request."""
+    """Decide what a request gets."""
     if not server.authorised(request):
         refused = openai.Refusal(401, "AuthenticationError", "the API key is wrong or missing")
         return Whole(http.whole(refused.status, refused.body, server.label))
@@ -132,11 +132,11 @@ def _invoke(server: Emulator, request: Request, wire: Wire) -> Outcome:
 
 
 def _account(server: Emulator, copies: Copies, copy: int, arn: str, input_tokens: int, truth: Truth) -> None:
-    """A call on a copy is over: for the copies, and for CloudWatch."""
+    """Tell the copies and CloudWatch that a call on a copy is over."""
     served = truth.status == 200
     copies.finish(truth.end_ns, copy, success=served, began_ns=truth.arrive_ns)
     if served and truth.written_ns:
-        first_ms, last_ms = ((moment - truth.arrive_ns) / 1e6 for moment in (truth.written_ns[0], truth.end_ns))
+        first_ms, last_ms = ((time_ns - truth.arrive_ns) / 1e6 for time_ns in (truth.written_ns[0], truth.end_ns))
         server.counts.served(arn, last_ms, first_ms, input_tokens, len(truth.written_ns))
 
 
@@ -151,7 +151,7 @@ def _operate(server: Emulator, request: Request, wire: Wire) -> Outcome:
 
 
 async def _forward(server: Emulator, request: Request) -> Whole:
-    """The rest of AWS: what moto answers, as it is."""
+    """The rest of AWS: moto's answer, unchanged."""
     assert server.services is not None
     try:
         return Whole(await server.services.forward(*request), close=True)

@@ -1,7 +1,7 @@
 """The emulator's server: what its connections and routes share.
 
 In: requests, as connections have read them. Out: tokens for the replies to write when the pure model says; the truth
-about each request (moments on CLOCK_MONOTONIC, ns). Which route answers a request is not its business.
+about each request (times on CLOCK_MONOTONIC, ns). Which route answers a request is not its business.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from llmdyno.emulator import routes, text
-from llmdyno.emulator.anthropic_request import KEY_HEADER, MESSAGES_PATH, VERSION_HEADER
+from llmdyno.emulator.anthropic_request import MESSAGES_PATH, VERSION_HEADER, given_key
 from llmdyno.emulator.bedrock import REGION, ImportedModel, ServiceError
 from llmdyno.emulator.connection import Connection, Outcome
 from llmdyno.emulator.control import UNITS_VERSION, Control, Job, Model
@@ -88,7 +88,7 @@ class Emulator:
         """Listen.
 
         Raises:
-            OSError: the address cannot be had.
+            OSError: the address or the port is not available.
         """
         self._loop = asyncio.get_running_loop()
         family = socket.AF_INET6 if ":" in host else socket.AF_INET
@@ -115,7 +115,7 @@ class Emulator:
         self._timer.close()
 
     def remember(self) -> Truth:
-        """Begin the truth about a request that is whole now."""
+        """Begin the truth about a request that has just arrived whole."""
         truth = Truth(self._accepted, time.monotonic_ns())
         self._accepted += 1
         self.truths.append(truth)
@@ -125,7 +125,7 @@ class Emulator:
         """The model of an ARN or a name, as the runtime sees it.
 
         Raises:
-            ServiceError: there is none.
+            ServiceError: it does not exist.
         """
         try:
             model = self.control.find(identifier, time.time())
@@ -137,7 +137,7 @@ class Emulator:
         return ImportedModel(model.arn, model.name, model.instruct, mistral)
 
     def model_facts(self) -> dict[str, Any]:
-        """What a run must know of the imported model that is there from the start."""
+        """What a run must know of the imported model that exists from the start."""
         model = self.control.models[0]
         return {"model": model.arn, "region": REGION, "units": model.units, "units_version": UNITS_VERSION}
 
@@ -146,7 +146,7 @@ class Emulator:
         return self.copies.setdefault(arn, Copies(self.scaling, speed=self.speed))
 
     def follow_control(self) -> None:
-        """After an operation: read what new jobs import, and let the copies of deleted models go."""
+        """After an operation: read what new jobs import, and forget the copies of deleted models."""
         for job in self.control.jobs:
             if not job.reading:
                 job.reading = True
@@ -164,7 +164,7 @@ class Emulator:
             job.problem = f"The S3 location could not be read: {error}"
 
     async def publish(self) -> None:
-        """At the end of each minute of emulated time: ModelCopy and the runtime's metrics, dimension ModelId."""
+        """At the end of each minute of emulated time, publish ModelCopy and the runtime's metrics."""
         assert self.services is not None
         since_s, length_ns = self._since_s, int(60e9 / self.speed)
         ends_s = math.floor(since_s / 60) * 60
@@ -179,7 +179,7 @@ class Emulator:
                     await self.services.publish([{**datum, "Timestamp": stamp} for datum in data])
 
     def lateness(self) -> bytes:
-        """How late tokens were written, of late: the emulator's own fidelity, and the CPU time it has used."""
+        """How late the last tokens were written (the emulator's own accuracy), and the CPU time it has used."""
         late = sorted(self._late_ns)
         at = {f"p{q}_ms": late[min(len(late) - 1, len(late) * q // 100)] / 1e6 for q in (50, 90, 99)} if late else {}
         return json.dumps({"tokens": len(late), **at, "cpu_s": time.process_time()}).encode()
@@ -195,7 +195,7 @@ class Emulator:
         return json.dumps({arn: copies.truth(now_ns) for arn, copies in self.copies.items()}).encode()
 
     def spawn(self, work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
-        """Run something beside, and keep hold of it until it is done."""
+        """Run something beside the rest; hold a reference until it is done."""
         task = asyncio.ensure_future(work)
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
@@ -206,7 +206,7 @@ class Emulator:
         if self.api_key is None or not request.path.startswith("/v1/") or request.path == MESSAGES_PATH:
             return True
         if VERSION_HEADER in request.headers:
-            return request.headers.get(KEY_HEADER) == self.api_key
+            return given_key(request.headers) == self.api_key
         return request.headers.get("authorization") == f"Bearer {self.api_key}"
 
     def handle(self, request: Request, wire: Wire) -> Outcome:
@@ -272,9 +272,9 @@ class Emulator:
 
     def wake(self) -> None:
         """Set the timer to the next token."""
-        moment_ns = self.deployment.next_due_ns()
-        if moment_ns is not None:
-            self._timer.set(moment_ns)
+        time_ns = self.deployment.next_due_ns()
+        if time_ns is not None:
+            self._timer.set(time_ns)
 
     def work(self) -> None:
         """Write every token that is due."""

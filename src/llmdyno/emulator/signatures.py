@@ -1,7 +1,7 @@
 """Checks AWS Signature Version 4, from its specification and not with botocore. PURE: it is told the time.
 
-In: a request as it came, the secret key, the time. Out: nothing, or the service's refusal. Only for the
-emulator's one pair of keys: it exists so that a client's signatures are known to be right.
+In: a request, the time. Out: nothing, or the service's refusal. It knows the emulator's one pair of keys. Its purpose
+is to prove that a client signs correctly.
 """
 
 from __future__ import annotations
@@ -23,10 +23,10 @@ _AUTHORIZATION = re.compile(
 
 
 def check(method: str, url: str, headers: dict[str, str], body: bytes, now: datetime, service: str = "bedrock") -> None:
-    """Check a request's signature; `headers` have lower-case names.
+    """Check a request's signature; header names are in lower case.
 
     Raises:
-        ServiceError: 403, under the name that the service gives to what is wrong.
+        ServiceError: the signature is missing or wrong (403, with the service's exception name).
     """
     given = headers.get("authorization")
     if given is None:
@@ -48,7 +48,7 @@ def check(method: str, url: str, headers: dict[str, str], body: bytes, now: date
     canonical = "\n".join(
         [
             method,
-            quote(path, safe="/~"),  # the path is encoded once more, as every service but S3 has it
+            quote(path, safe="/~"),  # every service but S3 encodes the path a second time
             "&".join(sorted(query.split("&"))) if query else "",
             *(f"{name}:{' '.join(headers.get(name, '').split())}" for name in names.split(";")),
             "",

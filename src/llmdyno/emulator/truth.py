@@ -1,4 +1,7 @@
-"""What really happened to each request, as the emulator saw it."""
+"""What really happened to each request, as the emulator saw it.
+
+In: times of the monotonic clock. Out: a line of JSON at ``/truth``, for a client on the same host to compare with.
+"""
 
 from __future__ import annotations
 
@@ -8,7 +11,7 @@ from dataclasses import dataclass, field
 
 @dataclass(slots=True)
 class Truth:
-    """What really happened to one request: monotonic ns. `status` is 0 until it is known, −1 for a client that left."""
+    """What really happened to one request, in monotonic ns. `status` is 0 until the end, −1 if the client left."""
 
     number: int
     arrive_ns: int
@@ -17,7 +20,7 @@ class Truth:
     written_ns: array[int] = field(default_factory=lambda: array("q"))
 
     def line(self) -> str:
-        """As a JSON object on a line."""
+        """The request as a line of JSON."""
         times = ",".join(map(str, self.written_ns))
         return (
             f'{{"n":{self.number},"arrive":{self.arrive_ns},"end":{self.end_ns},'
