@@ -82,4 +82,4 @@ def test_a_run_without_an_answer() -> None:
     shown = drawn(lambda page: show(found, page)).splitlines()
     rows_shown = [line.split()[-3:] for line in shown if line.startswith("Time to first token p50")]
     assert rows_shown == [["ms", "250.00", "–"], ["–", "–", "–"]]
-    assert "   - errors present: 1 of 1 requests failed; latencies are of the others alone" in shown
+    assert "   - errors present: 1 of 1 requests failed; latencies are of the others only" in shown

@@ -51,7 +51,7 @@ def test_the_whole_document_of_one_request() -> None:
 
 def test_every_cell_is_parquets_value(tmp_path: Path) -> None:
     run = made()
-    write_timeline(run.timeline, tmp_path / "requests.parquet", tmp_path / "chunks.parquet")
+    write_timeline(run.timeline, run.all_figures, tmp_path / "requests.parquet", tmp_path / "chunks.parquet")
     table = read_parquet(tmp_path / "requests.parquet").read_all()
     header, *rows = csv.reader(io.StringIO(document(run).decode(), newline=""))
     assert header == table.column_names

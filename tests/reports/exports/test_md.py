@@ -45,8 +45,8 @@ DOCUMENT = """\
 - **Tokens:** 11 in, 100 out per request (p50; output counted by the server)
 - **Failed:** 1 × http\\_status 429: a\\|b \\[c\\](d) \\<e\\>
 - **Verdict:** read with care:
-  - too few samples: 9 requests succeeded, 30 are needed for a p90
-  - errors present: 1 of 10 requests failed; latencies are of the others alone
+  - too few samples: 9 requests succeeded, a p90 needs 30
+  - errors present: 1 of 10 requests failed; latencies are of the others only
 - **Run directory:** `{path}`
 
 ## Check: 12 answers
