@@ -1,1 +1,1 @@
-"""The tool measured: how far off it is against a server that keeps the truth, and what it costs."""
+"""Measures llmdyno itself: its error against a server that records true times, and its cost."""

@@ -1,11 +1,11 @@
-"""Everything in one table: how far off, what it costs, how exact the sends are, memory, start-up.
+"""All of it in one table: error, cost, lateness of sends, memory, start-up.
 
     python -m benchmarks [--truth-server BINARY] [--floor BINARY] [--out benchmarks/results]
         [--tool NAME=VENV] [--tokenizer FOLDER]
 
-About five minutes. Each row is one run of the whole command against a server that keeps the truth, which shares the
-machine's cores; errors are reported − true. The rows over TLS are against the null server of ``llmdyno selftest``,
-whose arrivals are its own reads there. Needs the extra `test` (trustme makes the certificate).
+It takes about five minutes. Each row is one run of the whole command against a server that records true times and
+shares the machine's cores. An error is reported − true. The rows over TLS use the null server of ``llmdyno selftest``;
+over TLS its arrival times are its own reads. It needs the extra `test` (trustme makes the certificate).
 """
 
 from __future__ import annotations
@@ -48,11 +48,11 @@ _REQUEST_S = (TTFT_MS + TOKENS * GAP_MS) / 1e3
 
 
 class NullTruth(Truthful):
-    """The null server as one that keeps the truth."""
+    """The null server as a server that records true times."""
 
     def __init__(self, server: NullServer) -> None:
         self._server = server
-        self.root, self.url, self.model = server.root, server.url, f"null-{TTFT_MS}-{GAP_MS}"
+        self.root, self.url, self.model, self.arn = server.root, server.url, f"null-{TTFT_MS}-{GAP_MS}", ""
 
     def reset(self) -> None:
         self._server.ask("/reset", "POST")
@@ -107,7 +107,7 @@ def _row(
     floor_us: float | None,
 ) -> dict[str, Any]:
     flags = ("--insecure", "--no-preflight") if wire == "TLS" else ()
-    # The null server shakes hands one after the other, which would hold its reads up: it is connected to beforehand.
+    # The null server does one TLS handshake at a time, which delays its reads. So connections are opened beforehand.
     warmup = streams if wire == "TLS" else 0
     found = measure(server, api, streams, requests, folder, rate=rate, flags=flags, warmup=warmup)
     row = {
@@ -146,13 +146,13 @@ def memory_mb(binary: str | None, folder: Path) -> float:
 
 
 def main() -> None:
-    """Print the table and keep it."""
+    """Print the table and write it to a file."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--truth-server", default=os.environ.get("LLMDYNO_TRUTH_SERVER"))
     parser.add_argument("--floor", default=os.environ.get("LLMDYNO_FLOOR"))
     parser.add_argument("--out", default=str(Path(__file__).with_name("results")))
     parser.add_argument("--tool", action="append", default=[], metavar="NAME=VENV", help="; ".join(TOOLS))
-    parser.add_argument("--tokenizer", type=Path, help="a folder with a tokenizer, for tools that want one")
+    parser.add_argument("--tokenizer", type=Path, help="a folder with a tokenizer, for tools that need one")
     arguments = parser.parse_args()
     resource.setrlimit(resource.RLIMIT_NOFILE, (resource.getrlimit(resource.RLIMIT_NOFILE)[1],) * 2)
     found: dict[str, Any] = {
@@ -199,7 +199,7 @@ def main() -> None:
 
 
 def _print_bars(found: dict[str, Any]) -> None:
-    """Each budget, what was met, and whether it was kept."""
+    """Print each budget, the measured value, and whether the budget is kept."""
     by = {(row["loop"], row["stream"], row["wire"], row["streams"]): row for row in found["fidelity"]}
     main_row = by["closed", "server-sent events", "plain", 512]
     late, start = found["send_lateness_p99_ms"], found["start_s"]
@@ -215,7 +215,7 @@ def _print_bars(found: dict[str, Any]) -> None:
         (f"--help, s ({start['help'] / start['python']:.1f} × a bare interpreter)", start["help"], HELP_BUDGET_S),
         ("first request sent, s", start["first_request"], FIRST_BUDGET_S),
     ]
-    print("\n| bar | met | budget | |")
+    print("\n| what | measured | budget | |")
     print("|---|---|---|---|")
     for name, met, budget in bars:
         print(f"| {name} | {met:.2f} | {budget:g} | {'kept' if met <= budget else 'OVER'} |")

@@ -1,9 +1,9 @@
-"""What the emulator itself sustains: chunks a second, CPU a chunk, and how late its tokens are.
+"""What the emulator can sustain: chunks a second, CPU a chunk, and how late its tokens are.
 
     python -m benchmarks.emulator [--rates 10000 20000] [--seconds 5]
 
-llmdyno drives it at so many streams that the wanted rate of chunks comes about; lateness is written − due, as the
-emulator keeps it. Both share the machine's cores, so the figures are a lower bound.
+llmdyno drives the emulator at the wanted rate of chunks. Lateness is written − due, from the emulator's own record.
+Both share the machine's cores, so the figures are a lower bound.
 """
 
 from __future__ import annotations
@@ -27,13 +27,13 @@ BUDGET_LATE_MS, BUDGET_RATE = 5.0, 20_000
 
 
 def ask(url: str, method: str = "GET") -> bytes:
-    """One answer of the emulator's own routes."""
+    """The body of one of the emulator's own routes."""
     with urllib.request.urlopen(urllib.request.Request(url, method=method)) as answer:
         return bytes(answer.read())
 
 
 def measure(rate: int, seconds: float, route: str) -> None:
-    """Drive one rate and print a line."""
+    """Drive the emulator at one rate and print a line."""
     profile = PROFILES[DEFAULT_PROFILE]
     speed = rate * (profile.gap_s + profile.gap_per_stream_s * (STREAMS - 1)) / STREAMS
     streams = STREAMS

@@ -1,10 +1,10 @@
-"""How far off is `llmdyno run`, and what does it cost?
+"""How large is the error of `llmdyno run`, and what does it cost?
 
     python -m benchmarks.fidelity [--truth-server BINARY] [--floor BINARY] [--streams 64 512] [--api bedrock]
 
-Starts a server that keeps the truth, drives the whole command against it at each number of streams, 128
-tokens a request, matches every request with the server's own record, and prints a table. All figures of
-one row are from one run on one machine; what counts are the errors and the ratio to the floor.
+It starts a server that records true times and runs the whole command against it at each number of streams, with 128
+tokens a request. It compares each request with the server's record and prints a table. All figures of a row are from
+one run on one machine. The errors and the ratio to the floor matter; absolute times do not.
 """
 
 from __future__ import annotations
@@ -24,10 +24,8 @@ import numpy as np
 
 import llmdyno
 from benchmarks.truth import TrueRequest, TruthServer
-from llmdyno.metrics.request import request_metrics
 
 TOKENS = 128
-ARN = "arn:aws:bedrock:us-east-1:123456789012:imported-model/a1b2c3d4e5f6"
 NO_ACCOUNT = {"AWS_ACCESS_KEY_ID": "nobody", "AWS_SECRET_ACCESS_KEY": "nobody", "AWS_EC2_METADATA_DISABLED": "true"}
 BUDGET_CPU_S, BUDGET_P50_S, BUDGET_P99_S, BUDGET_RATIO = 3.0, 0.001, 0.005, 1.5
 
@@ -39,7 +37,7 @@ def children_cpu_s() -> float:
 
 
 def run_floor(floor: str | None, server: TruthServer, streams: int, requests: int) -> float:
-    """CPU microseconds a chunk of the least client."""
+    """CPU microseconds a chunk of the floor client."""
     command = [floor] if floor else [sys.executable, str(Path(__file__).with_name("floor.py"))]
     arguments = [str(number) for number in (server.port, streams, requests, TOKENS)] + ([] if floor else [server.model])
     output = subprocess.run([*command, *arguments], check=True, capture_output=True, text=True).stdout
@@ -49,20 +47,21 @@ def run_floor(floor: str | None, server: TruthServer, streams: int, requests: in
 
 
 class Truthful(Protocol):
-    """A server that keeps the truth."""
+    """A server that records true times."""
 
     root: str
     url: str
     model: str
+    arn: str
 
     def reset(self) -> None:
         """Forget every request."""
 
     def truth(self) -> dict[int, TrueRequest]:
-        """What happened, by the request's number."""
+        """Its record of each request, by number."""
 
     def number_of(self, response_id: str) -> int:
-        """The number of the request that was answered under this id."""
+        """The number of the request whose response has this id."""
 
 
 def measure(
@@ -77,39 +76,42 @@ def measure(
     flags: Sequence[str] = (),
     warmup: int = 0,
 ) -> dict[str, Any]:
-    """One run of the command against the truth, closed or (`rate`) open loop; `more` goes into its environment."""
+    """Compare one run of the command with the truth.
+
+    It is a closed loop, or an open loop if there is a `rate`. `more` is added to the command's environment.
+    """
     server.reset()
     before = children_cpu_s()
     command = [sys.executable, "-m", "llmdyno", "run", "--quiet"]
     if api == "bedrock":
-        command += ["--api", "bedrock", "--endpoint-url", server.root, "--model", ARN, "--no-warm"]
+        command += ["--api", "bedrock", "--endpoint-url", server.root, "--model", server.arn, "--no-warm"]
     elif api.startswith("litellm-"):
         command += ["--api", "litellm", "--litellm-mode", api.removeprefix("litellm-"), "--endpoint-url", server.root]
-        command += ["--model", f"bedrock/llama/{ARN}", "--no-warm", "--no-preflight"]
+        command += ["--model", f"bedrock/llama/{server.arn}", "--no-warm", "--no-preflight"]
     else:
         command += ["--base-url", server.url, "--model", server.model, "--ignore-eos"]
     load = ["--concurrency", str(streams)] if rate is None else ["--rate", repr(rate)]
     out = folder / f"{api}-{streams}-{'open' if rate else 'closed'}-{len(list(folder.glob('*')))}"
     command += [*load, "--requests", str(requests), "--output-tokens", str(TOKENS), "--out", str(out), *flags]
-    if warmup:  # in an open loop too it is users who send it
+    if warmup:  # users send it, in an open loop too
         command += ["--warmup", str(warmup), *(["--concurrency", str(warmup)] if rate is not None else [])]
     subprocess.run(command, check=True, stdout=subprocess.DEVNULL, env={**os.environ, **NO_ACCOUNT, **(more or {})})
     cpu_s = children_cpu_s() - before
     run, truth = llmdyno.load(out), server.truth()
     assert run.succeeded == requests == len(truth) - warmup
-    timeline, figures = run.measured, request_metrics(run.measured)
+    timeline, figures = run.measured, run.figures
     ttft, e2e, gap = [], [], []
     text = timeline.chunks["kind"] > 0
-    # On the event stream a server need not name its answers: there, requests are matched in the order of their sends.
+    # Responses over the event stream have no id, so those requests are matched in the order of their sends.
     sends = np.argsort(np.argsort(timeline.requests["sent_ns"]))
     arrivals = sorted(truth.values(), key=lambda one: one.arrive_ns)
-    for place, name in enumerate(timeline.requests["response_id"]):
-        true = truth[server.number_of(name)] if api == "openai" else arrivals[sends[place]]
+    for index, name in enumerate(timeline.requests["response_id"]):
+        true = truth[server.number_of(name)] if api == "openai" else arrivals[sends[index]]
         written = np.array(true.written_ns)
-        span = slice(timeline.first_chunk[place], timeline.first_chunk[place + 1])
+        span = slice(timeline.first_chunk[index], timeline.first_chunk[index + 1])
         arrival = timeline.chunks["arrival_ns"][span][text[span]]
-        ttft.append((figures.ttft_s[place], (written[0] - true.arrive_ns) / 1e9))
-        e2e.append((figures.end_to_end_latency_s[place], (true.end_ns - true.arrive_ns) / 1e9))
+        ttft.append((figures.ttft_s[index], (written[0] - true.arrive_ns) / 1e9))
+        e2e.append((figures.end_to_end_latency_s[index], (true.end_ns - true.arrive_ns) / 1e9))
         gap.append(np.stack([np.diff(arrival) / 1e9, np.diff(written) / 1e9], axis=1))
     process = np.array(run.environment.process.cpu_s)
     return {
@@ -125,7 +127,7 @@ def measure(
 
 
 def error_text(pairs: np.ndarray[Any, Any]) -> str:
-    """Reported − true at p50 and p99 of both distributions, and the median and p99 of each one's own error; ms."""
+    """Reported − true at p50 and p99 of both distributions; then the median and p99 of the requests' own errors; ms."""
     reported, true = pairs[:, 0], pairs[:, 1]
     at = [np.percentile(reported, q) - np.percentile(true, q) for q in (50, 99)]
     own = np.percentile(np.abs(reported - true), (50, 99))
@@ -150,7 +152,7 @@ def main() -> None:
             row = measure(server, arguments.api, streams, requests, Path(folder))
             ttft = row["ttft"]
             errors = [abs(np.percentile(ttft[:, 0], q) - np.percentile(ttft[:, 1], q)) for q in (50, 99)]
-            print(f"\n{streams} streams, {requests} requests; reported − true at p50 / p99, ms (each one's own error)")
+            print(f"\n{streams} streams, {requests} requests; reported − true at p50 / p99, ms (single requests)")
             print(f"  TTFT          {error_text(ttft)}")
             print(f"  gap           {error_text(row['gap'])}")
             print(f"  end-to-end    {error_text(row['e2e'])}")

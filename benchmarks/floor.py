@@ -1,9 +1,10 @@
-"""The least a Python client can spend: an epoll loop that sends, reads, stamps and counts, and keeps nothing else.
+"""The least that a Python client can spend: an epoll loop that sends, reads, stamps and counts, and nothing else.
 
     python benchmarks/floor.py PORT STREAMS REQUESTS TOKENS MODEL
 
-A closed loop over keep-alive connections; prints ``cpu_us/chunk=…``. A floor in C says more; name one
-with ``--floor`` or ``LLMDYNO_FLOOR`` in the fidelity benchmark (it takes PORT STREAMS REQUESTS TOKENS).
+It drives a closed loop over keep-alive connections and prints ``cpu_us/chunk=…``. A floor client in C is a stricter
+comparison. The fidelity benchmark takes one by ``--floor`` or ``LLMDYNO_FLOOR``, and calls it with PORT STREAMS
+REQUESTS TOKENS.
 """
 
 from __future__ import annotations
@@ -18,7 +19,7 @@ END = b"0\r\n\r\n"
 
 
 def main(port: int, streams: int, requests: int, tokens: int, model: str) -> None:
-    """Drive the loop and print what a chunk cost."""
+    """Drive the loop and print the CPU time a chunk."""
     message = {"role": "user", "content": "a " * 500}
     body = json.dumps(
         {"model": model, "stream": True, "max_tokens": tokens, "ignore_eos": True, "messages": [message]}

@@ -1,9 +1,9 @@
-"""How LLMPerf measures: a process a user, each in LiteLLM's blocking call, stamps at its iterator.
+"""LLMPerf's method: one process per user, each in LiteLLM's blocking call, stamped at LiteLLM's iterator.
 
     python benchmarks/llmperf_way.py ENDPOINT_URL MODEL USERS REQUESTS TOKENS
 
-A short client of our own that goes about it as LLMPerf does (its Ray actors are processes here), for the figures that
-its users have. Prints a JSON list of [TTFT, end-to-end latency] in seconds. Needs LiteLLM.
+This is a short client of our own that measures as LLMPerf does, with processes instead of Ray actors. It shows the
+error of such figures. It prints a JSON list of [TTFT, end-to-end latency] in seconds, and needs LiteLLM.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ import time
 
 
 def user(endpoint_url: str, model: str, requests: int, tokens: int) -> list[tuple[float, float]]:
-    """One user's requests, one after the other."""
+    """Send one user's requests, one after the other."""
     os.environ["LITELLM_LOCAL_MODEL_COST_MAP"] = "True"
     import litellm
 
@@ -35,7 +35,7 @@ def user(endpoint_url: str, model: str, requests: int, tokens: int) -> list[tupl
 
 
 def main(endpoint_url: str, model: str, users: int, requests: int, tokens: int) -> None:
-    """Run the users and print what they measured."""
+    """Run all users and print what they measured."""
     jobs = [(endpoint_url, model, requests // users, tokens)] * users
     with multiprocessing.get_context("spawn").Pool(users) as pool:
         print(json.dumps([pair for pairs in pool.starmap(user, jobs) for pair in pairs]))

@@ -1,11 +1,11 @@
-"""The emulated reference deployment at real speed, beside the published table that it was fitted to.
+"""The emulated reference deployment at real speed, compared with the published table that it was fitted to.
 
     python -m benchmarks.reference [--requests 30] [--out DIR]
 
-The table is LLMPerf's, of DeepSeek-R1-Distill-Llama-8B with 2 users, 500±25 tokens in, 1000±100 out. Its
-inter-token latency is end-to-end ÷ chunks, and so is ours here. Its tokens are a recount with another
-model's tokenizer: 107.2 token/s × 0.01069 s a chunk = 1.146 tokens a chunk. The emulator counts a chunk as
-a token, as the deployment's own usage does, so throughput is compared in chunks: 107.2 ÷ 1.146 = 93.5 a second.
+The table was measured by LLMPerf: DeepSeek-R1-Distill-Llama-8B, 2 users, 500±25 tokens in, 1000±100 out. Its
+inter-token latency is end-to-end latency ÷ chunks, and so is ours here. LLMPerf counted tokens again with another
+model's tokenizer: 107.2 token/s × 0.01069 s a chunk = 1.146 tokens a chunk. The emulator counts one token a chunk, as
+the deployment's own usage does. So throughput is compared in chunks: 107.2 ÷ 1.146 = 93.5 a second.
 """
 
 from __future__ import annotations
@@ -26,10 +26,10 @@ BOUND = 0.05
 
 
 def main() -> None:
-    """Run, and print both."""
+    """Run it, and print measured and published figures."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--requests", type=int, default=30)
-    parser.add_argument("--out", default=None, help="a run directory that is there already")
+    parser.add_argument("--out", default=None, help="use this run directory instead of a new run")
     arguments = parser.parse_args()
     recount = PUBLISHED["request_output_throughput_token_per_s"] * PUBLISHED["inter_token_latency_s"]
     with tempfile.TemporaryDirectory() as folder:

@@ -1,8 +1,8 @@
-"""How long until `llmdyno` answers, and until its first request is on the wire?
+"""How long until `llmdyno` responds, and until its first request reaches the server?
 
     python -m benchmarks.startup [--truth-server BINARY] [--times 9]
 
-Medians, beside a bare interpreter's start in the same run. The first request's moment is the server's own
+It prints medians, and the start of a bare interpreter in the same run. The time of the first request is the server's
 record of its arrival.
 """
 
@@ -21,14 +21,14 @@ from benchmarks.truth import TruthServer
 
 
 def spawn_s(command: list[str]) -> float:
-    """Wall seconds of a command."""
+    """How long a command takes, in seconds."""
     began = time.perf_counter()
     subprocess.run(command, check=True, stdout=subprocess.DEVNULL)
     return time.perf_counter() - began
 
 
 def first_request_s(server: TruthServer, out: Path) -> float:
-    """From the process's start to the arrival of its first request, in seconds."""
+    """The time from the start of the process to the arrival of its first request, in seconds."""
     server.reset()
     command = [sys.executable, "-m", "llmdyno", "run", "--quiet", "--base-url", server.url, "--model", server.model]
     command += ["--requests", "100", "--concurrency", "50", "--output-tokens", "2", "--ignore-eos", "--out", str(out)]

@@ -1,9 +1,9 @@
-"""What LiteLLM's way costs on the Bedrock route: our own dialect, LiteLLM's requests on our wire, LiteLLM's own client.
+"""What LiteLLM costs on the Bedrock route: our dialect, LiteLLM's requests on our sockets, LiteLLM's own client.
 
     python -m benchmarks.through_litellm [--truth-server BINARY] [--floor BINARY] [--streams 64]
 
-All against one server that keeps the truth, in one run; then LLMPerf's way at two users, the kind of run that it was
-published with. Needs the extra `litellm`.
+All run against one server that records true times. LLMPerf's method follows with two users, as in its published runs.
+It needs the extra `litellm`.
 """
 
 from __future__ import annotations
@@ -18,13 +18,13 @@ from pathlib import Path
 
 import numpy as np
 
-from benchmarks.fidelity import ARN, NO_ACCOUNT, TOKENS, children_cpu_s, error_text, measure, run_floor
+from benchmarks.fidelity import NO_ACCOUNT, TOKENS, children_cpu_s, error_text, measure, run_floor
 from benchmarks.truth import TruthServer
 
 WAYS = ("bedrock", "litellm-wire", "litellm-sdk", "litellm-sdk, no look-up")
 NO_LOOK_UP = {"HTTPS_PROXY": "http://127.0.0.1:9"}
-"""LiteLLM looks an imported Llama's template up at huggingface.co for every request. Where names do not resolve, that
-alone can take seconds: refused at once, it shows what the rest takes."""
+"""LiteLLM looks up the template of an imported Llama model at huggingface.co with every request. Without a name server
+each look-up takes seconds. With this proxy the look-up is refused at once, so the rest shows."""
 
 _WIDTH = 23
 BUDGET_WIRE = 1.2
@@ -37,12 +37,10 @@ def main() -> None:
     parser.add_argument("--floor", default=os.environ.get("LLMDYNO_FLOOR"))
     parser.add_argument("--streams", type=int, nargs="+", default=[64])
     parser.add_argument("--waves", type=int, default=4, help="requests a stream")
-    parser.add_argument("--repeat", type=int, default=3, help="rounds, of which the medians count")
+    parser.add_argument("--repeat", type=int, default=3, help="rounds; the table has their medians")
     arguments = parser.parse_args()
     with TruthServer(arguments.truth_server) as server, tempfile.TemporaryDirectory() as folder:
-        print(
-            f"server: {server.name}; {TOKENS} tokens a request; reported − true at p50 / p99, ms (each one's own error)"
-        )
+        print(f"server: {server.name}; {TOKENS} tokens a request; reported − true at p50 / p99, ms (single requests)")
         for streams in arguments.streams:
             requests = streams * arguments.waves
             print(f"\n{streams} streams, {requests} requests, median of {arguments.repeat} rounds")
@@ -68,13 +66,13 @@ def main() -> None:
             print(f"  budget: wire within {BUDGET_WIRE:g} × --api bedrock: {kept}")
         server.reset()
         users, requests, before = 2, 40, children_cpu_s()
-        command = [sys.executable, str(Path(__file__).with_name("llmperf_way.py")), server.root, f"bedrock/llama/{ARN}"]
-        command += [str(number) for number in (users, requests, TOKENS)]
+        command = [sys.executable, str(Path(__file__).with_name("llmperf_way.py")), server.root]
+        command += [f"bedrock/llama/{server.arn}", *(str(number) for number in (users, requests, TOKENS))]
         environ = {**os.environ, **NO_ACCOUNT, **NO_LOOK_UP, "PYTHONWARNINGS": "ignore"}
         output = subprocess.run(command, check=True, capture_output=True, text=True, env=environ).stdout
         reported = np.sort(np.array(json.loads(output))[:, 0])
         true = np.sort([(one.written_ns[0] - one.arrive_ns) / 1e9 for one in server.truth().values()])
-        print(f"\nLLMPerf's way, {users} users, {requests} requests")
+        print(f"\nLLMPerf's method, {users} users, {requests} requests")
         print(f"  TTFT {error_text(np.stack([reported, true], axis=1))}; {children_cpu_s() - before:.1f} CPU s")
 
 

@@ -1,8 +1,8 @@
-"""Other tools on the same server, from virtual environments that the caller has: ``--tool servebench=/path/to/venv``.
+"""Other tools on the same server, each from its own virtual environment: ``--tool servebench=/path/to/venv``.
 
-In: a tool's name, its environment, a server that keeps the truth. Out: its own TTFT figures beside the server's record,
-the CPU seconds of its process tree, the most streams that the server saw at once. A tool is two functions: from what is
-asked to a command, and from what that command leaves to TTFTs.
+In: a tool's name, its environment, a server that records true times. Out: the error of the TTFTs that it reports, the
+CPU seconds of its process tree, and the largest number of streams at once. A tool is two functions: one makes the
+command, the other reads TTFTs from what the command leaves.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ _PATIENCE_S = 600
 
 @dataclass(frozen=True)
 class Asked:
-    """What a tool is asked to do; `tokenizer` is a folder with a tokenizer for those that do not go without one."""
+    """What a tool is asked to do; `tokenizer` is a folder with a tokenizer, for tools that need one."""
 
     venv: Path
     url: str
@@ -40,7 +40,7 @@ class Asked:
 
 @dataclass(frozen=True)
 class Tool:
-    """How a tool is called, and how the TTFT of every request is read from what it leaves, ms."""
+    """How a tool is called, and how the TTFT of each request (ms) is read from what it leaves."""
 
     package: str
     command: Callable[[Asked], list[str]]
@@ -156,13 +156,13 @@ def run_tool(
     """Run one tool once.
 
     Raises:
-        SystemExit: there is no such tool, or it wants a tokenizer.
+        SystemExit: there is no such tool, or it needs a tokenizer.
     """
     if name not in TOOLS:
         raise SystemExit(f"--tool: {name!r} is not known; what fits: {', '.join(TOOLS)}")
     tool = TOOLS[name]
     if tool.wants_tokenizer and tokenizer is None:
-        raise SystemExit(f"--tool {name}: wants a tokenizer; give --tokenizer FOLDER (with tokenizer.json)")
+        raise SystemExit(f"--tool {name}: needs a tokenizer; give --tokenizer FOLDER (with tokenizer.json)")
     out = folder / f"{name}-{streams}"
     out.mkdir()
     asked = Asked(venv, server.url, server.model, streams, requests, out.resolve(), tokenizer)
@@ -187,8 +187,8 @@ def run_tool(
         return {**row, "text": "failed: it reports no TTFT"}
     at = [float(np.percentile(reported, q)) for q in (50, 99)]
     errors = [value - float(np.percentile(true_ms, q)) for value, q in zip(at, (50, 99), strict=True)]
-    moments = sorted([(one.arrive_ns, 1) for one in truth] + [(one.end_ns, -1) for one in truth])
-    peak = int(np.cumsum([step for _, step in moments]).max())
+    changes = sorted([(one.arrive_ns, 1) for one in truth] + [(one.end_ns, -1) for one in truth])
+    peak = int(np.cumsum([step for _, step in changes]).max())
     cpu_s = children_cpu_s() - before
     left_out = f"{len(reported)} of {len(truth)} requests reported" if len(reported) < len(truth) else "–"
     text = f"{errors[0]:+.1f} / {errors[1]:+.1f} | – | – | {cpu_s:.1f} | – | – | {peak} | {left_out}"

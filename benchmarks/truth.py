@@ -1,8 +1,8 @@
-"""A server that keeps the truth, for benchmarks: started, asked, ended.
+"""A server that records true times, for benchmarks: it is started, asked and ended.
 
-By default the project's own emulator. Better: a program in C that serves OpenAI streams and takes
-``-p PORT -t TTFT_MS -i GAP_MS -j JITTER``, because it leaves the machine to the client; name its binary
-with ``--truth-server`` or ``LLMDYNO_TRUTH_SERVER``. Both give ``/truth``: a JSON object a line for each request.
+By default it is the project's own emulator. A program in C is better, because it leaves the CPU to the client. It must
+serve OpenAI streams and take ``-p PORT -t TTFT_MS -i GAP_MS -j JITTER``. Name its binary by ``--truth-server`` or
+``LLMDYNO_TRUTH_SERVER``. Both servers have ``/truth``: one line of JSON for each request.
 """
 
 from __future__ import annotations
@@ -18,6 +18,9 @@ from dataclasses import dataclass
 from types import TracebackType
 
 TTFT_MS, GAP_MS, JITTER = 200, 20, 0.1
+ARN = "arn:aws:bedrock:us-east-1:123456789012:imported-model/{}"
+# One copy that is ready at once and refuses nothing: the benchmarks measure the client, not a cold start.
+_READY = ["--cold-start", "0", "--hold", "--first-inference", "0", "--requests-per-copy", "100000"]
 
 
 @dataclass(frozen=True)
@@ -31,7 +34,7 @@ class TrueRequest:
 
 
 class TruthServer:
-    """A context that serves at `url`; `name` says what it is."""
+    """A context in which the server runs at `url`. `name` says which server it is, `arn` is its model on Bedrock."""
 
     def __init__(self, binary: str | None, *, ttft_ms: int = TTFT_MS, gap_ms: int = GAP_MS) -> None:
         with socket.create_server(("127.0.0.1", 0)) as free:
@@ -40,11 +43,12 @@ class TruthServer:
         self.port = port
         self.url = self.root + "/v1"
         if binary:
-            self.name, self.model = "a server in C", "truth"
+            self.name, self.model, self.arn = "a server in C", "truth", ARN.format("a1b2c3d4e5f6")
             command = [binary, "-p", str(port), "-t", str(ttft_ms), "-i", str(gap_ms), "-j", str(JITTER)]
         else:
             self.name, self.model = "llmdyno serve (Python)", "deepseek-r1-distill-llama-8b"
-            command = [sys.executable, "-m", "llmdyno", "serve", "--port", str(port)]
+            self.arn = ARN.format("emulated0001")
+            command = [sys.executable, "-m", "llmdyno", "serve", "--port", str(port), "--no-aws-services", *_READY]
         self._hexadecimal = not binary
         self._process = subprocess.Popen(command, stdout=subprocess.DEVNULL)
         deadline = time.monotonic() + 10
@@ -71,13 +75,13 @@ class TruthServer:
         self._ask("/reset", method="POST")
 
     def truth(self) -> dict[int, TrueRequest]:
-        """What happened, by the request's number."""
+        """Its record of each request, by number."""
         lines = self._ask("/truth").splitlines()
         seen = (json.loads(line) for line in lines)
         return {one["n"]: TrueRequest(one["n"], one["arrive"], one["end"], one["t"]) for one in seen}
 
     def number_of(self, response_id: str) -> int:
-        """The number of the request that was answered under this id."""
+        """The number of the request whose response has this id."""
         return int(response_id.rpartition("-")[2], 16 if self._hexadecimal else 10)
 
     def _ask(self, path: str, method: str = "GET") -> bytes:
