@@ -118,8 +118,8 @@ def call(arguments: argparse.Namespace, experiment: Experiment) -> int:
         InputError: the input cannot be used, or the endpoint cannot be measured.
     """
     own = {flag.name: _read_own(flag, getattr(arguments, f"own_{flag.name}")) for flag in experiment.flags}
-    asked = experiment._replace(options=own)
-    return drive(spec_of(arguments, asked), asked, manner_of(arguments))
+    spec, asked = asked_of(arguments, experiment._replace(options=own))
+    return drive(spec, asked, manner_of(arguments))
 
 
 def _read_own(flag: Flag, given: Any) -> Any:
@@ -130,8 +130,9 @@ def _read_own(flag: Flag, given: Any) -> Any:
     )
 
 
-def spec_of(arguments: argparse.Namespace, experiment: Experiment) -> Spec:
-    """The spec from an experiment's keys, a file and the flags; a later one wins.
+def asked_of(arguments: argparse.Namespace, experiment: Experiment) -> tuple[Spec, Experiment]:
+    """The spec from an experiment's keys, a file and the flags, of which a later one wins; and the experiment, which
+    knows the endpoint's speed then, if it paces itself at real speed.
 
     Raises:
         InputError: a value does not fit, or a flag is given whose key is the experiment's own.
@@ -151,11 +152,14 @@ def spec_of(arguments: argparse.Namespace, experiment: Experiment) -> Spec:
     def built(speed: float) -> Spec:
         return build([_layer(experiment.keys(experiment.options, speed)), file, flags])
 
-    if not experiment.paces:
-        return built(1.0)
     plain = built(1.0)
+    if not experiment.paces:
+        return plain, experiment
     # A dry run asks nobody, so only the embedded emulator's speed is known to it.
-    return built(_own_speed(plain) if arguments.dry_run else _speed(plain))
+    from llmdyno.experiments.experiment import SPEED
+
+    speed = _own_speed(plain) if arguments.dry_run else _speed(plain)
+    return built(speed), experiment._replace(options={**experiment.options, SPEED: speed})
 
 
 def _layer(values: Mapping[str, Any]) -> Layer:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from llmdyno.errors import InputError
-from llmdyno.experiments.experiment import Experiment, Flag, Options
+from llmdyno.experiments.experiment import SPEED, Experiment, Flag, Options
 from llmdyno.experiments.load import wake_phase
 from llmdyno.runs.counter import load_counter
 from llmdyno.runs.run import Run
@@ -18,7 +18,8 @@ _USUAL_COLD_START_S = 60
 def plan(spec: Spec, options: Options) -> Plan:
     """The series as one phase."""
     counter = load_counter(spec.tokenizer)
-    phase = wake_phase(spec, counter, options.get("repeat", 1), options.get("idle", 0.0))
+    idle_s = options.get("idle", 0.0) / _speed(spec, options)
+    phase = wake_phase(spec, counter, options.get("repeat", 1), idle_s)
     return Plan((phase,), Drawn(spec, counter), counter, "how it wakes")
 
 
@@ -35,9 +36,14 @@ def check_wakes(spec: Spec, options: Options) -> None:
 
 def announce(spec: Spec, options: Options) -> str | None:
     """How long the series takes, told before it starts."""
-    repeat, idle_s, speed = options["repeat"], options["idle"], spec.speed or 1.0
+    repeat, idle_s, speed = options["repeat"], options["idle"], _speed(spec, options)
     total_s = (repeat * _USUAL_COLD_START_S + (repeat - 1) * idle_s) / speed
     return f"{repeat} cold starts, about {total_s / 60:.1f} minutes"
+
+
+def _speed(spec: Spec, options: Options) -> float:
+    """How many times faster than real time the endpoint runs."""
+    return float(options.get(SPEED) or spec.speed or 1.0)
 
 
 def cold_starts_missing(run: Run, options: Options) -> bool:
@@ -60,6 +66,7 @@ COLDSTART = Experiment(
         ),
     ),
     keys=lambda options, speed: {"requests": 1},
+    paces=True,
     check=check_wakes,
     announce=announce,
     rounds=lambda options: int(options["repeat"]),

@@ -26,6 +26,9 @@ Say = Callable[[str], None]
 
 NO_OPTIONS: Options = {}
 
+SPEED = "speed"
+"""The option in which an experiment that paces itself finds the endpoint's speed, times real time."""
+
 
 class Flag(NamedTuple):
     """One flag of a command's own.

@@ -62,9 +62,8 @@ def load_plan(
 
 
 def wake_phase(spec: Spec, counter: TokenCounter, cold_starts: int | None, idle_s: float) -> Phase:
-    """The phase that wakes a model: one round, or a series of `cold_starts` with `idle_s` (at real speed) between."""
-    speed = spec.speed or 1.0
-    pace = wake(cold_starts, idle_s / speed, spec.warm_timeout_s, spec.warm_interval_s / speed)
+    """The phase that wakes a model: one round, or a series of `cold_starts` with a pause of `idle_s` between."""
+    pace = wake(cold_starts, idle_s, spec.warm_timeout_s, spec.warm_interval_s / (spec.speed or 1.0))
     sessions = Sessions(Drawn(spec, counter), WARM, None)
     return Phase(WARM, sessions, pace, None, ahead=_ATTEMPTS_AHEAD)
 
