@@ -39,7 +39,7 @@ from benchmarks.fidelity import (
 from benchmarks.startup import first_request_s, spawn_s
 from benchmarks.tools import TOOLS, run_tool
 from benchmarks.truth import GAP_MS, TTFT_MS, TrueRequest, TruthServer
-from llmdyno import __version__
+from llmdyno import __version__, run
 from llmdyno.experiments.selftest import NullServer, measure_step
 
 STREAMS = (1, 64, 512, 2000)
@@ -184,7 +184,7 @@ def main() -> None:
                     named = f"{tool} {row['version']} | server-sent events | plain | {streams}"
                     print(f"| {named} | {row['text']} |", flush=True)
         with NullServer() as null:
-            steps = [measure_step(null, "rate", rate, folder / f"rate-{rate}") for rate in (100, 1000)]
+            steps = [measure_step(run, null, "rate", rate, folder / f"rate-{rate}") for rate in (100, 1000)]
         found["send_lateness_p99_ms"] = {int(step.asked): 1e3 * (step.send_lateness_p99_s or 0) for step in steps}
         found["memory_mb"] = memory_mb(arguments.truth_server, folder)
     python_s = statistics.median(spawn_s([sys.executable, "-c", "pass"]) for _ in range(7))

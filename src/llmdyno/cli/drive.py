@@ -164,10 +164,10 @@ def _layer(values: Mapping[str, Any]) -> Layer:
 
 def _own_speed(spec: Spec) -> float:
     """How many times faster than real time the embedded emulator would run; 1 for any other endpoint."""
-    from llmdyno.spec.spec import EMULATED_SPEED
+    from llmdyno.targets.target import known_emulation
 
-    embedded = spec.api == "emulator" or (spec.api is None and spec.base_url is None)
-    return (spec.speed or EMULATED_SPEED) if embedded else 1.0
+    found = known_emulation(spec)
+    return found.speed if found is not None else 1.0
 
 
 def _speed(spec: Spec) -> float:

@@ -6,8 +6,8 @@ import argparse
 
 DESCRIPTION = (
     "Measure this machine: rising numbers of streams and rates against a null server in a process of its own, and the "
-    "error of each figure against that server's record. The result is kept, and llmdyno run warns of a load beyond it. "
-    "Takes a minute."
+    "error of each figure against that server's record. Keep the result: llmdyno run warns of a load beyond it. It "
+    "takes a minute."
 )
 
 
@@ -21,13 +21,14 @@ def call(arguments: argparse.Namespace) -> int:
     from dataclasses import asdict
 
     from llmdyno.experiments.selftest import RATES, STREAMS, remember, selftest
+    from llmdyno.measure import run
     from llmdyno.reports.console import Page
     from llmdyno.reports.selftest import show_head, show_result, show_step
 
     page = Page()
     show_head(page)
     streams, rates = (STREAMS[:5:2], RATES[:3]) if arguments.quick else (STREAMS, RATES)
-    found = selftest(lambda step: show_step(asdict(step), page), streams, rates)
+    found = selftest(run, lambda step: show_step(asdict(step), page), streams, rates)
     # A quick test did not try the larger loads. Its result must not mark them as beyond this machine.
     show_result(found, page, None if arguments.quick else remember(found))
     return 0

@@ -4,13 +4,11 @@ from __future__ import annotations
 
 import argparse
 import asyncio
-import contextlib
 import json
 import math
 import os
 import signal
 import sys
-from collections.abc import Callable
 from typing import Any
 
 from llmdyno.emulator.copies import Scaling
@@ -19,6 +17,7 @@ from llmdyno.emulator.model import DEFAULT_PROFILE, PROFILES
 from llmdyno.emulator.moto import AwsServices, available
 from llmdyno.emulator.signatures import ACCESS_KEY, SECRET_KEY
 from llmdyno.errors import InputError
+from llmdyno.host.loop import loop_factory
 from llmdyno.spec.keys import read_value
 
 DESCRIPTION = (
@@ -116,12 +115,7 @@ def call(arguments: argparse.Namespace) -> int:
         arguments.faults = Faults.parse(arguments.fault, arguments.seed)
     except ValueError as error:
         raise InputError("--fault", f"{' '.join(arguments.fault)!r} does not fit", f"what fits: {error}") from None
-    factory: Callable[[], asyncio.AbstractEventLoop] | None = None
-    with contextlib.suppress(ImportError):
-        import uvloop
-
-        factory = uvloop.new_event_loop
-    with asyncio.Runner(loop_factory=factory) as runner:
+    with asyncio.Runner(loop_factory=loop_factory()) as runner:
         runner.run(_serve(arguments))
     return 0
 

@@ -1,7 +1,7 @@
 """What this very machine can measure: the whole command against a null server, with rising streams and rates.
 
-In: nothing. Out: steps, each with its error against the null server's own record; the range in which it stays below a
-millisecond; a file in the user's cache that later runs are held against.
+In: what makes a run of a spec. Out: steps, each with its error against the null server's own record; the range in which
+the error stays below a millisecond; a file in the user's cache that later loads are compared with.
 """
 
 from __future__ import annotations
@@ -9,25 +9,39 @@ from __future__ import annotations
 import json
 import os
 import time
-from collections.abc import Callable
-from dataclasses import asdict, dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from llmdyno.host.child import Child
 from llmdyno.spec.spec import Spec
 from llmdyno.transports.http1.tls import make_context
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+    from llmdyno.runs.run import Run
+
+    Floats = NDArray[np.float64]
+
+Measure = Callable[[Spec], "Run"]
+"""Makes a run of a spec, as :func:`llmdyno.run` does."""
 
 STREAMS = (1, 32, 64, 128, 256, 512, 1024, 2048, 4096)
 RATES = (10, 100, 300, 1000, 2000, 4000, 8000)
 ERROR_S = 0.001
 CPU_SHARE, READ_LAG_S, DELIVERED = 0.95, 0.005, 0.98
 TTFT_MS, GAP_MS, TOKENS = 100, 20, 64
+_FEW = 8
+"""So few streams may not be under way at once."""
 
 
 @dataclass(frozen=True, slots=True)
 class Step:
-    """One step: so many streams, or so many sends a second; what came of it; why it is beyond the range, or None."""
+    """One step: `asked` streams or sends a second (`kind` is "streams" or "rate"), what was reached, the errors at
+    their 99th percentile, and why the step is beyond the range (`beyond`; None: it is within)."""
 
     kind: str
     asked: float
@@ -42,9 +56,18 @@ class Step:
 
 
 def selftest(
-    on_step: Callable[[Step], None], streams: tuple[int, ...] = STREAMS, rates: tuple[int, ...] = RATES
+    measure: Measure,
+    on_step: Callable[[Step], None],
+    streams: tuple[int, ...] = STREAMS,
+    rates: tuple[int, ...] = RATES,
 ) -> dict[str, Any]:
     """Measure, step by step, until a step of each kind is beyond the range.
+
+    Args:
+        measure: makes a run of a spec, as :func:`llmdyno.run` does.
+        on_step: gets each step as it ends.
+        streams: numbers of streams to try, rising.
+        rates: requests a second to try, rising.
 
     Returns:
         `streams`, `chunks_per_s` and `rate`: the most that was held with an error below a millisecond; `steps`.
@@ -55,7 +78,7 @@ def selftest(
     with NullServer() as server, tempfile.TemporaryDirectory() as folder:
         for kind, values in (("streams", streams), ("rate", rates)):
             for value in values:
-                step = measure_step(server, kind, value, Path(folder) / f"{kind}-{value}")
+                step = measure_step(measure, server, kind, value, Path(folder) / f"{kind}-{value}")
                 steps.append(step)
                 on_step(step)
                 if step.beyond is not None:
@@ -88,7 +111,7 @@ def remember(found: dict[str, Any]) -> Path:
 
 
 def beyond_range(spec: Spec) -> str | None:
-    """What of a spec's load is beyond the last result's range, in words; None: nothing, or it was never tested."""
+    """Which part of a spec's load is beyond the last result's range; None: no part, or nothing was tested yet."""
     try:
         found = json.loads(cache_file().read_text(encoding="utf-8"))
         streams, rate = int(found["streams"]), float(found["rate"])
@@ -113,7 +136,7 @@ class NullServer(Child):
         self._trusting = make_context(insecure=True) if pem else None  # our own server, just started
 
     def ask(self, path: str, method: str = "GET") -> bytes:
-        """What it answers to a request of its own: the truth, forgetting it."""
+        """Its answer to a request outside the load: GET /truth gives its record, POST /reset clears it."""
         import urllib.request
 
         request = urllib.request.Request(self.root + path, method=method)  # noqa: S310  our own server
@@ -121,68 +144,85 @@ class NullServer(Child):
             return bytes(answer.read())
 
 
-def measure_step(server: NullServer, kind: str, value: int, out: Path) -> Step:
-    """Measure `value` streams, or `value` sends a second (`kind` is "streams" or "rate"), writing the run to `out`."""
+def measure_step(measure: Measure, server: NullServer, kind: str, value: int, out: Path) -> Step:
+    """Measure `value` streams, or `value` sends a second (`kind` is "streams" or "rate"); the run is written to
+    `out`."""
     import numpy as np
 
-    from llmdyno.measure import run
-    from llmdyno.metrics.request import request_metrics
     from llmdyno.metrics.verdict import mean_share
 
     server.ask("/reset", "POST")
-    common: dict[str, Any] = {"base_url": server.url, "preflight": False, "input_tokens": 50, "out": str(out)}
-    if kind == "streams":
-        load: dict[str, Any] = {
-            "concurrency": value,
-            "requests": 2 * value if value > 8 else 8,
-            "output_tokens": TOKENS,
-        }
-        spec = Spec(model=f"null-{TTFT_MS}-{GAP_MS}", **common, **load)
-    else:
-        load = {"rate": value, "requests": max(30, 2 * value), "output_tokens": 2}
-        spec = Spec(model="null-1-1", **common, **load)
-    result = run(spec)
+    run = measure(_spec(server.url, kind, value, out))
     truth = {one["n"]: one for one in map(json.loads, server.ask("/truth").splitlines())}
-    timeline, figures = result.timeline, request_metrics(result.timeline)
-    ttft, gaps = [], []
-    text = timeline.chunks["kind"] > 0
-    for place, name in enumerate(timeline.requests["response_id"]):
-        true = truth.get(int(str(name).rpartition("-")[2] or "-1", 16)) if name else None
-        if true is None or not figures.succeeded[place]:
-            continue
-        ttft.append(abs(figures.ttft_s[place] - (true["t"][0] - true["arrive"]) / 1e9))
-        span = slice(timeline.first_chunk[place], timeline.first_chunk[place + 1])
-        arrival = timeline.chunks["arrival_ns"][span][text[span]]
-        if len(arrival) == len(true["t"]) > 1:
-            gaps.append(np.abs(np.diff(arrival) - np.diff(np.array(true["t"]))) / 1e9)
-    cpu = mean_share(result.environment.process.cpu_s) or 0.0
-    lag = result.summary["clock"]["read_lag_s"]
-    steady = result.summary["throughput"]["steady"] or result.summary["throughput"]["whole_run"]
-    peak = result.summary["throughput"]["peak_concurrency"]
-    lateness = result.summary["latency"].get("send_lateness_s", {}).get("p99")
-    sent = np.sort(timeline.requests["sent_ns"])
-    achieved = (len(sent) - 1) / ((sent[-1] - sent[0]) / 1e9) if len(sent) > 1 else 0.0
-    ttft_p99 = float(np.percentile(ttft, 99)) if ttft else float("inf")
-    gap_p99 = float(np.percentile(np.concatenate(gaps), 99)) if gaps else None
-    reasons = {
-        f"{len(timeline) - result.succeeded} requests failed": result.succeeded < len(timeline),
-        f"TTFT off by {1e3 * ttft_p99:.2f} ms at p99": ttft_p99 > ERROR_S,
-        f"gaps off by {1e3 * (gap_p99 or 0):.2f} ms at p99": (gap_p99 or 0) > ERROR_S,
-        f"sends late by {1e3 * (lateness or 0):.2f} ms at p99": (lateness or 0) > ERROR_S,
-        f"read lag {1e3 * lag['p99'] if lag else 0:.1f} ms at p99": bool(lag) and lag["p99"] > READ_LAG_S,
-        f"{100 * cpu:.0f}% of a core": cpu > CPU_SHARE,
-        f"{peak} of {value} streams at once": kind == "streams" and value > 8 and peak < value,
-        f"{achieved:.0f} requests/s left": kind == "rate" and achieved < DELIVERED * value,
-    }
-    return Step(
+    ttft_s, gaps_s = _errors(run, truth)
+    sent_ns = np.sort(run.timeline.requests["sent_ns"])
+    achieved = (len(sent_ns) - 1) / ((sent_ns[-1] - sent_ns[0]) / 1e9) if len(sent_ns) > 1 else 0.0
+    throughput, lag = run.summary["throughput"], run.summary["clock"]["read_lag_s"]
+    part = throughput["steady"] or throughput["whole_run"]
+    step = Step(
         kind,
         value,
-        peak if kind == "streams" else achieved,
-        steady["output_token_per_s"] if steady else 0.0,
-        ttft_p99,
-        gap_p99,
-        lateness,
+        throughput["peak_concurrency"] if kind == "streams" else achieved,
+        part["output_token_per_s"] if part else 0.0,
+        float(np.percentile(ttft_s, 99)) if len(ttft_s) else float("inf"),
+        float(np.percentile(gaps_s, 99)) if len(gaps_s) else None,
+        run.summary["latency"].get("send_lateness_s", {}).get("p99"),
         lag["p99"] if lag else None,
-        cpu,
-        "; ".join(reason for reason, met in reasons.items() if met) or None,
+        mean_share(run.environment.process.cpu_s) or 0.0,
+        None,
     )
+    return replace(step, beyond=_beyond(step, failed=len(run.timeline) - run.succeeded))
+
+
+def _spec(url: str, kind: str, value: int, out: Path) -> Spec:
+    """The load of one step."""
+    common: dict[str, Any] = {"base_url": url, "preflight": False, "input_tokens": 50, "out": str(out)}
+    if kind == "streams":
+        requests = 2 * value if value > _FEW else _FEW
+        load: dict[str, Any] = {"concurrency": value, "requests": requests, "output_tokens": TOKENS}
+        return Spec(model=f"null-{TTFT_MS}-{GAP_MS}", **common, **load)
+    load = {"rate": value, "requests": max(30, 2 * value), "output_tokens": 2}
+    return Spec(model="null-1-1", **common, **load)
+
+
+def _errors(run: Run, truth: Mapping[int, dict[str, Any]]) -> tuple[Floats, Floats]:
+    """How far each request's TTFT and each gap are from the server's record, in seconds; shapes (requests,), (gaps,).
+
+    Args:
+        run: what was measured.
+        truth: the server's record of each answer, by the number in its response id.
+    """
+    import numpy as np
+
+    from llmdyno.metrics.request import request_metrics
+
+    timeline, figures = run.timeline, request_metrics(run.timeline)
+    ttft_s, gaps_s = list[float](), [np.zeros(0)]
+    text = timeline.chunks["kind"] > 0
+    for index, name in enumerate(timeline.requests["response_id"]):
+        true = truth.get(int(str(name).rpartition("-")[2] or "-1", 16)) if name else None
+        if true is None or not figures.succeeded[index]:
+            continue
+        ttft_s.append(abs(figures.ttft_s[index] - (true["t"][0] - true["arrive"]) / 1e9))
+        span = slice(timeline.first_chunk[index], timeline.first_chunk[index + 1])
+        arrival_ns = timeline.chunks["arrival_ns"][span][text[span]]
+        if len(arrival_ns) == len(true["t"]) > 1:
+            gaps_s.append(np.abs(np.diff(arrival_ns) - np.diff(np.array(true["t"]))) / 1e9)
+    return np.array(ttft_s), np.concatenate(gaps_s)
+
+
+def _beyond(step: Step, *, failed: int) -> str | None:
+    """Why a step is beyond the range; None: it is within."""
+    gap_s, late_s, lag_s = step.gap_error_p99_s or 0.0, step.send_lateness_p99_s or 0.0, step.read_lag_p99_s or 0.0
+    streams = step.kind == "streams"
+    reasons = {
+        f"{failed} requests failed": failed > 0,
+        f"TTFT off by {1e3 * step.ttft_error_p99_s:.2f} ms at p99": step.ttft_error_p99_s > ERROR_S,
+        f"gaps off by {1e3 * gap_s:.2f} ms at p99": gap_s > ERROR_S,
+        f"sends late by {1e3 * late_s:.2f} ms at p99": late_s > ERROR_S,
+        f"read lag {1e3 * lag_s:.1f} ms at p99": lag_s > READ_LAG_S,
+        f"{100 * step.cpu_share:.0f}% of a core": step.cpu_share > CPU_SHARE,
+        f"{step.reached:.0f} of {step.asked:.0f} streams at once": streams and _FEW < step.asked > step.reached,
+        f"{step.reached:.0f} requests/s were sent": not streams and step.reached < DELIVERED * step.asked,
+    }
+    return "; ".join(reason for reason, met in reasons.items() if met) or None

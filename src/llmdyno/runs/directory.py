@@ -22,7 +22,6 @@ from llmdyno.host.memory import give_memory_back
 from llmdyno.runs.environment import Environment, decode_environment, encode_environment
 from llmdyno.runs.journal import Journal, read_journal
 from llmdyno.runs.late import Late
-from llmdyno.runs.parquet import read_timeline, write_timeline
 from llmdyno.runs.run import RECOVERED, Run, conclude_run
 from llmdyno.runs.specfile import read_toml
 from llmdyno.spec.readers import REDACTED
@@ -124,6 +123,8 @@ class RunDirectory:
 
     def finish(self, run: Run, exports: Iterable[Export] = ()) -> None:
         """Write the environment, the exports, the timeline and the summary, then let the journal go."""
+        from llmdyno.runs.parquet import write_timeline  # it takes time to import, which a start need not wait for
+
         self.write(ENVIRONMENT, encode_environment(run.environment))
         for export in exports:
             for name, content in export(run):
@@ -219,6 +220,8 @@ def load(path: str | Path) -> Run:
                     f"has schema version {summary.get('schema_version')!r}",
                     f"this version of llmdyno reads {SCHEMA_VERSION}",
                 )
+            from llmdyno.runs.parquet import read_timeline
+
             timeline = read_timeline(directory / REQUESTS, directory / CHUNKS, origin_ns)
         else:
             timeline = from_records(read_journal(directory / JOURNAL), origin_ns)

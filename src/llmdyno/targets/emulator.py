@@ -75,8 +75,9 @@ async def preflight(spec: Spec, stack: ExitStack) -> tuple[Spec, Server]:
     assert spec.speed is not None
     emulator = stack.enter_context(EmbeddedEmulator(spec.deployment, speed=spec.speed, seed=spec.seed or 0))
     # The modules that the run needs anyway are imported while the emulator starts.
-    import llmdyno.executors.inline
-    import llmdyno.runs.directory  # noqa: F401
+    import llmdyno.engine.recorder
+    import llmdyno.engine.supply
+    import llmdyno.runs.parquet  # noqa: F401
 
     said = emulator.ready()
     emulated = Emulation(profile=spec.deployment, speed=spec.speed, embedded=True)
