@@ -199,6 +199,7 @@ def command(*arguments: str, cwd: Path, **environ: str) -> subprocess.CompletedP
         [sys.executable, "-m", "llmdyno", *arguments],
         cwd=cwd,
         env=clean_environ(**environ),
+        stdin=subprocess.DEVNULL,  # nobody is there to be asked
         capture_output=True,
         text=True,
         timeout=60,

@@ -13,8 +13,6 @@ from llmdyno.runs.environment import ModelFacts
 from llmdyno.services.bedrock_import.models import describe, units_of
 from llmdyno.spec.spec import Spec
 
-_BRIEF_S = 3.0
-
 
 def ask_model(spec: Spec, model: str, region: str | None, *, needed: bool) -> tuple[dict[str, Any], str]:
     """GetImportedModel's answer and an empty text; or an empty answer, and why there is none.
@@ -28,10 +26,9 @@ def ask_model(spec: Spec, model: str, region: str | None, *, needed: bool) -> tu
     Raises:
         InputError: boto3 or a region is missing, or the profile does not exist.
     """
-    from llmdyno.aws.clients import Aws
+    from llmdyno.aws.clients import BRIEF, PATIENT, Aws
 
-    patience: dict[str, Any] = {} if needed else {"connect_timeout_s": _BRIEF_S, "attempts": 1}
-    aws = Aws(region, spec.profile, spec.endpoint_url, **patience)
+    aws = Aws(region, spec.profile, spec.endpoint_url, PATIENT if needed else BRIEF)
     try:
         return describe(aws, model), ""
     except InputError as error:

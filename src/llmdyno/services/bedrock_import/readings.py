@@ -10,7 +10,7 @@ import time
 from dataclasses import replace
 from typing import NamedTuple
 
-from llmdyno.aws.clients import Aws
+from llmdyno.aws.clients import BRIEF, Aws
 from llmdyno.errors import InputError
 from llmdyno.protocols.bedrock import REFUSALS
 from llmdyno.runs.directory import add_json, load_json
@@ -25,7 +25,6 @@ from llmdyno.services.service import Inquiry, Overrides, Say, quiet
 CLOUDWATCH = "cloudwatch.json"
 _AROUND_S = 60.0
 """The datapoint after a run's last minute shows the copies that were there at its end."""
-_QUICK_S = 3.0
 _SHORTEST_POLL_S = 0.2
 
 
@@ -116,7 +115,7 @@ def collect(run: Run, aws: Aws, arn: str, *, wait_s: float | None, say: Say = qu
 def read_once(run: Run, facts: ModelFacts) -> None:
     """Right after a run, keep what CloudWatch has by now, or why it was not read. It does not wait."""
     try:
-        aws = Aws(facts.region, run.spec.profile, run.spec.endpoint_url, connect_timeout_s=_QUICK_S, attempts=1)
+        aws = Aws(facts.region, run.spec.profile, run.spec.endpoint_url, BRIEF)
     except InputError:
         return
     try:

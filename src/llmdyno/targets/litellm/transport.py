@@ -88,6 +88,9 @@ class LiteLLMTransport:
             return ()
         if not self._try_first:
             return (f"mode: {'wire' if self._wire is not None else 'sdk'} (not tried beforehand)",)
+        return await self._try_both(stop)
+
+    async def _try_both(self, stop: Stop) -> tuple[str, ...]:
         turn = Turn(0, "trial", user_message(PROMPT), 0, TOKENS)
         wire = sdk = parsed = None
         if self._wire is not None:
