@@ -200,7 +200,7 @@ def test_every_request_failed(name: str, scripted: Scripted, tmp_path: Path) -> 
     ("line", "message"),
     [
         (["scaling", "--from", "8", "--to", "4"], "--to: 4 is no step up from 8; give more users than --from"),
-        (["capacity"], "--slo: not given, and it is the bound to stay within; give --slo ttft_s=0.5, say"),
+        (["capacity"], "--slo: not given, and it is the bound to stay within; give one, such as --slo ttft_s=0.5"),
         (
             ["capacity", "--percentile", "abc", "--slo", "ttft_s=1"],
             "--percentile: 'abc' does not fit; what fits: a percentile above 0 and below 100",
@@ -209,18 +209,24 @@ def test_every_request_failed(name: str, scripted: Scripted, tmp_path: Path) -> 
             ["warm", "--route", "chat"],
             "--api: --api emulator --route chat has no cold start to measure; use --api bedrock",
         ),
-        (["check", "--requests", "5"], None),
-        (["llmperf", "token-benchmark", "--model", "m", "--llm-api", "x"], None),
+        (
+            ["check", "--requests", "5"],
+            "--requests: is not for llmdyno check, which sets it; use --prompts, --answer-tokens and --alone",
+        ),
+        (
+            ["llmperf", "token-benchmark", "--model", "m", "--llm-api", "x"],
+            "--llm-api: 'x' is not known; what fits: openai, anthropic, litellm, sagemaker, vertexai, bedrock",
+        ),
         (
             ["llmperf", "correctness", "--model", "m", "--metadata", "x"],
             "--metadata: 'x' does not fit; what fits: a=b,c=d",
         ),
     ],
 )
-def test_bad_input_is_one_line(line: list[str], message: str | None, tmp_path: Path) -> None:
+def test_bad_input_is_one_line(line: list[str], message: str, tmp_path: Path) -> None:
     result = command(*line, cwd=tmp_path)
     assert (result.returncode, result.stdout, result.stderr.count("\n")) == (2, "", 1)
-    assert message is None or result.stderr == f"llmdyno: {message}\n"
+    assert result.stderr == f"llmdyno: {message}\n"
     assert list(tmp_path.iterdir()) == []
 
 

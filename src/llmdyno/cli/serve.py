@@ -27,7 +27,7 @@ DESCRIPTION = (
 
 
 _SCALING: dict[str, tuple[type, str]] = {
-    "idle_s": (float, "scale to zero after so long without a call"),
+    "idle_s": (float, "scale to zero after this time without a call"),
     "cold_start_s": (float, "how long the first copy takes to come"),
     "first_inference_s": (float, "how much longer a copy's first answer takes"),
     "requests_per_copy": (int, "how many requests a copy carries at a time; a guess"),
