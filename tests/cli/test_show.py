@@ -14,7 +14,6 @@ from tests.support import clean_environ, command
 from llmdyno.cli import main
 from llmdyno.reports.files import find_export, known_formats
 from llmdyno.runs.directory import RunDirectory, load
-from llmdyno.runs.environment import encode_environment
 
 
 @pytest.fixture
@@ -23,8 +22,7 @@ def stored(tmp_path: Path) -> Path:
     run = run_of(*(good(n) for n in range(40)), emulated=EMULATED, concurrency=40, path=tmp_path / "r")
     directory = RunDirectory.create(str(run.path), "r", 0.0)
     directory.write("spec.toml", run.spec.to_toml().encode())
-    directory.write("environment.json", encode_environment(run.environment))
-    directory.finish(run.timeline, run.summary)
+    directory.finish(run)
     directory.write_json("capacity.json", CAPACITY)
     return run.path
 
@@ -84,8 +82,7 @@ def test_a_reader_that_leaves_is_no_error(tmp_path: Path) -> None:
     run = run_of(*(good(n) for n in range(2000)), path=tmp_path / "r")  # more than a pipe holds
     directory = RunDirectory.create(str(run.path), "r", 0.0)
     directory.write("spec.toml", run.spec.to_toml().encode())
-    directory.write("environment.json", encode_environment(run.environment))
-    directory.finish(run.timeline, run.summary)
+    directory.finish(run)
     process = subprocess.Popen(
         [sys.executable, "-m", "llmdyno", "show", "r", "--format", "csv"],
         cwd=tmp_path,

@@ -13,7 +13,7 @@ from llmdyno import Spec
 from llmdyno.protocols.events import TEXT
 from llmdyno.reports.console import Page
 from llmdyno.runs.environment import ClockFacts, Emulation, EndpointFacts, Environment, TokenizerFacts
-from llmdyno.runs.run import COMPLETE, INTERRUPTED, Run, conclude
+from llmdyno.runs.run import COMPLETE, INTERRUPTED, Run, conclude_run
 from llmdyno.timeline.record import RequestRecord
 
 EMULATED = Emulation("p", 10.0)
@@ -36,7 +36,7 @@ def run_of(
         tokenizer=TokenizerFacts("built-in approximation", False),
     )
     timeline = make_timeline(*records)
-    return Run(path, spec, environment, timeline, conclude(timeline, spec, environment, status))
+    return conclude_run(path, spec, environment, timeline, status)
 
 
 def good(number: int, sent_s: float = 0.0, ttft_s: float = 0.25, **facts: Any) -> RequestRecord:

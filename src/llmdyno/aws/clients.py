@@ -9,7 +9,7 @@ from __future__ import annotations
 import contextlib
 import os
 from collections.abc import Iterator
-from typing import Any, NamedTuple
+from typing import Any
 
 from llmdyno.errors import InputError
 
@@ -40,21 +40,9 @@ _ACTIONS = {
 """The permission that an operation needs. Any other operation needs Bedrock's permission of the same name."""
 
 
-class Patience(NamedTuple):
-    """How long a call may take to connect and to be answered, in seconds, and how often it is tried."""
-
-    connect_s: float = 10.0
-    answer_s: float = 60.0
-    attempts: int = 3
-
-
-PATIENT = Patience()
-BRIEF = Patience(3.0, 10.0, 1)
-"""For what a run does not depend on: the user waits for it."""
-
-
 class Aws:
-    """Clients of one account and region, created on first use.
+    """Clients of one account and region, created on first use. A call must connect within `connect_timeout_s` and be
+    answered within `read_timeout_s`; it is tried up to `attempts` times.
 
     Raises:
         InputError: boto3 is missing, no region is known, or the profile does not exist.
@@ -65,7 +53,10 @@ class Aws:
         region: str | None,
         profile: str | None,
         endpoint_url: str | None,
-        patience: Patience = PATIENT,
+        *,
+        connect_timeout_s: float = 10.0,
+        read_timeout_s: float = 60.0,
+        attempts: int = 3,
     ) -> None:
         try:
             import boto3
@@ -78,7 +69,8 @@ class Aws:
             raise InputError("--region", "not given", "give it, or set AWS_REGION")
         self.region: str = self._session.region_name
         self._endpoint_url = endpoint_url
-        self._patience = patience
+        self._timeouts = {"connect_timeout": connect_timeout_s, "read_timeout": read_timeout_s}
+        self._retries = {"mode": "standard", "total_max_attempts": attempts}
         self._clients: dict[str, Any] = {}
 
     def client(self, service: str) -> Any:
@@ -88,9 +80,7 @@ class Aws:
 
             # Virtual-host addressing needs a DNS name for each bucket; a local endpoint has none.
             s3 = {"addressing_style": "path"} if self._endpoint_url else {}
-            connect_s, answer_s, attempts = self._patience
-            retries = {"mode": "standard", "total_max_attempts": attempts}
-            config = Config(connect_timeout=connect_s, read_timeout=answer_s, retries=retries, s3=s3)
+            config = Config(**self._timeouts, retries=self._retries, s3=s3)
             with aws_errors("AWS"):
                 self._clients[service] = self._session.client(service, endpoint_url=self._endpoint_url, config=config)
         return self._clients[service]

@@ -147,7 +147,7 @@ def money(given: str, flag: str, fits: str) -> Decimal:
     """An amount of dollars, exactly as written.
 
     Raises:
-        InputError: it is not an amount.
+        InputError: it is none.
     """
     try:
         value = Decimal(given.strip().removeprefix("$"))

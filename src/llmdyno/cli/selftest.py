@@ -6,8 +6,8 @@ import argparse
 
 DESCRIPTION = (
     "Measure this machine: rising numbers of streams and rates against a null server in a process of its own, and the "
-    "error of each figure against that server's record. Keep the result: llmdyno run warns of a load beyond it. It "
-    "takes a minute."
+    "error of each figure against that server's record. The result is kept, and llmdyno run warns of a load beyond it. "
+    "Takes a minute."
 )
 
 

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import contextlib
 import json
 import math
 import os
 import signal
 import sys
+from collections.abc import Callable
 from typing import Any
 
 from llmdyno.emulator.copies import Scaling
@@ -17,7 +19,6 @@ from llmdyno.emulator.model import DEFAULT_PROFILE, PROFILES
 from llmdyno.emulator.moto import AwsServices, available
 from llmdyno.emulator.signatures import ACCESS_KEY, SECRET_KEY
 from llmdyno.errors import InputError
-from llmdyno.host.loop import loop_factory
 from llmdyno.spec.keys import read_value
 
 DESCRIPTION = (
@@ -27,7 +28,7 @@ DESCRIPTION = (
 
 
 _SCALING: dict[str, tuple[type, str]] = {
-    "idle_s": (float, "scale to zero after this time without a call"),
+    "idle_s": (float, "scale to zero after so long without a call"),
     "cold_start_s": (float, "how long the first copy takes to come"),
     "first_inference_s": (float, "how much longer a copy's first answer takes"),
     "requests_per_copy": (int, "how many requests a copy carries at a time; a guess"),
@@ -115,7 +116,12 @@ def call(arguments: argparse.Namespace) -> int:
         arguments.faults = Faults.parse(arguments.fault, arguments.seed)
     except ValueError as error:
         raise InputError("--fault", f"{' '.join(arguments.fault)!r} does not fit", f"what fits: {error}") from None
-    with asyncio.Runner(loop_factory=loop_factory()) as runner:
+    factory: Callable[[], asyncio.AbstractEventLoop] | None = None
+    with contextlib.suppress(ImportError):
+        import uvloop
+
+        factory = uvloop.new_event_loop
+    with asyncio.Runner(loop_factory=factory) as runner:
         runner.run(_serve(arguments))
     return 0
 

@@ -123,12 +123,12 @@ class RunDirectory:
 
     def finish(self, run: Run, exports: Iterable[Export] = ()) -> None:
         """Write the environment, the exports, the timeline and the summary, then let the journal go."""
-        from llmdyno.runs.parquet import write_timeline  # it takes time to import, which a start need not wait for
-
         self.write(ENVIRONMENT, encode_environment(run.environment))
         for export in exports:
             for name, content in export(run):
                 self.write(name, content)
+        from llmdyno.runs.parquet import write_timeline  # the library is not imported before the last request
+
         give_memory_back()
         requests, chunks = self.path / REQUESTS, self.path / CHUNKS
         parts = [path.with_name(f".{path.name}.part") for path in (requests, chunks)]
@@ -213,6 +213,8 @@ def load(path: str | Path) -> Run:
         origin_ns = environment.clock.origin_monotonic_ns
         spec = _read_spec(spec_path)
         if (directory / SUMMARY).is_file():
+            from llmdyno.runs.parquet import read_timeline
+
             summary = json.loads((directory / SUMMARY).read_text(encoding="utf-8"))
             if summary.get("schema_version") != SCHEMA_VERSION:
                 raise InputError(
@@ -220,8 +222,6 @@ def load(path: str | Path) -> Run:
                     f"has schema version {summary.get('schema_version')!r}",
                     f"this version of llmdyno reads {SCHEMA_VERSION}",
                 )
-            from llmdyno.runs.parquet import read_timeline
-
             timeline = read_timeline(directory / REQUESTS, directory / CHUNKS, origin_ns)
         else:
             timeline = from_records(read_journal(directory / JOURNAL), origin_ns)

@@ -74,11 +74,6 @@ async def preflight(spec: Spec, stack: ExitStack) -> tuple[Spec, Server]:
     assert spec.deployment is not None
     assert spec.speed is not None
     emulator = stack.enter_context(EmbeddedEmulator(spec.deployment, speed=spec.speed, seed=spec.seed or 0))
-    # The modules that the run needs anyway are imported while the emulator starts.
-    import llmdyno.engine.recorder
-    import llmdyno.engine.supply
-    import llmdyno.runs.parquet  # noqa: F401
-
     said = emulator.ready()
     emulated = Emulation(profile=spec.deployment, speed=spec.speed, embedded=True)
     dialect = _dialect(spec)

@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator
 import pytest
 from tests.support import ScriptedServer, response
 
-from llmdyno.aws.clients import Aws, Patience
+from llmdyno.aws.clients import Aws
 from llmdyno.errors import InputError
 from llmdyno.services.bedrock_import.cloudwatch import COPIES, Readings, from_json, read, wait_for
 
@@ -30,7 +30,7 @@ def aws(keys: None, scripted: Servers) -> Iterator[Callable[..., Aws]]:
 
     def make(*answers: bytes) -> Aws:
         server = scripted(*([answer] for answer in answers))
-        made.append(Aws("us-east-1", None, server.url.removesuffix("/v1"), Patience(attempts=1)))
+        made.append(Aws("us-east-1", None, server.url.removesuffix("/v1"), attempts=1))
         made[-1].server = server  # type: ignore[attr-defined]
         return made[-1]
 

@@ -13,6 +13,9 @@ from llmdyno.runs.environment import ModelFacts
 from llmdyno.services.bedrock_import.models import describe, units_of
 from llmdyno.spec.spec import Spec
 
+_CONNECT_S, _ANSWER_S = 3.0, 10.0
+"""How long to wait for an answer that the run does not depend on."""
+
 
 def ask_model(spec: Spec, model: str, region: str | None, *, needed: bool) -> tuple[dict[str, Any], str]:
     """GetImportedModel's answer and an empty text; or an empty answer, and why there is none.
@@ -26,9 +29,12 @@ def ask_model(spec: Spec, model: str, region: str | None, *, needed: bool) -> tu
     Raises:
         InputError: boto3 or a region is missing, or the profile does not exist.
     """
-    from llmdyno.aws.clients import BRIEF, PATIENT, Aws
+    from llmdyno.aws.clients import Aws
 
-    aws = Aws(region, spec.profile, spec.endpoint_url, PATIENT if needed else BRIEF)
+    brief: dict[str, Any] = (
+        {} if needed else {"connect_timeout_s": _CONNECT_S, "read_timeout_s": _ANSWER_S, "attempts": 1}
+    )
+    aws = Aws(region, spec.profile, spec.endpoint_url, **brief)
     try:
         return describe(aws, model), ""
     except InputError as error:

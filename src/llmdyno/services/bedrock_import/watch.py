@@ -14,7 +14,7 @@ import time
 from collections.abc import Callable, Iterator
 from types import TracebackType
 
-from llmdyno.aws.clients import BRIEF, Aws
+from llmdyno.aws.clients import Aws
 from llmdyno.errors import InputError
 from llmdyno.host.child import Child
 from llmdyno.services.bedrock_import.cloudwatch import COPIES, read
@@ -61,7 +61,7 @@ def new_points(attempts: Iterator[list[list[float]]]) -> Iterator[list[float]]:
 def main(model: str, region: str, profile: str, endpoint_url: str) -> None:
     """Watch until standard input closes."""
     threading.Thread(target=lambda: (sys.stdin.buffer.read(), os._exit(0)), daemon=True).start()
-    aws = Aws(region or None, profile or None, endpoint_url or None, BRIEF)
+    aws = Aws(region or None, profile or None, endpoint_url or None, connect_timeout_s=3.0, attempts=1)
     for minute_s, copies in new_points(_readings(aws, model)):
         print(json.dumps({"unix_s": minute_s, "copies": copies}), flush=True)
 

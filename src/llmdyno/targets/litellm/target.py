@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from llmdyno.aws.session import LITELLM_URLS, bedrock_url
+from llmdyno.aws.session import LITELLM_URLS, bedrock_url, region_of
 from llmdyno.errors import InputError
 from llmdyno.protocols.bedrock import REFUSALS, header_facts, invoke_dialect
 from llmdyno.protocols.converse import CONVERSE
@@ -23,7 +23,7 @@ from llmdyno.protocols.openai import DIALECTS
 from llmdyno.runs.environment import ModelFacts
 from llmdyno.runs.server import Server
 from llmdyno.services.bedrock_import.facts import ask_model, model_facts
-from llmdyno.services.bedrock_import.identity import imported_model_arn, imported_model_region
+from llmdyno.services.bedrock_import.identity import imported_model_arn
 from llmdyno.spec.readers import SECRET_PARAMETER
 from llmdyno.spec.spec import Spec, refuse
 from llmdyno.targets.bedrock import DEFAULT_FORMAT, SERVICE
@@ -75,10 +75,9 @@ def service(spec: Spec) -> str | None:
 def url(spec: Spec, environ: Mapping[str, str]) -> str | None:
     """Where LiteLLM is told to send requests; None: the provider's own place."""
     given = _parameters(spec)
-    named = given.get("api_base") or given.get("aws_bedrock_runtime_endpoint")
-    if named is None and service(spec) is not None:
-        named = bedrock_url(environ, None, LITELLM_URLS)
-    return None if named is None else str(named)
+    if named := given.get("api_base") or given.get("aws_bedrock_runtime_endpoint"):
+        return str(named)
+    return bedrock_url(environ, spec.endpoint_url, LITELLM_URLS) if service(spec) is not None else spec.endpoint_url
 
 
 async def preflight(spec: Spec, stack: ExitStack) -> tuple[Spec, Server]:
@@ -145,7 +144,7 @@ def _model_facts(spec: Spec) -> ModelFacts | None:
     arn = imported_model_arn(spec.model)
     if arn is None:
         return None
-    region = spec.region or imported_model_region(arn)
+    region = spec.region or region_of(arn)
     answer, _ = ask_model(spec, arn, region, needed=False)
     return model_facts(answer, arn, region)
 
