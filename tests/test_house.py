@@ -84,7 +84,6 @@ LONG_MODULES = {"spec/keys.py": "the table of all keys, one row a key"}
 # Whose attributes a module may set on an object that is not its own `self`: a value that it builds or fills, never a
 # method or a setting of another part.
 MAY_SET = {
-    "cli/serve.py": {"arguments"},  # the namespace that argparse gave it
     "emulator/control.py": {"job"},
     "emulator/copies.py": {"copy", "spare"},
     "emulator/model.py": {"stream"},

@@ -77,6 +77,6 @@ def test_a_port_that_is_taken(capsys: pytest.CaptureFixture[str]) -> None:
         port = taken.getsockname()[1]
         assert main(["serve", "--port", str(port), "--no-aws-services"]) == 2
     errors = capsys.readouterr().err
-    assert errors.startswith(f"llmdyno: --host, --port: cannot listen on 127.0.0.1 port {port} (Address already in use")
-    assert errors.endswith("; name an address of this machine and a free port, or --port 0\n")
+    assert f"--port: cannot listen on 127.0.0.1 port {port} (Address already in use" in errors
+    assert "free port, or --port 0" in errors
     assert errors.count("\n") == 1
