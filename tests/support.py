@@ -73,12 +73,16 @@ ANTHROPIC_START = {
 
 @dataclass
 class ScriptedServer:
-    """Answers the nth POST with the nth script (the last one from then on), and GET /v1/models with a list."""
+    """Answers the nth POST with the nth script (the last one from then on), and GET /v1/models with a list.
+
+    `requests` are the POSTs it got, whole; `asked` are the request lines of all requests, GETs too.
+    """
 
     scripts: list[list[Action]]
     models: bytes | None = None
     wrap: Callable[[socket.socket], socket.socket] | None = None
     requests: list[bytes] = field(default_factory=list)
+    asked: list[bytes] = field(default_factory=list)
     accepted: int = 0
 
     def __post_init__(self) -> None:
@@ -139,6 +143,7 @@ class ScriptedServer:
             sock.close()
 
     def _answer(self, sock: socket.socket, head: bytes, body: bytes) -> bool:
+        self.asked.append(head.partition(b"\r\n")[0])
         if head.startswith(b"GET"):
             sock.sendall(self.models or response(MODELS))
             return True
@@ -194,6 +199,7 @@ def command(*arguments: str, cwd: Path, **environ: str) -> subprocess.CompletedP
         [sys.executable, "-m", "llmdyno", *arguments],
         cwd=cwd,
         env=clean_environ(**environ),
+        stdin=subprocess.DEVNULL,  # nobody is there to be asked
         capture_output=True,
         text=True,
         timeout=60,

@@ -56,7 +56,8 @@ async def measure(
     Raises:
         InputError: the spec contradicts itself, or the endpoint cannot be measured. What was measured until then is in
             the run directory.
-        asyncio.CancelledError: the task was cancelled; what was measured is in the run directory.
+        asyncio.CancelledError: the task was cancelled, or the run was stopped before it sent anything. What was
+            measured is in the run directory.
     """
     stop = stop or Stop()
     with contextlib.ExitStack() as stack:
@@ -73,6 +74,8 @@ async def measure(
         problem = next((one.problem for one in observed if one.problem is not None), None)
         if problem is not None and directory.recorded <= 1:
             raise InputError(*problem)  # one refused attempt is no measurement
+        if stop.stopping and not directory.recorded:
+            raise asyncio.CancelledError  # nothing was sent for the run, so it leaves no directory
         late = Late(plan, late_reader(spec, server))
         timeline = directory.timeline(late)  # facts, read from the journals
         environment = describe(spec, server, plan, origin, observed)

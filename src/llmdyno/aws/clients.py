@@ -41,8 +41,8 @@ _ACTIONS = {
 
 
 class Aws:
-    """Clients of one account and region, created on first use. A call must connect within `connect_timeout_s` and is
-    tried up to `attempts` times.
+    """Clients of one account and region, created on first use. A call must connect within `connect_timeout_s` and be
+    answered within `read_timeout_s`; it is tried up to `attempts` times.
 
     Raises:
         InputError: boto3 is missing, no region is known, or the profile does not exist.
@@ -55,6 +55,7 @@ class Aws:
         endpoint_url: str | None,
         *,
         connect_timeout_s: float = 10.0,
+        read_timeout_s: float = 60.0,
         attempts: int = 3,
     ) -> None:
         try:
@@ -68,7 +69,8 @@ class Aws:
             raise InputError("--region", "not given", "give it, or set AWS_REGION")
         self.region: str = self._session.region_name
         self._endpoint_url = endpoint_url
-        self._patience = {"connect_timeout": connect_timeout_s, "attempts": attempts}
+        self._timeouts = {"connect_timeout": connect_timeout_s, "read_timeout": read_timeout_s}
+        self._retries = {"mode": "standard", "total_max_attempts": attempts}
         self._clients: dict[str, Any] = {}
 
     def client(self, service: str) -> Any:
@@ -78,8 +80,7 @@ class Aws:
 
             # Virtual-host addressing needs a DNS name for each bucket; a local endpoint has none.
             s3 = {"addressing_style": "path"} if self._endpoint_url else {}
-            retries = {"mode": "standard", "total_max_attempts": self._patience["attempts"]}
-            config = Config(connect_timeout=self._patience["connect_timeout"], retries=retries, s3=s3)
+            config = Config(**self._timeouts, retries=self._retries, s3=s3)
             with aws_errors("AWS"):
                 self._clients[service] = self._session.client(service, endpoint_url=self._endpoint_url, config=config)
         return self._clients[service]

@@ -1,9 +1,8 @@
 """The command line: argv to a call, its result to print and an exit code.
 
 Exit codes: 0 done; 1 every request failed; 2 the input cannot be used; 3 --strict, and the verdict has reasons;
-130 stopped by Ctrl-C or SIGTERM,
-with everything measured until then written. A command's module is imported when that command is called,
-and its work's modules later still.
+130 stopped by Ctrl-C or SIGTERM, with everything measured until then written. A command's module is imported when the
+command is called, and the modules that do its work later still.
 """
 
 from __future__ import annotations
@@ -38,13 +37,13 @@ COMMANDS = {
 
 
 class Parser(argparse.ArgumentParser):
-    """argparse, with one line for an error and a near name for a flag that is none."""
+    """argparse, with one line for an error and the nearest flag for an unknown one."""
 
     def error(self, message: str) -> NoReturn:
         """Print one line and leave with exit code 2."""
-        _, marker, words = message.partition("unrecognized arguments: ")
+        _, marker, rest = message.partition("unrecognized arguments: ")
         if marker:
-            unknown = words.split()[0]
+            unknown = rest.split()[0]
             flags = list(_flags(self))
             close = difflib.get_close_matches(unknown.partition("=")[0], flags, n=1)
             hint = f"did you mean {close[0]}?" if close else f"see {self.prog} --help"
@@ -84,10 +83,10 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def _joined(arguments: list[str]) -> list[str]:
-    """``--arrivals replay FILE`` is one value of two words."""
-    for place in range(len(arguments) - 2):
-        if arguments[place : place + 2] == ["--arrivals", "replay"]:
-            return [*arguments[: place + 1], f"replay {arguments[place + 2]}", *arguments[place + 3 :]]
+    """``--arrivals replay FILE`` has one value, of two words."""
+    for index in range(len(arguments) - 2):
+        if arguments[index : index + 2] == ["--arrivals", "replay"]:
+            return [*arguments[: index + 1], f"replay {arguments[index + 2]}", *arguments[index + 3 :]]
     return arguments
 
 

@@ -32,14 +32,18 @@ FAILED, DOUBTED, INTERRUPTED = 1, 3, 130
 """Exit codes: every request failed, or an answer is wrong; --strict and a doubt; stopped by the user."""
 
 _GROUPS = {
-    "": "run",
-    "endpoint": "endpoint",
-    "load": "load (closed loop: users, each of whom sends when their last request ended; open loop: planned instants)",
-    "workload": "workload",
-    "aws": "Amazon Bedrock (credentials come from AWS's own chain)",
-    "emulator": "embedded emulator",
-    "output": "output",
+    "": ("run", None),
+    "endpoint": ("endpoint", None),
+    "load": (
+        "load",
+        "Closed loop: each user sends when their last request has ended. Open loop: requests leave at planned times.",
+    ),
+    "workload": ("workload", None),
+    "aws": ("Amazon Bedrock (credentials come from AWS's own chain)", None),
+    "emulator": ("embedded emulator", None),
+    "output": ("output", None),
 }
+"""The title and the description of each group of flags in the help text, by the keys' TOML table."""
 
 
 class Manner(NamedTuple):
@@ -61,7 +65,7 @@ def add_arguments(parser: argparse.ArgumentParser, experiment: Experiment | None
     """A spec file, a flag for every key of the spec, the experiment's own flags if it has any, and how to drive."""
     parser.add_argument("file", nargs="?", metavar="SPEC.toml", help="a spec file, such as a run's spec.toml")
     add_manner_arguments(parser)
-    groups = {table: parser.add_argument_group(title) for table, title in _GROUPS.items()}
+    groups = {table: parser.add_argument_group(*about) for table, about in _GROUPS.items()}
     for name, key in KEYS.items():
         options: dict[str, Any] = {"dest": name, "default": argparse.SUPPRESS, "help": key.help.replace("%", "%%")}
         if key.switch:
@@ -168,10 +172,10 @@ def _layer(values: Mapping[str, Any]) -> Layer:
 
 def _own_speed(spec: Spec) -> float:
     """How many times faster than real time the embedded emulator would run; 1 for any other endpoint."""
-    from llmdyno.spec.spec import EMULATED_SPEED
+    from llmdyno.targets.target import known_emulation
 
-    embedded = spec.api == "emulator" or (spec.api is None and spec.base_url is None)
-    return (spec.speed or EMULATED_SPEED) if embedded else 1.0
+    found = known_emulation(spec)
+    return found.speed if found is not None else 1.0
 
 
 def _speed(spec: Spec) -> float:

@@ -48,7 +48,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     for own, completed in ((benchmark, "10"), (correctness, "50")):
         own.add_argument("--model", required=True, help="the model; with litellm as LiteLLM names it")
         own.add_argument("--num-concurrent-requests", default="10", metavar="N", help="users (default: 10)")
-        own.add_argument("--timeout", default="90", metavar="S", help="send nothing more after so long (default: 90)")
+        own.add_argument(
+            "--timeout", default="90", metavar="S", help="send no new request after this time (default: 90)"
+        )
         own.add_argument(
             "--max-num-completed-requests", default=completed, metavar="N", help=f"requests (default: {completed})"
         )
@@ -121,7 +123,7 @@ def _correctness(arguments: argparse.Namespace) -> int:
 def _spec(arguments: argparse.Namespace, more: dict[str, tuple[Any, str]]) -> Spec:
     """LLMPerf's flags as a spec."""
     if arguments.llm_api not in _APIS:
-        raise InputError("--llm-api", f"{arguments.llm_api!r} is none", "what fits: " + ", ".join(_APIS))
+        raise InputError("--llm-api", f"{arguments.llm_api!r} is not known", "what fits: " + ", ".join(_APIS))
     label = "--additional-sampling-params"
     sampling = read_value("extra_body", arguments.additional_sampling_params, label)
     layer: dict[str, tuple[Any, str]] = {

@@ -195,7 +195,7 @@ def check(spec: Spec, options: Options) -> None:
         InputError: there is none.
     """
     if not spec.slo:
-        raise InputError("--slo", "not given, and it is the bound to stay within", "give --slo ttft_s=0.5, say")
+        raise InputError("--slo", "not given, and it is the bound to stay within", "give one, such as --slo ttft_s=0.5")
 
 
 def conclude(run: Run, options: Options, say: Say) -> Report:

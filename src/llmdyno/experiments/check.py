@@ -29,9 +29,9 @@ def plan(spec: Spec, options: Options) -> Plan:
     """Questions alone as the warm-up, by one user, and under load as what is measured."""
     counter = load_counter(spec.tokenizer)
     questions, alone = questions_of(spec, options), options["alone"]
-    words = f"{len(questions)} questions" + (", each alone first and then under load" if alone else "")
+    workload = f"{len(questions)} questions" + (", each alone first and then under load" if alone else "")
     source = Questions(counter, questions, alone)
-    return load_plan(spec, source, counter, warmup_users=1, keep_text=True, workload=words)
+    return load_plan(spec, source, counter, warmup_users=1, keep_text=True, workload=workload)
 
 
 def conclude(run: Run, options: Options, say: Say) -> Report:

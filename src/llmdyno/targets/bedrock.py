@@ -18,8 +18,8 @@ from llmdyno.errors import InputError
 from llmdyno.protocols.bedrock import invoke_dialect
 from llmdyno.protocols.converse import CONVERSE
 from llmdyno.protocols.dialect import Dialect
-from llmdyno.runs.environment import ModelFacts
 from llmdyno.runs.server import Server
+from llmdyno.services.bedrock_import.facts import ask_model, model_facts
 from llmdyno.spec.spec import Spec, refuse
 from llmdyno.targets._served import open_served, served
 from llmdyno.targets.target import Target, common_notes, refuse_litellm, settle_route
@@ -30,8 +30,6 @@ ROUTES = ("invoke", "converse")
 SERVICE = "bedrock_import"
 DEFAULT_FORMAT = "bedrock-completion"
 """What `auto` becomes where GetImportedModel cannot be asked: the Llama family takes it, at any import date."""
-
-_BRIEF_S = 3.0
 
 
 def resolve(spec: Spec, environ: Mapping[str, str]) -> Spec:
@@ -73,10 +71,10 @@ async def preflight(spec: Spec, stack: ExitStack) -> tuple[Spec, Server]:
     found = find_endpoint("bedrock-runtime", spec.region, spec.profile, spec.endpoint_url, spec.model)
     chosen = "converse" if spec.route == "converse" else spec.body_format
     needed = chosen in ("auto", "converse")
-    facts, refused = await asyncio.to_thread(_ask_model, spec, found.region, needed=needed)
+    facts, refused = await asyncio.to_thread(ask_model, spec, spec.model, found.region, needed=needed)
     chosen, why = choose_format(chosen, facts, refused)
     said = (f"region: {found.region}", *((f"body format: {chosen} ({why})",) if why else ()))
-    model = _model_facts(facts, spec.model, found.region)
+    model = model_facts(facts, spec.model, found.region)
     proxy = proxy_of(found.url)
     server = served(found.url, str(model.arn), dialect_of(chosen))
     return spec, msgspec.structs.replace(
@@ -114,29 +112,6 @@ def settle_format(spec: Spec) -> str:
     return DEFAULT_FORMAT if spec.body_format == "auto" else spec.body_format
 
 
-def _ask_model(spec: Spec, region: str, *, needed: bool) -> tuple[dict[str, Any], str]:
-    """What GetImportedModel says; or nothing, and why.
-
-    The runtime needs neither permission for it nor a way to the control plane, so what is not `needed` is asked for
-    once and briefly.
-    """
-    from llmdyno.aws.clients import Aws
-    from llmdyno.services.bedrock_import.models import describe
-
-    assert spec.model is not None
-    aws = (
-        Aws(region, spec.profile, spec.endpoint_url)
-        if needed
-        else Aws(region, spec.profile, spec.endpoint_url, connect_timeout_s=_BRIEF_S, attempts=1)
-    )
-    try:
-        return describe(aws, spec.model), ""
-    except InputError as error:
-        return {}, f"GetImportedModel did not say: {error.problem.partition(':')[0]}"
-    finally:
-        aws.close()
-
-
 def choose_format(chosen: str, facts: dict[str, Any], refused: str) -> tuple[str, str]:
     """The body format, and why it is that one where the user left it open.
 
@@ -153,10 +128,3 @@ def choose_format(chosen: str, facts: dict[str, Any], refused: str) -> tuple[str
     if chosen != "auto":
         return chosen, ""
     return (DEFAULT_FORMAT, refused) if refused else body_format(facts)
-
-
-def _model_facts(facts: dict[str, Any], model: str, region: str) -> ModelFacts:
-    from llmdyno.services.bedrock_import.models import units_of
-
-    units, version = units_of(facts)
-    return ModelFacts(facts.get("modelArn", model), region, units, version)

@@ -94,6 +94,11 @@ def target_module(api: str | None) -> TargetModule:
     return cast(TargetModule, module)
 
 
+def api_of(spec: Spec) -> str:
+    """The API that a spec means: its own, else OpenAI's with a base URL, else the embedded emulator."""
+    return spec.api or ("openai" if spec.base_url else "emulator")
+
+
 def resolve(spec: Spec, environ: Mapping[str, str], new_seed: Callable[[], int] | None = None) -> Spec:
     """The spec with everything settled that is settled without asking the endpoint.
 
@@ -106,9 +111,8 @@ def resolve(spec: Spec, environ: Mapping[str, str], new_seed: Callable[[], int] 
         InputError: keys contradict each other, or one that is needed is missing.
     """
     common = resolve_common(spec, new_seed or (lambda: secrets.randbelow(2**32)))
-    api = common.api or ("openai" if common.base_url else "emulator")
-    common = dataclasses.replace(common, api=api)
-    found = target_module(api).resolve(common, environ)
+    common = dataclasses.replace(common, api=api_of(common))
+    found = target_module(common.api).resolve(common, environ)
     if not found.load.ends:
         fits = "give one or both, so that the run ends"
         raise InputError("--requests", "neither --requests nor --duration is given", fits)
@@ -147,11 +151,15 @@ def managed_service(spec: Spec) -> str | None:
     return target_module(spec.api).service(spec)
 
 
+def known_emulation(spec: Spec) -> Emulated | None:
+    """What a spec's endpoint emulates, as far as that is known without asking it: the embedded emulator only."""
+    emulates: Callable[[Spec], Emulated] | None = getattr(target_module(api_of(spec)), "emulates", None)
+    return None if emulates is None else emulates(spec)
+
+
 def emulation_of(spec: Spec, environ: Mapping[str, str]) -> Emulated | None:
     """What a resolved spec's endpoint emulates: the embedded emulator, or one on this machine that already answers."""
-    module = target_module(spec.api)
-    known: Callable[[Spec], Emulated] | None = getattr(module, "emulates", None)
-    return known(spec) if known is not None else ask(module.url(spec, environ))
+    return known_emulation(spec) or ask(target_module(spec.api).url(spec, environ))
 
 
 def secrets_of(spec: Spec, server: Server) -> tuple[str, ...]:

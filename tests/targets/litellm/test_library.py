@@ -1,5 +1,8 @@
-"""LiteLLM as a maker of requests and a reader of answers. The requests are its own, made by its own code: what is
-held here is that we catch them whole, mend what is broken in them and read answers as it does."""
+"""LiteLLM as a maker of requests and a reader of answers.
+
+Its own code makes the requests. These tests hold that we catch them whole, repair what is broken in them, and read
+answers as it does.
+"""
 
 from __future__ import annotations
 
@@ -17,6 +20,7 @@ from tests.support import ANTHROPIC_START, GOLDEN
 from llmdyno import InputError
 from llmdyno.protocols.events import OTHER, REASONING, STREAM_ERROR, TEXT
 from llmdyno.targets.litellm.library import LiteLLM
+from llmdyno.workload.session import user_message
 
 pytestmark = pytest.mark.filterwarnings("ignore")
 
@@ -86,7 +90,7 @@ def library(model: str, **parameters: Any) -> LiteLLM:
 def test_the_request_is_litellms_own(
     model: str, parameters: dict[str, Any], base_url: str, path: str, fields: dict[str, Any]
 ) -> None:
-    caught = library(model, **parameters).catch("hello there", 12)
+    caught = library(model, **parameters).catch(user_message("hello there"), 12)
     assert (caught.base_url, caught.request.path, caught.request.method) == (base_url, path, "POST")
     assert fields.items() <= json.loads(caught.request.body).items()
     assert not {"host", "content-length", "accept-encoding"} & set(caught.request.headers)
@@ -99,14 +103,16 @@ def test_the_request_is_litellms_own(
 
 def test_azure_and_its_query() -> None:
     more = {"api_key": "azure-key", "api_base": "https://x.openai.azure.com", "api_version": "2024-02-01"}
-    caught = library("azure/gpt", **more).catch("hello", 3)
+    caught = library("azure/gpt", **more).catch(user_message("hello"), 3)
     assert caught.request.path == "/openai/deployments/gpt/chat/completions?api-version=2024-02-01"
     assert "azure-key" in caught.secrets
 
 
 def test_each_prompt_and_length_is_its_own_request() -> None:
     one = library(f"bedrock/llama/{ARN}")
-    bodies = [json.loads(one.catch(prompt, tokens).request.body) for prompt, tokens in (("a", 1), ("b c", 2))]
+    bodies = [
+        json.loads(one.catch(user_message(prompt), tokens).request.body) for prompt, tokens in (("a", 1), ("b c", 2))
+    ]
     assert bodies == [{"prompt": "a", "max_gen_len": 1}, {"prompt": "b c", "max_gen_len": 2}]
 
 
@@ -131,7 +137,7 @@ def test_credentials_are_those_that_litellm_would_sign_with() -> None:
 @pytest.mark.usefixtures("_no_network")
 def test_what_does_not_fit_is_said_in_one_line(model: str, parameters: dict[str, Any], words: tuple[str, ...]) -> None:
     with pytest.raises(InputError) as refused:
-        library(model, **parameters).catch("hello", 1)
+        library(model, **parameters).catch(user_message("hello"), 1)
     assert "\n" not in str(refused.value)
     for word in words:
         assert word in str(refused.value)
@@ -163,7 +169,7 @@ ANTHROPIC = sse(
 
 def test_an_answer_that_only_litellm_can_read() -> None:
     reader = library("anthropic/claude-x", api_key="k")
-    reader.catch("hello", 3)
+    reader.catch(user_message("hello"), 3)
     events = reader.read(ANTHROPIC, "text/event-stream")
     texts = [(event.text, event.end) for event in events if event.kind == TEXT]
     assert texts == [("Hello", 4), ("!", 5)]  # each with the piece that completed it
@@ -175,7 +181,7 @@ def test_an_answer_that_only_litellm_can_read() -> None:
 
 def test_pieces_cut_anywhere_give_the_same_text() -> None:
     reader = library("anthropic/claude-x", api_key="k")
-    reader.catch("hello", 3)
+    reader.catch(user_message("hello"), 3)
     whole = b"".join(ANTHROPIC)
     pieces = [whole[start : start + 97] for start in range(0, len(whole), 97)]
     events = reader.read(pieces, "text/event-stream")
@@ -185,7 +191,7 @@ def test_pieces_cut_anywhere_give_the_same_text() -> None:
 
 def test_an_error_in_the_recorded_stream_is_a_failure() -> None:
     reader = library("anthropic/claude-x", api_key="k")
-    reader.catch("hello", 3)
+    reader.catch(user_message("hello"), 3)
     broken = [*ANTHROPIC[:4], *sse({"type": "error", "error": {"type": "overloaded_error", "message": "Overloaded"}})]
     failures = [event.failure for event in reader.read(broken, "text/event-stream") if event.failure]
     assert len(failures) == 1
@@ -195,11 +201,11 @@ def test_an_error_in_the_recorded_stream_is_a_failure() -> None:
 
 def test_reading_leaves_catching_as_it_was() -> None:
     both = library(f"bedrock/llama/{ARN}")
-    both.catch("a", 1)
+    both.catch(user_message("a"), 1)
     stream = Path(GOLDEN / "bedrock_foreign_server.bin").read_bytes()
     text = "".join(event.text for event in both.read([stream], "application/vnd.amazon.eventstream"))
     assert text
-    assert json.loads(both.catch("b", 2).request.body)["prompt"] == "b"
+    assert json.loads(both.catch(user_message("b"), 2).request.body)["prompt"] == "b"
 
 
 # --- chunks and errors

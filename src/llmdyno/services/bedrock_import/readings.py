@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import time
 from dataclasses import replace
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from llmdyno.aws.clients import Aws
 from llmdyno.errors import InputError
@@ -25,7 +25,8 @@ from llmdyno.services.service import Inquiry, Overrides, Say, quiet
 CLOUDWATCH = "cloudwatch.json"
 _AROUND_S = 60.0
 """The datapoint after a run's last minute shows the copies that were there at its end."""
-_QUICK_S = 3.0
+_BRIEF: dict[str, Any] = {"connect_timeout_s": 3.0, "read_timeout_s": 10.0, "attempts": 1}
+"""How AWS is asked right after a run: the user waits for it."""
 _SHORTEST_POLL_S = 0.2
 
 
@@ -116,7 +117,7 @@ def collect(run: Run, aws: Aws, arn: str, *, wait_s: float | None, say: Say = qu
 def read_once(run: Run, facts: ModelFacts) -> None:
     """Right after a run, keep what CloudWatch has by now, or why it was not read. It does not wait."""
     try:
-        aws = Aws(facts.region, run.spec.profile, run.spec.endpoint_url, connect_timeout_s=_QUICK_S, attempts=1)
+        aws = Aws(facts.region, run.spec.profile, run.spec.endpoint_url, **_BRIEF)
     except InputError:
         return
     try:

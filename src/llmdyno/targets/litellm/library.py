@@ -7,6 +7,8 @@ Importing this module imports LiteLLM, which takes seconds: that stays before th
 
 from __future__ import annotations
 
+import atexit
+import gc
 import logging
 import os
 import re
@@ -50,6 +52,8 @@ _CREDENTIAL = re.compile(r"Credential=[^/]+/\d+/(?P<region>[^/]+)/(?P<service>[^
 _NOT_CARRIED = ("host", "content-length", "connection", "accept-encoding", "transfer-encoding")
 _SIGNATURE = ("authorization", "x-amz-date", "x-amz-security-token", "x-amz-content-sha256")
 
+# At its end the interpreter would look for garbage among LiteLLM's objects, which takes up to two seconds.
+atexit.register(gc.freeze)
 litellm.suppress_debug_info = True
 litellm.telemetry = False
 logging.getLogger("LiteLLM").setLevel(logging.CRITICAL)

@@ -6,6 +6,7 @@ its module is imported here only when it is used.
 
 from __future__ import annotations
 
+import asyncio
 import dataclasses
 from collections.abc import Callable, Mapping
 from contextlib import ExitStack
@@ -21,6 +22,7 @@ from llmdyno.protocols.dialect import NO_REFUSALS, Dialect, Envelope, HttpReques
 from llmdyno.protocols.openai import DIALECTS
 from llmdyno.runs.environment import ModelFacts
 from llmdyno.runs.server import Server
+from llmdyno.services.bedrock_import.facts import ask_model, model_facts
 from llmdyno.services.bedrock_import.identity import imported_model_arn
 from llmdyno.spec.readers import SECRET_PARAMETER
 from llmdyno.spec.spec import Spec, refuse
@@ -36,7 +38,7 @@ from llmdyno.transports.library import LibraryTransport
 from llmdyno.workload.session import Messages, user_message
 
 if TYPE_CHECKING:
-    from llmdyno.targets.litellm.library import LiteLLM
+    from llmdyno.targets.litellm.library import Caught, LiteLLM
 
 _DECODED = {
     "/invoke-with-response-stream": invoke_dialect(DEFAULT_FORMAT),
@@ -72,34 +74,30 @@ def service(spec: Spec) -> str | None:
 
 def url(spec: Spec, environ: Mapping[str, str]) -> str | None:
     """Where LiteLLM is told to send requests; None: the provider's own place."""
-    named = spec.litellm_param.get("api_base") or spec.litellm_param.get("aws_bedrock_runtime_endpoint")
-    if spec.base_url or named:
-        return spec.base_url or str(named)
+    given = _parameters(spec)
+    if named := given.get("api_base") or given.get("aws_bedrock_runtime_endpoint"):
+        return str(named)
     return bedrock_url(environ, spec.endpoint_url, LITELLM_URLS) if service(spec) is not None else spec.endpoint_url
 
 
 async def preflight(spec: Spec, stack: ExitStack) -> tuple[Spec, Server]:
-    """Catch the request that LiteLLM would send, without sending it.
+    """Catch the request that LiteLLM would send, without sending it; ask GetImportedModel about an imported model.
 
     Raises:
         InputError: LiteLLM is not installed, knows no such provider, or refuses the parameters.
     """
     library = load_library(spec)
     secrets = tuple(str(value) for name, value in spec.litellm_param.items() if SECRET_PARAMETER.search(name) and value)
-    arn = imported_model_arn(spec.model or "")
+    caught, problem = _catch(library, spec)
     server = Server(
         model=spec.model or "",
         library=library.version,
-        imported_model=ModelFacts(arn, spec.region or region_of(arn)) if arn is not None else None,
+        imported_model=await asyncio.to_thread(_model_facts, spec),
         service=service(spec),
         notes=tuple(library.notes),
         secrets=secrets,
     )
-    try:
-        caught = library.catch(user_message("Hello"), 1)
-    except InputError as error:
-        if spec.litellm_mode == "wire" or not error.where.startswith("--litellm-mode"):
-            raise
+    if caught is None:
         base_url = spec.base_url or spec.endpoint_url or ""
         origin = Origin.of(base_url)
         return spec, msgspec.structs.replace(
@@ -107,7 +105,7 @@ async def preflight(spec: Spec, stack: ExitStack) -> tuple[Spec, Server]:
             base_url="",
             address=origin.authority if origin.host else f"{spec.model} through LiteLLM",
             dialect="litellm",
-            notes=(*server.notes, f"sdk: {error.problem}", *common_notes(spec, None)),
+            notes=(*server.notes, f"sdk: {problem}", *common_notes(spec, None)),
         )
     proxy = proxy_of(caught.base_url)
     return spec, msgspec.structs.replace(
@@ -121,6 +119,34 @@ async def preflight(spec: Spec, stack: ExitStack) -> tuple[Spec, Server]:
         proxy=proxy.authority if proxy is not None else None,
         notes=(*server.notes, *common_notes(spec, proxy.authority if proxy is not None else None)),
     )
+
+
+def _catch(library: LiteLLM, spec: Spec) -> tuple[Caught | None, str]:
+    """The request that LiteLLM would send and an empty text; or None, and why LiteLLM must send by itself.
+
+    Raises:
+        InputError: LiteLLM refuses to make it, or must send by itself where the user asks for our sockets.
+    """
+    try:
+        return library.catch(user_message("Hello"), 1), ""
+    except InputError as error:
+        if spec.litellm_mode == "wire" or not error.where.startswith("--litellm-mode"):
+            raise
+        return None, error.problem
+
+
+def _model_facts(spec: Spec) -> ModelFacts | None:
+    """The facts of the imported model whose ARN the model string holds; None: it holds none.
+
+    Raises:
+        InputError: the profile does not exist.
+    """
+    arn = imported_model_arn(spec.model)
+    if arn is None:
+        return None
+    region = spec.region or region_of(arn)
+    answer, _ = ask_model(spec, arn, region, needed=False)
+    return model_facts(answer, arn, region)
 
 
 async def open_target(spec: Spec, server: Server, clock: Clock, stack: ExitStack) -> Target:

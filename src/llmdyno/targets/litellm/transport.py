@@ -79,13 +79,18 @@ class LiteLLMTransport:
         return self._sends.refusal(exchange)
 
     async def decide(self, stop: Stop) -> tuple[str, ...]:
-        """Send one request each way and choose.
+        """Send one request each way and choose. A run that ends early sends nothing more and chooses nothing.
 
         Raises:
             InputError: the endpoint refuses both.
         """
+        if stop.stopping:
+            return ()
         if not self._try_first:
             return (f"mode: {'wire' if self._wire is not None else 'sdk'} (not tried beforehand)",)
+        return await self._try_both(stop)
+
+    async def _try_both(self, stop: Stop) -> tuple[str, ...]:
         turn = Turn(0, "trial", user_message(PROMPT), 0, TOKENS)
         wire = sdk = parsed = None
         if self._wire is not None:
