@@ -11,7 +11,7 @@ import pytest
 from tests.support import make_record, make_timeline
 
 from llmdyno.cli import drive, main
-from llmdyno.cli.drive import DOUBTED, FAILED, INTERRUPTED, Manner, conclude, exit_code, manner_of, print_plan, spec_of
+from llmdyno.cli.drive import DOUBTED, FAILED, INTERRUPTED, Manner, asked_of, conclude, exit_code, manner_of, print_plan
 from llmdyno.errors import InputError
 from llmdyno.experiments.capacity import CAPACITY
 from llmdyno.experiments.check import CHECK
@@ -98,10 +98,10 @@ def test_a_key_that_a_command_sets_itself_is_refused(name: str) -> None:
     for key, flag, value in (("requests", "--requests", "5"), ("duration_s", "--duration", "5")):
         given = parsed(experiment, flag, value)
         if key not in experiment.owns:
-            assert getattr(spec_of(given, experiment), key) == 5
+            assert getattr(asked_of(given, experiment)[0], key) == 5
             continue
         with pytest.raises(InputError) as caught:
-            spec_of(given, experiment)
+            asked_of(given, experiment)[0]
         assert caught.value.where == flag
         assert caught.value.problem == f"is not for llmdyno {name}, which sets it"
         assert caught.value.fits == experiment.instead
@@ -111,11 +111,11 @@ def test_flags_go_before_the_file_and_the_file_before_the_experiment(tmp_path: P
     file = tmp_path / "s.toml"
     file.write_text("name = 'filed'\n[load]\nconcurrency = 5\nrequests = 99\n", encoding="utf-8")
     check = options(CHECK, prompts=7)
-    plain = spec_of(parsed(check), check)
+    plain = asked_of(parsed(check), check)[0]
     assert (plain.concurrency, plain.name, plain.requests, plain.temperature) == (8, "check", 7, 0.0)
-    filed = spec_of(parsed(check, str(file)), check)
+    filed = asked_of(parsed(check, str(file)), check)[0]
     assert (filed.concurrency, filed.name, filed.requests) == (5, "filed", 7)  # requests are the command's own
-    flagged = spec_of(parsed(check, str(file), "--concurrency", "3"), check)
+    flagged = asked_of(parsed(check, str(file), "--concurrency", "3"), check)[0]
     assert (flagged.concurrency, flagged.name) == (3, "filed")
 
 
@@ -130,7 +130,7 @@ def test_flags_go_before_the_file_and_the_file_before_the_experiment(tmp_path: P
 )
 def test_stages_are_paced_for_an_emulators_speed(line: list[str], duration_s: float) -> None:
     scaling = options(SCALING)
-    spec = spec_of(parsed(scaling, "--dry-run", *line), scaling)
+    spec = asked_of(parsed(scaling, "--dry-run", *line), scaling)[0]
     assert [stage.concurrency for stage in spec.stages] == [2, 16, 2]
     assert [stage.duration_s for stage in spec.stages] == [duration_s, 5 * duration_s, 3.5 * duration_s]
     assert spec.throttle_pause_s == duration_s / 120

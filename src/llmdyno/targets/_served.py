@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
 
 import msgspec
@@ -10,12 +11,28 @@ import msgspec
 from llmdyno.errors import InputError
 from llmdyno.protocols.dialect import Dialect
 from llmdyno.runs.server import Server
-from llmdyno.spec.spec import Spec
-from llmdyno.targets.target import Target, common_notes, emulation, template_of
+from llmdyno.spec.keys import read_value
+from llmdyno.spec.spec import Spec, refuse
+from llmdyno.targets.target import Target, common_notes, emulation, refuse_litellm, settle_route, template_of
 from llmdyno.transports.clock import Clock
 from llmdyno.transports.http1.look import Api, Found, look
 from llmdyno.transports.http1.transport import Http1Transport, Sign, envelope_of, open_client, proxy_of
 from llmdyno.transports.http1.wire import Origin
+
+
+def resolve_served(spec: Spec, environ: Mapping[str, str], key_variable: str, routes: Sequence[str]) -> Spec:
+    """Settle what a server with an API key needs: the key, from its variable where it is not given, and the route.
+
+    Raises:
+        InputError: a key is another API's, or there is no such route.
+    """
+    refuse(spec, ("deployment", "speed"), "the embedded emulator", "--base-url and --api")
+    refuse(spec, ("region", "profile", "endpoint_url"), "Amazon Bedrock", "or add --api bedrock")
+    refuse_litellm(spec)
+    api_key = spec.api_key
+    if api_key is None and environ.get(key_variable):
+        api_key = read_value("api_key", environ[key_variable], key_variable)
+    return dataclasses.replace(spec, api_key=api_key, route=settle_route(spec, routes))
 
 
 async def look_at(spec: Spec, base_url: str, dialect: Dialect, api: Api) -> tuple[Spec, Server]:

@@ -9,9 +9,9 @@ from contextlib import ExitStack
 from llmdyno.protocols.anthropic import MESSAGES, VERSION
 from llmdyno.runs.server import Server
 from llmdyno.spec.keys import read_value
-from llmdyno.spec.spec import Spec, refuse
-from llmdyno.targets._served import look_at, open_served
-from llmdyno.targets.target import Target, refuse_litellm, settle_route
+from llmdyno.spec.spec import Spec
+from llmdyno.targets._served import look_at, open_served, resolve_served
+from llmdyno.targets.target import Target
 from llmdyno.transports.clock import Clock
 from llmdyno.transports.http1.look import Api
 
@@ -25,16 +25,12 @@ def resolve(spec: Spec, environ: Mapping[str, str]) -> Spec:
     Raises:
         InputError: a key is another API's.
     """
-    refuse(spec, ("deployment", "speed"), "the embedded emulator", "--base-url and --api")
-    refuse(spec, ("region", "profile", "endpoint_url"), "Amazon Bedrock", "or add --api bedrock")
-    refuse_litellm(spec)
-    base_url, api_key = spec.base_url, spec.api_key
-    if base_url is None:
-        named = environ.get("ANTHROPIC_BASE_URL")
-        base_url = read_value("base_url", named, "ANTHROPIC_BASE_URL") + "/v1" if named else BASE_URL
-    if api_key is None and environ.get("ANTHROPIC_API_KEY"):
-        api_key = read_value("api_key", environ["ANTHROPIC_API_KEY"], "ANTHROPIC_API_KEY")
-    return dataclasses.replace(spec, base_url=base_url, api_key=api_key, route=settle_route(spec, ROUTES))
+    spec = resolve_served(spec, environ, "ANTHROPIC_API_KEY", ROUTES)
+    if spec.base_url is not None:
+        return spec
+    named = environ.get("ANTHROPIC_BASE_URL")
+    base_url = read_value("base_url", named, "ANTHROPIC_BASE_URL") + "/v1" if named else BASE_URL
+    return dataclasses.replace(spec, base_url=base_url)
 
 
 def service(spec: Spec) -> str | None:
