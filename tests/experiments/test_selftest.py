@@ -33,7 +33,7 @@ def _own_cache(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
         ({"read_lag_p99_s": 0.006}, "read lag 6.0 ms at p99"),
         ({"cpu_share": 0.96}, "96% of a core"),
         ({"reached": 63}, "63 of 64 streams at once"),
-        ({"asked": 8, "reached": 7}, None),  # so few may end before the last one begins
+        ({"asked": 8, "reached": 7}, None),  # the first of a few may end before the last one begins
         ({"kind": "rate", "asked": 100, "reached": 98}, None),
     ],
 )
