@@ -271,7 +271,7 @@ def test_warm(tmp_path: Path) -> None:
 
 def test_a_series_of_cold_starts(tmp_path: Path) -> None:
     with emulated("--cold-start", "30", "--idle", "50") as facts:
-        line = ["coldstart", "--repeat", "3", "--idle", "0.8", "--api", "bedrock", "--model", facts["model"]]
+        line = ["coldstart", "--repeat", "3", "--idle", "80", "--api", "bedrock", "--model", facts["model"]]
         line += ["--endpoint-url", facts["root"], "--warm-interval", "0.02", "--out", "r"]
         result = command(*line, cwd=tmp_path, **KEYS, **NO_FILES)
         [copies] = json.loads(truth(facts, "truth/copies")).values()
@@ -287,7 +287,7 @@ def test_a_series_of_cold_starts(tmp_path: Path) -> None:
 
 def test_a_series_that_never_finds_it_cold_ends(tmp_path: Path) -> None:
     with emulated("--cold-start", "20", "--idle", "1000") as facts:
-        line = ["coldstart", "--repeat", "2", "--idle", "0.1", "--api", "bedrock", "--model", facts["model"]]
+        line = ["coldstart", "--repeat", "2", "--idle", "10", "--api", "bedrock", "--model", facts["model"]]
         line += ["--endpoint-url", facts["root"], "--warm-interval", "0.02", "--out", "r"]
         result = command(*line, cwd=tmp_path, **KEYS, **NO_FILES)
     assert result.returncode == 0

@@ -218,9 +218,8 @@ def conclude(run: Run, experiment: Experiment) -> Report | None:
     """The experiment's report, kept in the run directory; None where the run cannot answer the question."""
     from llmdyno.runs.directory import add_json
 
-    if experiment.needs_answers and run.succeeded == 0 and experiment.name != "check":
-        return None
-    if run.interrupted and experiment.name != "check":
+    whole = not run.interrupted and (run.succeeded > 0 or not experiment.needs_answers)
+    if not whole and not experiment.concludes_partly:
         return None
     report = experiment.conclude(run, experiment.options, _say)
     if report is not None:

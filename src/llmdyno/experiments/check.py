@@ -87,4 +87,5 @@ CHECK = Experiment(
     },
     conclude=conclude,
     exit_code=lambda report: 1 if report["wrong"] else 0,
+    concludes_partly=True,
 )

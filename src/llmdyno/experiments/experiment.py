@@ -60,7 +60,8 @@ class Experiment(NamedTuple):
     `check` raises InputError where a resolved spec cannot answer the question. `announce` tells what will happen.
     `rounds(options)`: how often a model is woken instead of loaded, for a bound on the cost; None: a load. `conclude`
     draws the report from the finished run; `exit_code` judges it. `doubts`: whether a strict user should not trust the
-    run. `needs_answers`: whether a run without a successful measured request has failed.
+    run. `needs_answers`: whether a run without a successful measured request has failed. `concludes_partly`: whether a
+    run that failed or was interrupted has a report too.
     """
 
     name: str
@@ -77,4 +78,5 @@ class Experiment(NamedTuple):
     exit_code: Callable[[Report], int] = lambda report: 0
     doubts: Callable[[Run, Options], bool] = lambda run, options: not run.summary["verdict"]["trustworthy"]
     needs_answers: bool = True
+    concludes_partly: bool = False
     options: Options = NO_OPTIONS
