@@ -14,7 +14,6 @@ from typing import Any
 
 import numpy as np
 
-from llmdyno.metrics.request import request_metrics
 from llmdyno.runs.parquet import FIGURES
 from llmdyno.runs.run import Run
 from llmdyno.timeline.columns import BOOLEAN_COLUMNS, INTEGER_COLUMNS, MISSING
@@ -25,7 +24,7 @@ _BLOCK = 10_000
 
 def export(run: Run) -> Iterator[tuple[str, bytes]]:
     """The one file."""
-    figures = request_metrics(run.timeline)
+    figures = run.all_figures
     columns = {name: (column, _reader(name)) for name, column in run.timeline.requests.items()}
     for name in FIGURES:
         columns[name] = (getattr(figures, name), _number if name.endswith("_s") else str)
