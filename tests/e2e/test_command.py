@@ -358,7 +358,7 @@ def test_a_key_that_the_server_refuses(tmp_path: Path, start: Start) -> None:
     assert (wrong.returncode, wrong.stdout) == (2, "")
     assert wrong.stderr == (
         f"llmdyno: {url}/models: the server answered 401 (the API key is wrong or missing); "
-        "give a key that it accepts, with --api-key or OPENAI_API_KEY\n"
+        "give a valid key with --api-key or OPENAI_API_KEY\n"
     )
     unlooked = command(
         "run", "--base-url", url, "--model", "m", "--requests", "2", "--no-preflight", "--out", "r", cwd=tmp_path

@@ -78,7 +78,7 @@ def test_a_refused_key_names_the_ways_to_give_one(scripted: Scripted) -> None:
     assert refused_look(settled(base_url=server.url, requests=1, api_key="sk-x")) == (
         f"http://127.0.0.1:{server.port}/v1/models",
         "the server answered 401 (bad key ***)",
-        "give a key that it accepts, with --api-key or OPENAI_API_KEY",
+        "give a valid key with --api-key or OPENAI_API_KEY",
     )
 
 
