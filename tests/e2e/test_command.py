@@ -308,7 +308,7 @@ def test_a_run_whose_requests_all_failed(tmp_path: Path, scripted: Scripted) -> 
         (["run", "--base-url", "http://127.0.0.1:1/v1"], "neither --requests nor --duration"),
         (["run", "--base-url", "http://127.0.0.1:1/v1", "--requests", "1"], "cannot connect to 127.0.0.1 port 1"),
         (["run", "--base-url", "http://no.such.host.invalid/v1", "--requests", "1"], "cannot look up"),
-        (["run", "--model", "m"], "--model: is for a server of yours"),
+        (["run", "--model", "m"], "--model: is for a server of your own"),
         (["run", "--api", "openai", "--requests", "1"], "--base-url: not given"),
         (["run", "--deployment", "p"], "--deployment: 'p' is not known"),
         (["run", "--out", "/proc/none"], "--out: /proc/none cannot be written"),

@@ -87,7 +87,7 @@ def test_without_a_look_nobody_is_asked_and_a_model_is_needed(scripted: Scripted
     spec, found = look(settled(base_url=server.url, requests=1, model="m", preflight=False))
     assert (spec.model, found.model, found.models, server.asked) == ("m", "m", None, [])
     nameless = settled(base_url=server.url, requests=1, preflight=False)
-    what = "not given, and --no-preflight asks nobody for it"
+    what = "not given, and with --no-preflight nothing looks it up"
     assert refused_look(nameless) == ("--model", what, "name the model")
 
 

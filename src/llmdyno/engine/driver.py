@@ -234,7 +234,7 @@ class _Lane:
 
 
 class Sleeper:
-    """Sleeps until an absolute time of the clock, exact to tenths of a millisecond. The end of a run ends all sleeps."""
+    """Sleeps until an absolute time of the clock, to tenths of a millisecond. The end of the run ends all sleeps."""
 
     def __init__(self, clock: Clock) -> None:
         self._clock = clock
