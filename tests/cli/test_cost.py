@@ -57,7 +57,7 @@ def test_what_the_flags_know_better() -> None:
             "--traffic: is the whole day; leave out --requests-per-hour and --shape",
         ),
         (["--traffic", "nowhere.csv"], "--traffic: nowhere.csv cannot be read"),
-        ([], "nowhere: is no run directory"),
+        ([], "nowhere: is not a run directory"),
     ],
 )
 def test_what_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, line: list[str], problem: str) -> None:

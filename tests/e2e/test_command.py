@@ -315,7 +315,7 @@ def test_a_run_whose_requests_all_failed(tmp_path: Path, scripted: Scripted) -> 
         (["run", "absent.toml"], "absent.toml: cannot be read"),
         (["run", "--tokenizer", "no/such"], "--tokenizer: 'no/such' is neither"),
         (["run", "--concurrency", "99999999"], "ephemeral ports"),
-        (["show", "absent"], "absent: is no run directory"),
+        (["show", "absent"], "absent: is not a run directory"),
         (["show"], "the following arguments are required: RUN"),
         (["serve", "--port", "x"], "--port: 'x' does not fit"),
         (["serve", "--host", "203.0.113.1"], "cannot listen on 203.0.113.1"),

@@ -75,7 +75,7 @@ def call(arguments: argparse.Namespace) -> int:
     """Work out the cost and print it.
 
     Raises:
-        InputError: it is no run directory, or a value does not fit.
+        InputError: it is not a run directory, or a value does not fit.
     """
     from llmdyno.reports import cost
     from llmdyno.reports.console import Page
