@@ -199,8 +199,8 @@ def test_every_request_failed(name: str, scripted: Scripted, tmp_path: Path) -> 
 @pytest.mark.parametrize(
     ("line", "message"),
     [
-        (["scaling", "--from", "8", "--to", "4"], "--to: 4 is no step up from 8; give more users than --from"),
-        (["capacity"], "--slo: not given, and it is the bound to stay within; give one, such as --slo ttft_s=0.5"),
+        (["scaling", "--from", "8", "--to", "4"], "--to: 4 is not more than 8; give more users than --from"),
+        (["capacity"], "--slo: not given, and the capacity needs a bound for latency; give one, such as --slo ttft_s=0.5"),
         (
             ["capacity", "--percentile", "abc", "--slo", "ttft_s=1"],
             "--percentile: 'abc' does not fit; what fits: a percentile above 0 and below 100",

@@ -279,7 +279,7 @@ def test_the_capacity_of_a_copy(facts: dict[str, Any], folder: Path) -> None:
 @pytest.mark.parametrize(
     ("line", "problem"),
     [
-        (["scaling", "--from", "8", "--to", "4"], "--to: 4 is no step up from 8"),
+        (["scaling", "--from", "8", "--to", "4"], "--to: 4 is not more than 8"),
         (["scaling", "--concurrency", "8"], "--concurrency: is not for llmdyno scaling"),
         (["scaling", "--hold", "long"], "--hold: 'long' does not fit"),
         (["capacity", "--users", "4,2"], "--users: '4,2' does not fit"),
