@@ -342,7 +342,7 @@ def test_a_full_disk_stops_the_run_and_loses_nothing(tmp_path: Path, emulator: s
     assert result.returncode == 1
     assert result.stderr.splitlines()[-2:] == [
         "llmdyno: r: File too large",
-        "llmdyno: what was measured until then: llmdyno show r",
+        "llmdyno: to see what was measured: llmdyno show r",
     ]
     assert "Traceback" not in result.stderr
     shown = command("show", "r", cwd=tmp_path)

@@ -34,8 +34,11 @@ _FEW = 30
 
 @dataclass(frozen=True)
 class Level:
-    """One level of users. `copies`: the mean number of copies during the level. `requests`: how many were sent.
-    `throttled`: how many calls were throttled. `values`: each bounded figure by name, shape (requests,); NaN: missing."""
+    """One level of users.
+
+    `copies`: the mean number of copies during the level. `requests`: how many were sent. `throttled`: how many calls
+    were throttled. `values`: each bounded figure by name, shape (requests,); NaN: the request does not have it.
+    """
 
     users: int
     copies: float

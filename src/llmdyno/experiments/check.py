@@ -26,7 +26,7 @@ def questions_of(spec: Spec, options: Options) -> tuple[Question, ...]:
 
 
 def plan(spec: Spec, options: Options) -> Plan:
-    """Plan the questions. In the warm-up, one user asks them alone. In the measured phase, they are asked under load."""
+    """Plan the questions: one user asks them alone in the warm-up, then they are asked under load and measured."""
     counter = load_counter(spec.tokenizer)
     questions, alone = questions_of(spec, options), options["alone"]
     workload = f"{len(questions)} questions" + (", each alone first and then under load" if alone else "")

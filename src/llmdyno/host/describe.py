@@ -20,7 +20,7 @@ _PARTS = ("uvloop", "httptools", "msgspec", "numpy", "arro3-core", "tokenizers")
 
 
 def describe_host() -> dict[str, Any]:
-    """Versions and host."""
+    """The versions of the packages, and facts about the host."""
     return {
         "llmdyno": __version__,
         "python": platform.python_version(),
