@@ -77,7 +77,7 @@ def _counts(wire: RequestRecord, sdk: RequestRecord) -> tuple[str, ...]:
     ours, theirs = wire.server_input_tokens, sdk.server_input_tokens
     if ours is None or theirs is None or ours == theirs:
         return ()
-    return (f"LiteLLM counts {theirs} input tokens where the service counts {ours}",)
+    return (f"LiteLLM counts {theirs} input tokens, and the service counts {ours}",)
 
 
 def _plain(text: str | None) -> str:
