@@ -1,13 +1,13 @@
 """llmdyno: a dynamometer for LLM endpoints.
 
-The public Python API, a handful of names:
+The public Python API:
 
-- :class:`Spec`: what to measure and with which load.
-- :func:`run`, :func:`run_async`: measure; returns a :class:`Run` and leaves a run directory.
+- :class:`Spec`: what to measure, and with which load.
+- :func:`run`, :func:`run_async`: measure, write a run directory and return a :class:`Run`.
 - :func:`load`: read a run directory back.
-- :class:`InputError`: what is raised when input cannot be used.
+- :class:`InputError`: an input cannot be used.
 
-Names are loaded when first used, so that importing the package costs nothing.
+Each name is loaded on first use, so that importing the package costs nothing.
 """
 
 from __future__ import annotations

@@ -1,19 +1,19 @@
-"""The one exception a user is meant to read.
+"""The one exception whose message is written for the user.
 
-In: the name of a flag or key, the value it was given, what would fit. Out: one line of text.
-Knows nothing of who prints it; the command line turns it into exit code 2.
+In: the flag or key, the problem, and what to do. Out: one line of text. This module does not know who prints the line.
+The command line turns the exception into exit code 2.
 """
 
 from __future__ import annotations
 
 
 class InputError(ValueError):
-    """Input that cannot be used: which flag, key or place, what it held, and what fits.
+    """An input that cannot be used.
 
     Args:
-        where: the flag (``--concurrency``), key (``load.concurrency``), file or URL at fault.
-        problem: what it was and why that does not do.
-        fits: what would do, or the remedy.
+        where: the input: a flag (``--concurrency``), a key (``load.concurrency``), a file or a URL.
+        problem: the value, and why it cannot be used.
+        fits: the values that can be used, or what the user can do.
     """
 
     def __init__(self, where: str, problem: str, fits: str) -> None:

@@ -1,7 +1,7 @@
 """The whole program on one page: from a spec to a run.
 
-In: a spec, a question, callables that watch. Out: a :class:`~llmdyno.runs.run.Run`, and its directory on disk. Every
-folder does its part here and none knows the next.
+In: a spec, an experiment, callables that watch. Out: a :class:`~llmdyno.runs.run.Run`, and its directory on disk. Each
+step here is one folder's work. This module decides the order of the steps and nothing else.
 """
 
 from __future__ import annotations
@@ -48,20 +48,23 @@ async def measure(
 
     Args:
         spec: what to measure.
-        experiment: the question.
+        experiment: the question to answer.
         watch: gets a snapshot of counters a few times a second.
-        stop: ends the run early when it is called.
-        on_start: gets what is about to be measured.
+        stop: ends the run early when somebody calls it.
+        on_start: gets the endpoint and the load, just before the load starts.
+
+    Returns:
+        The run, also if it was stopped early or if requests failed.
 
     Raises:
-        InputError: the spec contradicts itself, or the endpoint cannot be measured. What was measured until then is in
-            the run directory.
-        asyncio.CancelledError: the task was cancelled, or the run was stopped before it sent anything. What was
-            measured is in the run directory.
+        InputError: the spec contradicts itself, or the endpoint cannot be measured. The run directory keeps what was
+            measured before.
+        asyncio.CancelledError: the task was cancelled, or the run was stopped before its first request. The run
+            directory keeps what was measured before.
     """
     stop = stop or Stop()
     with contextlib.ExitStack() as stack:
-        spec = resolve(spec, os.environ)  # nothing is left open
+        spec = resolve(spec, os.environ)  # every default is settled
         experiment.check(spec, experiment.options)
         origin = stack.enter_context(Origin())
         spec, server = await stop.guard(target_module(spec.api).preflight(spec, stack))  # the model has a name now
@@ -73,7 +76,7 @@ async def measure(
         observed, cancelled = await to_the_end(executor()(jobs, directory.append, watch, stop), stop)
         problem = next((one.problem for one in observed if one.problem is not None), None)
         if problem is not None and directory.recorded <= 1:
-            raise InputError(*problem)  # one refused attempt is no measurement
+            raise InputError(*problem)  # one refused attempt is not a measurement
         if stop.stopping and not directory.recorded:
             raise asyncio.CancelledError  # nothing was sent for the run, so it leaves no directory
         late = Late(plan, late_reader(spec, server))
@@ -85,14 +88,18 @@ async def measure(
     if problem is not None:
         raise InputError(*problem)
     if server.service is not None:
-        await asyncio.to_thread(find(server.service).after, run)  # what the service says of it by now
+        await asyncio.to_thread(find(server.service).after, run)  # what the service already reports about the run
     if cancelled:
         raise asyncio.CancelledError
     return run
 
 
 async def to_the_end(work: Awaitable[T], stop: Stop) -> tuple[T, bool]:
-    """The work's result, and whether this task was cancelled meanwhile: then the work is stopped, not abandoned."""
+    """Wait for the work. If this task is cancelled, stop the work and still wait for its result.
+
+    Returns:
+        The result, and whether this task was cancelled.
+    """
     task = asyncio.ensure_future(work)
     try:
         return await asyncio.shield(task), False
@@ -106,21 +113,27 @@ async def to_the_end(work: Awaitable[T], stop: Stop) -> tuple[T, bool]:
 def run(spec: Spec, *, watch: Watch = quiet, on_start: OnStart = silent) -> Run:
     """Measure an endpoint and write the run directory.
 
+    Args:
+        spec: what to measure.
+        watch: gets a snapshot of counters a few times a second.
+        on_start: gets the endpoint and the load, just before the load starts.
+
     Returns:
-        The run. Failed requests are in it; they raise nothing.
+        The run. A failed request is part of it and raises nothing.
 
     Raises:
         InputError: the spec contradicts itself, or the endpoint cannot be measured.
-        KeyboardInterrupt: the user stopped it; what was measured is in the directory all the same.
+        KeyboardInterrupt: the user stopped the run. The run directory keeps what was measured before.
     """
     with asyncio.Runner(loop_factory=loop_factory()) as runner:
         return runner.run(measure(spec, watch=watch, on_start=on_start))
 
 
 async def run_async(spec: Spec, *, watch: Watch = quiet, on_start: OnStart = silent) -> Run:
-    """The same as :func:`run`, inside a running event loop; cancelling it writes what was measured.
+    """Do the same as :func:`run`, inside a running event loop.
 
     Raises:
         InputError: as in :func:`run`.
+        asyncio.CancelledError: the task was cancelled. The run directory keeps what was measured before.
     """
     return await measure(spec, watch=watch, on_start=on_start)

@@ -40,7 +40,7 @@ def test_beyond_it_the_user_is_asked(capsys: pytest.CaptureFixture[str]) -> None
 
 
 def test_beyond_it_with_nobody_there_it_ends_unless_agreed_beforehand() -> None:
-    with pytest.raises(InputError, match="--yes goes on"):
+    with pytest.raises(InputError, match="add --yes to agree"):
         decide(DEAR, BILLER, BUDGET, yes=False, quiet=True, ask=None)
     decide(DEAR, BILLER, BUDGET, yes=True, quiet=True, ask=None)
     decide(DEAR, BILLER, Decimal(50), yes=False, quiet=True, ask=None)

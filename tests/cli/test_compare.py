@@ -11,7 +11,7 @@ from llmdyno.cli import main
 
 def test_one_run_is_not_enough(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["compare", "r"]) == 2
-    error = "llmdyno: RUN: one run cannot be compared; name two run directories or more\n"
+    error = "llmdyno: RUN: there is only one run; name two or more run directories\n"
     assert capsys.readouterr() == ("", error)
 
 

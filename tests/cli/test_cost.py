@@ -51,13 +51,13 @@ def test_what_the_flags_know_better() -> None:
             ["--requests-per-hour", "5", "--shape", "round"],
             "--shape: 'round' does not fit; one of flat, business-hours",
         ),
-        (["--shape", "flat"], "--shape: gives the course of a day without an amount; add --requests-per-hour N"),
+        (["--shape", "flat"], "--shape: needs the number of requests; add --requests-per-hour N"),
         (
             ["--traffic", "f", "--shape", "flat"],
-            "--traffic: is the whole day; leave out --requests-per-hour and --shape",
+            "--traffic: already gives the whole day; leave out --requests-per-hour and --shape",
         ),
         (["--traffic", "nowhere.csv"], "--traffic: nowhere.csv cannot be read"),
-        ([], "nowhere: is no run directory"),
+        ([], "nowhere: is not a run directory"),
     ],
 )
 def test_what_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, line: list[str], problem: str) -> None:

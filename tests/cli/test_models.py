@@ -9,7 +9,7 @@ import pytest
 
 from llmdyno.cli import aws_flags, main
 
-NAMELESS = "llmdyno: NAME: not given, and {} needs it; llmdyno models lists the names\n"
+NAMELESS = "llmdyno: NAME: not given, and {} needs it; llmdyno models shows the names\n"
 
 
 def parsed(*line: str) -> argparse.Namespace:

@@ -308,14 +308,14 @@ def test_a_run_whose_requests_all_failed(tmp_path: Path, scripted: Scripted) -> 
         (["run", "--base-url", "http://127.0.0.1:1/v1"], "neither --requests nor --duration"),
         (["run", "--base-url", "http://127.0.0.1:1/v1", "--requests", "1"], "cannot connect to 127.0.0.1 port 1"),
         (["run", "--base-url", "http://no.such.host.invalid/v1", "--requests", "1"], "cannot look up"),
-        (["run", "--model", "m"], "--model: is for a server of yours"),
+        (["run", "--model", "m"], "--model: is for a server of your own"),
         (["run", "--api", "openai", "--requests", "1"], "--base-url: not given"),
         (["run", "--deployment", "p"], "--deployment: 'p' is not known"),
         (["run", "--out", "/proc/none"], "--out: /proc/none cannot be written"),
         (["run", "absent.toml"], "absent.toml: cannot be read"),
         (["run", "--tokenizer", "no/such"], "--tokenizer: 'no/such' is neither"),
         (["run", "--concurrency", "99999999"], "ephemeral ports"),
-        (["show", "absent"], "absent: is no run directory"),
+        (["show", "absent"], "absent: is not a run directory"),
         (["show"], "the following arguments are required: RUN"),
         (["serve", "--port", "x"], "--port: 'x' does not fit"),
         (["serve", "--host", "203.0.113.1"], "cannot listen on 203.0.113.1"),
@@ -342,7 +342,7 @@ def test_a_full_disk_stops_the_run_and_loses_nothing(tmp_path: Path, emulator: s
     assert result.returncode == 1
     assert result.stderr.splitlines()[-2:] == [
         "llmdyno: r: File too large",
-        "llmdyno: what was measured until then: llmdyno show r",
+        "llmdyno: to see what was measured: llmdyno show r",
     ]
     assert "Traceback" not in result.stderr
     shown = command("show", "r", cwd=tmp_path)
@@ -358,7 +358,7 @@ def test_a_key_that_the_server_refuses(tmp_path: Path, start: Start) -> None:
     assert (wrong.returncode, wrong.stdout) == (2, "")
     assert wrong.stderr == (
         f"llmdyno: {url}/models: the server answered 401 (the API key is wrong or missing); "
-        "give a key that it accepts, with --api-key or OPENAI_API_KEY\n"
+        "give a valid key with --api-key or OPENAI_API_KEY\n"
     )
     unlooked = command(
         "run", "--base-url", url, "--model", "m", "--requests", "2", "--no-preflight", "--out", "r", cwd=tmp_path

@@ -141,8 +141,8 @@ def test_a_budget_that_is_too_small_ends_it_before_anything_is_sent(
     assert (result.returncode, result.stdout) == (2, "")
     *_, bound, refusal = result.stderr.splitlines()
     assert bound.startswith("Amazon Bedrock bills at most $")
-    fits = "--yes goes on, --budget DOLLARS raises it, a shorter load keeps it"
-    assert refusal == f"llmdyno: --budget: $0.01 may not be enough, and nobody is there to ask; {fits}"
+    fits = "add --yes to agree, raise --budget, or use a shorter load"
+    assert refusal == f"llmdyno: --budget: $0.01 may not be enough, and there is no terminal to ask on; {fits}"
     assert "Traceback" not in result.stderr
     assert proxy.asked == []
     assert list(tmp_path.iterdir()) == []
@@ -170,7 +170,9 @@ def test_a_price_that_is_unknown_is_beyond_any_budget(scripted: Scripted, tmp_pa
     assert (result.returncode, result.stdout) == (2, "")
     told, refusal = result.stderr.splitlines()
     assert told.startswith("Amazon Bedrock: the price is unknown (")
-    assert refusal.startswith("llmdyno: --budget: $1,000,000.00 may not be enough, and nobody is there to ask; ")
+    assert refusal.startswith(
+        "llmdyno: --budget: $1,000,000.00 may not be enough, and there is no terminal to ask on; "
+    )
     assert set(proxy.asked) == {b"CONNECT bedrock.us-east-1.amazonaws.com:443 HTTP/1.0"}  # and never the runtime
 
 
@@ -199,8 +201,11 @@ def test_every_request_failed(name: str, scripted: Scripted, tmp_path: Path) -> 
 @pytest.mark.parametrize(
     ("line", "message"),
     [
-        (["scaling", "--from", "8", "--to", "4"], "--to: 4 is no step up from 8; give more users than --from"),
-        (["capacity"], "--slo: not given, and it is the bound to stay within; give one, such as --slo ttft_s=0.5"),
+        (["scaling", "--from", "8", "--to", "4"], "--to: 4 is not more than 8; give more users than --from"),
+        (
+            ["capacity"],
+            "--slo: not given, and the capacity needs a bound for latency; give one, such as --slo ttft_s=0.5",
+        ),
         (
             ["capacity", "--percentile", "abc", "--slo", "ttft_s=1"],
             "--percentile: 'abc' does not fit; what fits: a percentile above 0 and below 100",

@@ -242,7 +242,7 @@ def test_a_run_of_no_imported_model_says_so(emulator: str, tmp_path: Path) -> No
     assert command(*line, cwd=tmp_path).returncode == 0
     result = command("cost", "r", cwd=tmp_path, **KEYS)
     assert (result.returncode, result.stderr.count("\n")) == (2, 1)
-    assert "measured no imported model; give --copies N --units N" in result.stderr
+    assert "did not measure an imported model; add --copies N --units N" in result.stderr
     line = ["cost", "r", "--copies", "1", "--units", "2", "--units-version", "v1.0", "--region", "us-east-1"]
     known = command(*line, cwd=tmp_path, **KEYS)
     assert known.returncode == 0, known.stderr
@@ -279,7 +279,7 @@ def test_the_capacity_of_a_copy(facts: dict[str, Any], folder: Path) -> None:
 @pytest.mark.parametrize(
     ("line", "problem"),
     [
-        (["scaling", "--from", "8", "--to", "4"], "--to: 4 is no step up from 8"),
+        (["scaling", "--from", "8", "--to", "4"], "--to: 4 is not more than 8"),
         (["scaling", "--concurrency", "8"], "--concurrency: is not for llmdyno scaling"),
         (["scaling", "--hold", "long"], "--hold: 'long' does not fit"),
         (["capacity", "--users", "4,2"], "--users: '4,2' does not fit"),

@@ -120,7 +120,7 @@ def test_converse_on_a_model_without_it(root: str, tmp_path: Path) -> None:
     line = ["run", "--api", "bedrock", "--model", "qwen", "--requests", "2", "--route", "converse", "--out", "r"]
     refused = aws(root, *line, cwd=tmp_path)
     assert (refused.returncode, refused.stdout) == (2, "")
-    assert "--route: this model has no chat template that Converse could use; use --route invoke" in refused.stderr
+    assert "--route: this model has no chat template, and Converse needs one; use --route invoke" in refused.stderr
     assert aws(root, "models", "delete", "qwen", "--yes", cwd=tmp_path).returncode == 0
 
 

@@ -189,7 +189,7 @@ def test_a_route_that_takes_no_transport_goes_through_litellm(tmp_path: Path) ->
     line = ["run", "--api", "litellm", "--model", "cohere_chat/command-r", "--api-key", "k", *SMALL, "--requests", "2"]
     result = command(*line, cwd=tmp_path, **KEYS)  # nobody is reached from here: the failures are what is measured
     assert result.returncode == 1
-    assert "sdk: LiteLLM sends cohere_chat/command-r by a client of its own" in result.stdout
+    assert "sdk: LiteLLM sends cohere_chat/command-r with its own client" in result.stdout
     (error,) = llmdyno.load(tmp_path / "r").summary["errors"]
     assert (error["kind"], error["count"]) == ("connect", 2)
     wire = command(*line, "--litellm-mode", "wire", "--out", "w", cwd=tmp_path, **KEYS)

@@ -119,7 +119,7 @@ def test_waking_gives_up(scripted: Scripted) -> None:
     assert done.observed.problem == (
         "--warm-timeout",
         "the model did not answer within 0.02 s (2 attempts)",
-        "give it longer, or look at its state",
+        "use a longer timeout, or check the state of the model",
     )
 
 

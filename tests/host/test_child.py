@@ -70,7 +70,7 @@ def test_a_child_ends_when_its_parent_is_killed() -> None:
 def test_a_child_that_ends_instead_of_its_line() -> None:
     with Child(["-c", "import sys; sys.exit(3)"]) as child, pytest.raises(InputError) as refused:
         child.ready()
-    assert str(refused.value) == "embedded emulator: ended with 3; see its message above"
+    assert str(refused.value) == "embedded emulator: ended with status 3; see its message above"
 
 
 def test_the_lines_of_a_child_come_until_it_ends() -> None:

@@ -109,7 +109,7 @@ def test_a_run_is_never_written_over(tmp_path: Path, monkeypatch: pytest.MonkeyP
     path = written(tmp_path, records())
     with pytest.raises(InputError) as refused:
         RunDirectory.create(str(path), "x", 0)
-    assert str(refused.value) == f"--out: {path} is there already; name a directory that is new or empty"
+    assert str(refused.value) == f"--out: {path} already exists; name a directory that is new or empty"
     monkeypatch.chdir(tmp_path)
     names = []
     for _ in range(3):
@@ -253,7 +253,7 @@ def test_a_folder_without_a_run(tmp_path: Path) -> None:
     with pytest.raises(InputError) as refused:
         load(tmp_path / "absent")
     assert str(refused.value) == (
-        f"{tmp_path / 'absent'}: is no run directory; give a run directory, such as runs/<time>-<name>"
+        f"{tmp_path / 'absent'}: is not a run directory; give a run directory, such as runs/<time>-<name>"
     )
 
 

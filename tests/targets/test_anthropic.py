@@ -80,5 +80,5 @@ def test_a_refused_key_names_the_ways_to_give_one(scripted: Scripted) -> None:
     assert refused_look(settled(api="anthropic", base_url=server.url, requests=1)) == (
         f"http://127.0.0.1:{server.port}/v1/models",
         "the server answered 401 (invalid x-api-key)",
-        "give a key that it accepts, with --api-key or ANTHROPIC_API_KEY",
+        "give a valid key with --api-key or ANTHROPIC_API_KEY",
     )

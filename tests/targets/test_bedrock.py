@@ -155,7 +155,7 @@ def test_the_body_format(chosen: str, facts: dict[str, Any], refused: str, found
 def test_converse_needs_a_chat_template() -> None:
     with pytest.raises(InputError) as caught:
         bedrock.choose_format("converse", {"instructSupported": False}, "")
-    assert str(caught.value) == "--route: this model has no chat template that Converse could use; use --route invoke"
+    assert str(caught.value) == "--route: this model has no chat template, and Converse needs one; use --route invoke"
 
 
 def test_the_format_of_a_model_that_is_not_asked_for() -> None:

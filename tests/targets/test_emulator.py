@@ -13,7 +13,7 @@ from llmdyno.runs.environment import Emulation, ModelFacts
 from llmdyno.targets import emulator
 from llmdyno.timeline.emulated import Emulated
 
-WHAT = "is for a server of yours, and this run is against the embedded emulator"
+WHAT = "is for a server of your own, and this run measures the embedded emulator"
 FITS = "give --base-url URL or --api bedrock, or leave it out"
 OTHERS = ["base_url", "model", "api_key", "region", "profile", "endpoint_url"]
 

@@ -78,7 +78,7 @@ def test_a_refused_key_names_the_ways_to_give_one(scripted: Scripted) -> None:
     assert refused_look(settled(base_url=server.url, requests=1, api_key="sk-x")) == (
         f"http://127.0.0.1:{server.port}/v1/models",
         "the server answered 401 (bad key ***)",
-        "give a key that it accepts, with --api-key or OPENAI_API_KEY",
+        "give a valid key with --api-key or OPENAI_API_KEY",
     )
 
 
@@ -87,7 +87,7 @@ def test_without_a_look_nobody_is_asked_and_a_model_is_needed(scripted: Scripted
     spec, found = look(settled(base_url=server.url, requests=1, model="m", preflight=False))
     assert (spec.model, found.model, found.models, server.asked) == ("m", "m", None, [])
     nameless = settled(base_url=server.url, requests=1, preflight=False)
-    what = "not given, and --no-preflight asks nobody for it"
+    what = "not given, and with --no-preflight nothing looks it up"
     assert refused_look(nameless) == ("--model", what, "name the model")
 
 

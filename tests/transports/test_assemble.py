@@ -27,7 +27,7 @@ class Frozen(Clock):
     """A clock whose wall time is 1000 s ahead, without sampling anything."""
 
     def __init__(self) -> None:
-        self._moments, self._offsets = [0], [1000 * 10**9]
+        self._sampled_ns, self._offsets = [0], [1000 * 10**9]
 
 
 def stamp(time_ns: int) -> bytes:

@@ -22,7 +22,7 @@ class Sampled(Clock):
     """A clock with these samples of the wall clock's offset: (time, offset), ascending."""
 
     def __init__(self, *samples: tuple[int, int]) -> None:
-        self._moments, self._offsets = [at for at, _ in samples], [offset for _, offset in samples]
+        self._sampled_ns, self._offsets = [at for at, _ in samples], [offset for _, offset in samples]
 
 
 def test_a_stamp_is_moved_by_the_offset() -> None:

@@ -113,7 +113,7 @@ def _region(session: Any, given: str | None, model: str) -> str:
     """The user's region, the ARN's, or the configured one.
 
     Raises:
-        InputError: there is none, or it is not the ARN's.
+        InputError: no region is known, or it is not the ARN's region.
     """
     own = region_of(model)
     region = given or own or configured_region(session)

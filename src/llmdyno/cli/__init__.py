@@ -1,8 +1,8 @@
-"""The command line: argv to a call, its result to print and an exit code.
+"""The command line: it finds the command, calls it, and turns errors into one line and an exit code.
 
-Exit codes: 0 done; 1 every request failed; 2 the input cannot be used; 3 --strict, and the verdict has reasons;
-130 stopped by Ctrl-C or SIGTERM, with everything measured until then written. A command's module is imported when the
-command is called, and the modules that do its work later still.
+Exit codes: 0 done; 1 every request failed, or an answer is wrong; 2 the input cannot be used; 3 ``--strict``, and the
+verdict has a reason for doubt; 130 stopped by Ctrl-C or SIGTERM, after everything that was measured was written. The
+module of a command is imported when the command is called. It imports the modules that do the work even later.
 """
 
 from __future__ import annotations
@@ -19,28 +19,28 @@ from llmdyno._version import __version__
 from llmdyno.errors import InputError
 
 COMMANDS = {
-    "run": "measure an endpoint and write a run directory; without arguments, the embedded emulator",
-    "warm": "send one request at a time until an imported model answers, and measure its cold start",
-    "coldstart": "measure a series of cold starts: wait until the model has gone idle, wake it, repeat",
+    "run": "measure an endpoint (default: the embedded emulator)",
+    "warm": "wake an imported model and measure its cold start",
+    "coldstart": "measure a series of cold starts",
     "import": "import a model folder into Amazon Bedrock",
     "models": "list, show or delete imported models",
     "check": "ask questions with known answers, alone and under load",
-    "compare": "set finished runs side by side",
-    "scaling": "a step of load: how long until latency is back within bounds, how copies come and go",
-    "capacity": "rising numbers of users: how many one copy carries within bounds",
-    "cost": "what a run on an imported model costs, and what a day of traffic would",
-    "llmperf": "LLMPerf's two programs, with its flags, files and console output",
-    "show": "print a finished run again, from its files alone",
-    "selftest": "measure how much load this machine can drive and still measure to a millisecond",
+    "compare": "compare finished runs",
+    "scaling": "measure how a deployment reacts to a step of load",
+    "capacity": "find how many users one copy serves within bounds",
+    "cost": "show what a run cost, and what a day of traffic would cost",
+    "llmperf": "run LLMPerf's two programs, with the same flags and files",
+    "show": "print a finished run again, from its files",
+    "selftest": "find the load that this machine can measure precisely",
     "serve": "serve an emulated deployment on this machine",
 }
 
 
 class Parser(argparse.ArgumentParser):
-    """argparse, with one line for an error and the nearest flag for an unknown one."""
+    """argparse with errors of one line. For an unknown flag, the error names the nearest flag."""
 
     def error(self, message: str) -> NoReturn:
-        """Print one line and leave with exit code 2."""
+        """Print one line and exit with code 2."""
         _, marker, rest = message.partition("unrecognized arguments: ")
         if marker:
             unknown = rest.split()[0]
@@ -53,7 +53,7 @@ class Parser(argparse.ArgumentParser):
 
 
 def _flags(parser: argparse.ArgumentParser) -> Iterator[str]:
-    """A parser's flags, and those of its subcommands."""
+    """The flags of a parser and of its subcommands."""
     for action in parser._actions:
         yield from action.option_strings
         if isinstance(action, argparse._SubParsersAction):
@@ -62,7 +62,7 @@ def _flags(parser: argparse.ArgumentParser) -> Iterator[str]:
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Run one command; returns its exit code."""
+    """Run one command and return its exit code."""
     arguments = list(sys.argv[1:] if argv is None else argv)
     try:
         return _dispatch(arguments)
@@ -71,11 +71,11 @@ def main(argv: Sequence[str] | None = None) -> int:
         return 2
     except OSError as error:
         if isinstance(error, BrokenPipeError):
-            sys.stderr.close()  # the reader of our output left, as `head` does
+            sys.stderr.close()  # the reader of our output has closed it, such as `head`
             return 0
         print(f"llmdyno: {error.filename or 'system'}: {error.strerror or error}", file=sys.stderr)
         if error.filename is not None:
-            print(f"llmdyno: what was measured until then: llmdyno show {error.filename}", file=sys.stderr)
+            print(f"llmdyno: to see what was measured: llmdyno show {error.filename}", file=sys.stderr)
         return 1
     except KeyboardInterrupt:
         print("llmdyno: stopped", file=sys.stderr)
@@ -83,7 +83,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def _joined(arguments: list[str]) -> list[str]:
-    """``--arrivals replay FILE`` has one value, of two words."""
+    """Join the two words of ``--arrivals replay FILE`` into one value."""
     for index in range(len(arguments) - 2):
         if arguments[index : index + 2] == ["--arrivals", "replay"]:
             return [*arguments[: index + 1], f"replay {arguments[index + 2]}", *arguments[index + 3 :]]
@@ -102,7 +102,7 @@ def _dispatch(arguments: list[str]) -> int:
         prog="llmdyno",
         usage="llmdyno COMMAND [ARGUMENTS]",
         description="A dynamometer for LLM endpoints.",
-        epilog=f"commands:\n{commands}\n\nllmdyno COMMAND --help tells a command's arguments.",
+        epilog=f"commands:\n{commands}\n\nllmdyno COMMAND --help shows the arguments of a command.",
         formatter_class=argparse.RawDescriptionHelpFormatter,
         allow_abbrev=False,
     )

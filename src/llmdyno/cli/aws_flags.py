@@ -1,6 +1,6 @@
-"""Flags that every command on AWS's control plane takes, and the lines of progress that it prints.
+"""The flags of every command that asks AWS's control plane, and the lines of progress that it prints.
 
-In: parsed arguments. Out: clients, or how to ask a service. It knows no command.
+In: parsed arguments. Out: AWS clients. It does not know any command.
 """
 
 from __future__ import annotations
@@ -16,16 +16,16 @@ if TYPE_CHECKING:
 
 
 def add_aws_arguments(parser: argparse.ArgumentParser) -> None:
-    """Region, profile, endpoint."""
+    """Add the flags for the region, the profile and the endpoint URL."""
     group = parser.add_argument_group("AWS (credentials come from AWS's own chain)")
-    group.add_argument("--region", metavar="NAME", help="the AWS region (default: AWS's own configuration)")
-    group.add_argument("--profile", metavar="NAME", help="the AWS profile")
-    group.add_argument("--endpoint-url", metavar="URL", help="one URL for all services, such as llmdyno serve prints")
+    group.add_argument("--region", metavar="NAME", help="use this AWS region (default: AWS's own configuration)")
+    group.add_argument("--profile", metavar="NAME", help="use this AWS profile")
+    group.add_argument("--endpoint-url", metavar="URL", help="use this URL for all services, such as llmdyno serve's")
 
 
 @contextlib.contextmanager
 def aws_of(arguments: argparse.Namespace) -> Iterator[Aws]:
-    """The clients that the flags ask for, closed at the end.
+    """The AWS clients for the flags. They are closed when the context ends.
 
     Raises:
         InputError: boto3 is missing, no region is known, or the profile does not exist.
@@ -40,10 +40,10 @@ def aws_of(arguments: argparse.Namespace) -> Iterator[Aws]:
 
 
 def endpoint_url_of(arguments: argparse.Namespace) -> str | None:
-    """The URL that the flags give for all services.
+    """The URL of ``--endpoint-url``; None: the user did not give it.
 
     Raises:
-        InputError: it is no URL.
+        InputError: it is not a URL.
     """
     from llmdyno.spec.keys import read_flag
     from llmdyno.spec.readers import url

@@ -1,4 +1,4 @@
-"""Before a load costs anything: what it may cost at most, and the user's agreement where that is beyond the budget."""
+"""Shows what a load may cost at most, before it starts, and asks the user if that is more than the budget."""
 
 from __future__ import annotations
 
@@ -20,19 +20,19 @@ DEFAULT_BUDGET = "5"
 
 
 def confirm_cost(spec: Spec, rounds: int | None, budget: Decimal, *, yes: bool, quiet: bool) -> None:
-    """Tell what a load on a managed service may cost at most, and ask where that is beyond the budget.
+    """Show what a load on a managed service may cost at most, and ask the user if that is more than the budget.
 
-    On this machine nothing is billed. Of a series of cold starts there, it tells what the service would bill.
+    An endpoint on this machine bills nothing. For a series of cold starts on it, show what the service would bill.
 
     Args:
-        spec: the load, resolved.
-        rounds: cold starts to measure instead of the load.
-        budget: dollars that need no agreement.
-        yes: whether the user has agreed beforehand.
-        quiet: tell nothing that needs no answer.
+        spec: the resolved spec of the load.
+        rounds: how many cold starts the run measures; None: it is a load.
+        budget: the dollars that need no question.
+        yes: the user has agreed beforehand.
+        quiet: print nothing except a question.
 
     Raises:
-        InputError: the user does not agree, or cannot be asked.
+        InputError: the user does not agree, or there is no terminal to ask on.
     """
     from llmdyno.services.service import find
     from llmdyno.targets.target import managed_service, target_module
@@ -58,18 +58,18 @@ def confirm_cost(spec: Spec, rounds: int | None, budget: Decimal, *, yes: bool, 
 def decide(
     bound: CostBound, biller: str, budget: Decimal, *, yes: bool, quiet: bool, ask: Callable[[str], bool] | None
 ) -> None:
-    """Tell the bound, and ask where it must be asked.
+    """Show the bound, and ask the user if it is more than the budget.
 
     Args:
-        bound: the most that the load costs.
-        biller: who bills it.
-        budget: dollars that need no agreement.
-        yes: whether the user has agreed beforehand.
-        quiet: tell nothing that needs no answer.
-        ask: asks a question; None: nobody is there to ask.
+        bound: the most that the load may cost.
+        biller: the name of the service that bills it.
+        budget: the dollars that need no question.
+        yes: the user has agreed beforehand.
+        quiet: print nothing except a question.
+        ask: asks a question; None: there is no terminal to ask on.
 
     Raises:
-        InputError: the user does not agree, or cannot be asked.
+        InputError: the user does not agree, or there is no terminal to ask on.
     """
     if bound.dollars is None:
         told = f"{biller}: the price is unknown ({bound.unknown}); the load uses at most {bound.basis}"
@@ -81,9 +81,9 @@ def decide(
     if not beyond or yes:
         return
     if ask is None:
-        fits = "--yes goes on, --budget DOLLARS raises it, a shorter load keeps it"
-        raise InputError("--budget", f"${budget:,.2f} may not be enough, and nobody is there to ask", fits)
-    if not ask("Go on? [y/N] "):
+        fits = "add --yes to agree, raise --budget, or use a shorter load"
+        raise InputError("--budget", f"${budget:,.2f} may not be enough, and there is no terminal to ask on", fits)
+    if not ask("Continue? [y/N] "):
         raise InputError("--budget", "you did not agree, and nothing was sent", "a shorter load costs less")
 
 

@@ -1,4 +1,4 @@
-"""``llmdyno capacity``: rising numbers of users, and how many one copy carries within bounds."""
+"""``llmdyno capacity``: find how many users one copy serves within bounds."""
 
 from __future__ import annotations
 
@@ -7,21 +7,21 @@ import argparse
 from llmdyno.cli import drive
 
 DESCRIPTION = (
-    "Rising numbers of users, one after the other in one run: the number at which time to first token or the gaps "
-    "leave their bounds (--slo), or calls are refused, and how sure that is. Takes the flags of llmdyno run but "
-    "those of its load."
+    "Find how many users one copy serves. One run tries rising numbers of users, until latency is beyond its bounds "
+    "(--slo) or calls are refused. The report also says how sure the result is. It takes the flags of llmdyno run, "
+    "except those of the load."
 )
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """The flags of a run, and this command's own."""
+    """Add the flags of a run, and this command's own."""
     from llmdyno.experiments.capacity import CAPACITY
 
     drive.add_arguments(parser, CAPACITY)
 
 
 def call(arguments: argparse.Namespace) -> int:
-    """Carry it out; returns the exit code.
+    """Run the command and return its exit code.
 
     Raises:
         InputError: the input cannot be used.

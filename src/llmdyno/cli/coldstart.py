@@ -1,4 +1,4 @@
-"""``llmdyno coldstart``: a series of cold starts, with what it will take said beforehand."""
+"""``llmdyno coldstart``: measure a series of cold starts."""
 
 from __future__ import annotations
 
@@ -7,21 +7,21 @@ import argparse
 from llmdyno.cli import drive
 
 DESCRIPTION = (
-    "Measure a series of cold starts: wake the model, wait until it has gone idle, wake it again. A round that "
-    "finds it awake does not count. What was measured is kept when the series is stopped. Takes the flags of "
-    "llmdyno run."
+    "Measure a series of cold starts: wake the model, wait until it has scaled to zero, wake it again. A round that "
+    "finds the model awake does not count. If the series is stopped, the measured rounds are kept. It takes the flags "
+    "of llmdyno run."
 )
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """The flags of a run, and this command's own."""
+    """Add the flags of a run, and this command's own."""
     from llmdyno.experiments.coldstart import COLDSTART
 
     drive.add_arguments(parser, COLDSTART)
 
 
 def call(arguments: argparse.Namespace) -> int:
-    """Carry it out; returns the exit code.
+    """Run the command and return its exit code.
 
     Raises:
         InputError: the input cannot be used.

@@ -1,4 +1,4 @@
-"""``llmdyno compare``: finished runs side by side, each against the first."""
+"""``llmdyno compare``: compare finished runs with the first one."""
 
 from __future__ import annotations
 
@@ -7,27 +7,27 @@ import argparse
 from llmdyno.errors import InputError
 
 DESCRIPTION = (
-    "Compare finished runs: each figure, its difference from the first run's, and whether it may be chance. "
-    "To find a gateway's overhead, name a run past the gateway first and a run through it second."
+    "Compare finished runs: each figure, its difference from the first run, and whether that may be chance. "
+    "To find the overhead of a gateway, first name a run without the gateway, then a run through it."
 )
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """The runs."""
+    """Add the run directories and the format."""
     parser.add_argument(
-        "directories", nargs="+", metavar="RUN", help="run directories; the others are compared with the first"
+        "directories", nargs="+", metavar="RUN", help="run directories; each is compared with the first"
     )
     parser.add_argument("--json", action="store_true", help="print the figures as JSON")
 
 
 def call(arguments: argparse.Namespace) -> int:
-    """Compare them.
+    """Compare the runs and return the exit code.
 
     Raises:
-        InputError: there are fewer than two, or one is not a run directory.
+        InputError: there are fewer than two runs, or a path is not a run directory.
     """
     if len(arguments.directories) < 2:
-        raise InputError("RUN", "one run cannot be compared", "name two run directories or more")
+        raise InputError("RUN", "there is only one run", "name two or more run directories")
     import json
 
     from llmdyno.reports.compare import compare, show

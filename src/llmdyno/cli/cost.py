@@ -1,4 +1,4 @@
-"""``llmdyno cost RUN``: what a run's model copies cost, and what a day of traffic would."""
+"""``llmdyno cost RUN``: what the model copies of a run cost, and what a day of traffic would cost."""
 
 from __future__ import annotations
 
@@ -16,35 +16,41 @@ if TYPE_CHECKING:
     from llmdyno.services.traffic import Traffic
 
 DESCRIPTION = (
-    "What a run on an imported model costs: its copies (from CloudWatch, or inferred from the load), their five-minute "
-    "windows, dollars an hour, a million tokens, a thousand requests. With --traffic or --requests-per-hour, also what "
-    "a day and a month would cost."
+    "Show what a run on an imported model costs: its copies (from CloudWatch, or inferred from the load), their "
+    "five-minute windows, and the dollars per hour, per million tokens and per thousand requests. With --traffic or "
+    "--requests-per-hour, also show what a day and a month would cost."
 )
 T = TypeVar("T")
 
 _SHAPES = ("flat", "business-hours", "daytime")
 _BY_HAND = "bedrock_import"
-"""The service whose bill applies to a run of another endpoint, if the user gives the copies."""
+"""The service that prices a run on another endpoint, if the user gives the copies."""
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """The run, what the user knows better, the traffic to project."""
+    """Add the run, the values that override it, and the traffic to project."""
     parser.add_argument("directory", metavar="RUN", help="a run directory")
-    parser.add_argument("--json", action="store_true", help="print the report as JSON, as cost.json holds it")
+    parser.add_argument("--json", action="store_true", help="print the report as JSON, as in cost.json")
     group = parser.add_argument_group("copies and prices")
     group.add_argument("--refresh", action="store_true", help="read CloudWatch again even if it was read before")
     group.add_argument(
         "--wait",
         metavar="S",
         default="3m",
-        help="how long after the run's end to wait for late datapoints (default: 3m)",
+        help="wait for late datapoints until this long after the end of the run (default: 3m)",
     )
-    group.add_argument("--copies", metavar="N", help="the number of copies during the run; CloudWatch is not asked")
-    group.add_argument("--units", metavar="N", help="custom model units a copy (default: GetImportedModel's)")
-    group.add_argument("--units-version", metavar="V", help="their version, such as v1.0 (default: GetImportedModel's)")
-    group.add_argument("--rate", metavar="DOLLARS", help="dollars a unit and minute (default: the dated table's)")
+    group.add_argument("--copies", metavar="N", help="assume N copies during the run, and do not ask CloudWatch")
     group.add_argument(
-        "--compare-price", metavar="IN,OUT", help="compare with dollars a million input and output tokens"
+        "--units", metavar="N", help="assume N custom model units per copy (default: as GetImportedModel says)"
+    )
+    group.add_argument(
+        "--units-version", metavar="V", help="assume this version of the units (default: as GetImportedModel says)"
+    )
+    group.add_argument(
+        "--rate", metavar="DOLLARS", help="assume this price per unit and minute (default: from the built-in table)"
+    )
+    group.add_argument(
+        "--compare-price", metavar="IN,OUT", help="compare with these prices per million input and output tokens"
     )
     _add_projection_arguments(parser)
     add_aws_arguments(parser)
@@ -55,27 +61,33 @@ def _add_projection_arguments(parser: argparse.ArgumentParser) -> None:
     group.add_argument(
         "--traffic",
         metavar="FILE",
-        help="a day of traffic: a CSV of time,requests, or a trace as --arrivals replay reads",
+        help="project this day of traffic: a CSV of time,requests, or a trace of --arrivals replay",
     )
-    group.add_argument("--requests-per-hour", metavar="N", help="requests in the busiest hour of a day")
-    group.add_argument("--shape", metavar="NAME", help=f"the course of that day: {', '.join(_SHAPES)} (default: flat)")
     group.add_argument(
-        "--calls-per-copy", metavar="N", help="how many calls a copy carries (default: as the run showed)"
+        "--requests-per-hour", metavar="N", help="project a day with N requests in its busiest hour; see --shape"
     )
-    group.add_argument("--max-copies", metavar="N", help="the most copies (default: 3, an account's default quota)")
-    group.add_argument("--cold-start", metavar="S", help="how long a cold start takes (default: as the run showed)")
     group.add_argument(
-        "--scale-up", metavar="S", help="from the first refusal to another copy (default: as the run showed)"
+        "--shape", metavar="NAME", help=f"choose the shape of that day: {', '.join(_SHAPES)} (default: flat)"
+    )
+    group.add_argument(
+        "--calls-per-copy", metavar="N", help="let a copy serve N calls at once (default: as in the run)"
+    )
+    group.add_argument("--max-copies", metavar="N", help="allow N copies (default: 3, the default quota of an account)")
+    group.add_argument("--cold-start", metavar="S", help="let a cold start take this long (default: as in the run)")
+    group.add_argument(
+        "--scale-up",
+        metavar="S",
+        help="let another copy be ready this long after the first refusal (default: as in the run)",
     )
     group.add_argument("--idle", metavar="S", help="scale to zero after this long without a call (default: 300)")
-    group.add_argument("--seed", metavar="N", default="0", help="the seed of the arrivals (default: 0)")
+    group.add_argument("--seed", metavar="N", default="0", help="draw arrivals from this seed (default: 0)")
 
 
 def call(arguments: argparse.Namespace) -> int:
-    """Work out the cost and print it.
+    """Print the cost of a run and return the exit code.
 
     Raises:
-        InputError: it is no run directory, or a value does not fit.
+        InputError: the path is not a run directory, or a value does not fit.
     """
     from llmdyno.reports import cost
     from llmdyno.reports.console import Page
@@ -100,22 +112,22 @@ def call(arguments: argparse.Namespace) -> int:
 
 
 def _service(run: Run, overrides: Overrides) -> Service:
-    """The service whose bill the run has.
+    """The service that bills the run.
 
     Raises:
-        InputError: the run measured no managed model, and the user does not give the copies.
+        InputError: the run did not measure a managed model, and the user does not give the copies.
     """
     from llmdyno.services.service import find, service_of
 
     service = service_of(run)
     if service is None and overrides.copies is None:
-        problem = "this run measured no imported model"
-        raise InputError(str(run.path), problem, "give --copies N --units N to price it as one")
+        problem = "this run did not measure an imported model"
+        raise InputError(str(run.path), problem, "add --copies N --units N to price it like one")
     return service if service is not None else find(_BY_HAND)
 
 
 def overrides_of(arguments: argparse.Namespace) -> Overrides:
-    """What the flags know better than the run.
+    """The values from flags that override the run.
 
     Raises:
         InputError: a value does not fit.
@@ -133,7 +145,7 @@ def overrides_of(arguments: argparse.Namespace) -> Overrides:
 
 
 def _flag(arguments: argparse.Namespace, name: str, reader: Callable[[Any], T]) -> T | None:
-    """A flag's value, read; None: it was not given.
+    """The value of a flag; None: the user did not give the flag.
 
     Raises:
         InputError: the value does not fit.
@@ -172,17 +184,17 @@ def _scaling(arguments: argparse.Namespace) -> ScalingOverrides:
 
 
 def _traffic(arguments: argparse.Namespace) -> Traffic | None:
-    """The traffic to project; None: the flags name none.
+    """The traffic to project; None: the user did not give any.
 
     Raises:
         InputError: the flags contradict each other, or a value or a line of the file does not fit.
     """
     if arguments.traffic is None and arguments.requests_per_hour is None:
         if arguments.shape is not None:
-            raise InputError("--shape", "gives the course of a day without an amount", "add --requests-per-hour N")
+            raise InputError("--shape", "needs the number of requests", "add --requests-per-hour N")
         return None
     if arguments.traffic is not None and (arguments.requests_per_hour is not None or arguments.shape is not None):
-        raise InputError("--traffic", "is the whole day", "leave out --requests-per-hour and --shape")
+        raise InputError("--traffic", "already gives the whole day", "leave out --requests-per-hour and --shape")
     from llmdyno.services.traffic import by_shape, read_traffic
     from llmdyno.spec import readers
 
@@ -194,10 +206,10 @@ def _traffic(arguments: argparse.Namespace) -> Traffic | None:
 
 
 def _prices(arguments: argparse.Namespace) -> TokenPrices | None:
-    """The price per token to compare with; None: none is given.
+    """The prices per token to compare with; None: the user did not give any.
 
     Raises:
-        InputError: it does not fit.
+        InputError: the value does not fit.
     """
     from llmdyno.services.service import TokenPrices
     from llmdyno.spec import readers

@@ -1,7 +1,7 @@
-"""What every command that drives load does: flags, dry run, budget, progress, interruption, ``--strict``, exit code.
+"""The work of every command that drives load: flags, dry run, budget, progress, interruption, exit code.
 
-In: parsed flags and an experiment. Out: a run with its report, printed, and the command's exit code. A command's own
-file names its experiment and describes it.
+In: parsed flags and an experiment. Out: a run, its printed report, and the exit code of the command. The module of a
+command only names its experiment and describes it.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from llmdyno.runs.run import Run
 
 FAILED, DOUBTED, INTERRUPTED = 1, 3, 130
-"""Exit codes: every request failed, or an answer is wrong; --strict and a doubt; stopped by the user."""
+"""Exit codes: every request failed, or an answer is wrong; ``--strict`` and a reason for doubt; stopped by the user."""
 
 _GROUPS = {
     "": ("run", None),
@@ -43,12 +43,15 @@ _GROUPS = {
     "emulator": ("embedded emulator", None),
     "output": ("output", None),
 }
-"""The title and the description of each group of flags in the help text, by the keys' TOML table."""
+"""The title and the description of each group of flags in the help text, by the TOML table of its keys."""
 
 
 class Manner(NamedTuple):
-    """How a command drives: whether it only says what it would do, whether a doubt is an exit code, whether it shows
-    progress, and what a load may cost without a question."""
+    """How a command drives its load.
+
+    `dry_run`: print the plan and send nothing. `strict`: a doubt has its own exit code. `quiet`: show no progress.
+    `budget`: the dollars that a load may cost without a question. `yes`: do not ask.
+    """
 
     dry_run: bool = False
     strict: bool = False
@@ -58,12 +61,12 @@ class Manner(NamedTuple):
 
 
 Show = Callable[["Run", "Report | None"], None]
-"""Prints a finished run and what its experiment concluded."""
+"""Prints a finished run and the report of its experiment."""
 
 
 def add_arguments(parser: argparse.ArgumentParser, experiment: Experiment | None = None) -> None:
-    """A spec file, a flag for every key of the spec, the experiment's own flags if it has any, and how to drive."""
-    parser.add_argument("file", nargs="?", metavar="SPEC.toml", help="a spec file, such as a run's spec.toml")
+    """Add a spec file, a flag for each key of the spec, the experiment's own flags, and the flags of how to drive."""
+    parser.add_argument("file", nargs="?", metavar="SPEC.toml", help="a spec file, such as the spec.toml of a run")
     add_manner_arguments(parser)
     groups = {table: parser.add_argument_group(*about) for table, about in _GROUPS.items()}
     for name, key in KEYS.items():
@@ -94,29 +97,27 @@ def _add_flag(group: argparse._ArgumentGroup, flag: Flag) -> None:
 
 
 def add_manner_arguments(parser: argparse.ArgumentParser) -> None:
-    """How to drive."""
-    parser.add_argument(
-        "--dry-run", action="store_true", help="print the resolved spec and the plan's totals, send nothing"
-    )
-    parser.add_argument("--strict", action="store_true", help="exit with 3 where the verdict has a reason for doubt")
+    """Add the flags of how to drive."""
+    parser.add_argument("--dry-run", action="store_true", help="print the spec and the plan's totals, and send nothing")
+    parser.add_argument("--strict", action="store_true", help="exit with 3 if the verdict has a reason for doubt")
     parser.add_argument("--quiet", action="store_true", help="show no progress, only the result")
-    group = parser.add_argument_group("budget (loads on a service that bills them)")
+    group = parser.add_argument_group("budget (for services that bill the load)")
     group.add_argument(
         "--budget",
         default=DEFAULT_BUDGET,
         metavar="DOLLARS",
         help=f"ask before a load that may cost more than this (default: {DEFAULT_BUDGET})",
     )
-    group.add_argument("--yes", action="store_true", help="do not ask")
+    group.add_argument("--yes", action="store_true", help="do not ask, and send the load")
 
 
 def manner_of(arguments: argparse.Namespace) -> Manner:
-    """How the flags say to drive."""
+    """How the flags say that the load is driven."""
     return Manner(arguments.dry_run, arguments.strict, arguments.quiet, arguments.budget, arguments.yes)
 
 
 def call(arguments: argparse.Namespace, experiment: Experiment) -> int:
-    """Carry the experiment out as the flags say; returns the exit code.
+    """Run the experiment with the user's flags and return the exit code.
 
     Raises:
         InputError: the input cannot be used, or the endpoint cannot be measured.
@@ -135,11 +136,13 @@ def _read_own(flag: Flag, given: Any) -> Any:
 
 
 def asked_of(arguments: argparse.Namespace, experiment: Experiment) -> tuple[Spec, Experiment]:
-    """The spec from an experiment's keys, a file and the flags, of which a later one wins; and the experiment, which
-    knows the endpoint's speed then, if it paces itself at real speed.
+    """Build the spec, and complete the experiment's options.
+
+    The spec comes from the experiment's keys, then the spec file, then the flags. A later value wins. If the experiment
+    paces its load at real speed, its options get the speed of the endpoint.
 
     Raises:
-        InputError: a value does not fit, or a flag is given whose key is the experiment's own.
+        InputError: a value does not fit, or the user gave a flag that only the experiment may set.
     """
     from llmdyno.runs.specfile import read_toml
 
@@ -159,7 +162,7 @@ def asked_of(arguments: argparse.Namespace, experiment: Experiment) -> tuple[Spe
     plain = built(1.0)
     if not experiment.paces:
         return plain, experiment
-    # A dry run asks nobody, so only the embedded emulator's speed is known to it.
+    # A dry run asks no endpoint, so it knows only the speed of the embedded emulator.
     from llmdyno.experiments.experiment import SPEED
 
     speed = _own_speed(plain) if arguments.dry_run else _speed(plain)
@@ -171,7 +174,7 @@ def _layer(values: Mapping[str, Any]) -> Layer:
 
 
 def _own_speed(spec: Spec) -> float:
-    """How many times faster than real time the embedded emulator would run; 1 for any other endpoint."""
+    """How many times faster than real time the embedded emulator runs; 1 for any other endpoint."""
     from llmdyno.targets.target import known_emulation
 
     found = known_emulation(spec)
@@ -179,7 +182,7 @@ def _own_speed(spec: Spec) -> float:
 
 
 def _speed(spec: Spec) -> float:
-    """How many times faster than real time the endpoint runs, if it is an emulator on this machine."""
+    """How many times faster than real time the endpoint runs; 1 if it is not an emulator on this machine."""
     from llmdyno.targets.target import emulation_of, resolve
 
     found = emulation_of(resolve(spec, os.environ), os.environ)
@@ -187,10 +190,10 @@ def _speed(spec: Spec) -> float:
 
 
 def drive(spec: Spec, experiment: Experiment, manner: Manner, show: Show | None = None) -> int:
-    """Carry an experiment out and print what came of it; returns the exit code.
+    """Run an experiment, print the result, and return the exit code.
 
     Args:
-        spec: what to measure, as the user gave it.
+        spec: the user's spec.
         experiment: the question, with its options.
         manner: how to drive.
         show: prints the run and the report (default: the run's summary, then the report).
@@ -215,7 +218,7 @@ def drive(spec: Spec, experiment: Experiment, manner: Manner, show: Show | None 
 
 
 def conclude(run: Run, experiment: Experiment) -> Report | None:
-    """The experiment's report, kept in the run directory; None where the run cannot answer the question."""
+    """The experiment's report, also written to the run directory; None: the run cannot answer the question."""
     from llmdyno.runs.directory import add_json
 
     whole = not run.interrupted and (run.succeeded > 0 or not experiment.needs_answers)
@@ -232,7 +235,7 @@ def _say(text: str) -> None:
 
 
 def exit_code(run: Run, report: Report | None, experiment: Experiment, manner: Manner) -> int:
-    """What the command exits with."""
+    """The exit code of the command."""
     if run.interrupted:
         return INTERRUPTED
     if experiment.needs_answers and run.succeeded == 0:
@@ -244,7 +247,7 @@ def exit_code(run: Run, report: Report | None, experiment: Experiment, manner: M
 
 
 def show_run(name: str) -> Show:
-    """Prints a run's summary and then its experiment's report."""
+    """A function that prints a run's summary, and then the report of this experiment."""
 
     def show(run: Run, report: Report | None) -> None:
         from llmdyno.reports import summary
@@ -259,10 +262,11 @@ def show_run(name: str) -> Show:
 
 
 def carry_out(spec: Spec, experiment: Experiment, *, quiet: bool) -> Run:
-    """Measure, with progress shown and the user's interruption heard.
+    """Measure, show progress, and stop on Ctrl-C or SIGTERM.
 
     Raises:
-        InputError: the endpoint cannot be measured. KeyboardInterrupt: stopped before anything was measured.
+        InputError: the endpoint cannot be measured.
+        KeyboardInterrupt: the user stopped the run before anything was measured.
     """
     from llmdyno.engine.driver import quiet as watch_nothing
     from llmdyno.experiments.selftest import beyond_range
@@ -301,7 +305,7 @@ def carry_out(spec: Spec, experiment: Experiment, *, quiet: bool) -> Run:
 
 @contextlib.contextmanager
 def _watched(spec: Spec, live: LiveView) -> Iterator[None]:
-    """Show a managed model's copies while the run goes on, as its service tells them."""
+    """Show the copies of a managed model during the run, as its service reports them."""
     from llmdyno.services.service import find
     from llmdyno.targets.target import managed_service
 
@@ -316,7 +320,7 @@ def _watched(spec: Spec, live: LiveView) -> Iterator[None]:
 
 
 def print_plan(spec: Spec, experiment: Experiment) -> int:
-    """Print the resolved spec and the plan's totals; nothing is sent."""
+    """Print the resolved spec and the plan's totals, and send nothing."""
     plan = experiment.plan(spec, experiment.options)
     print(spec.to_toml(), end="")
     if spec.speed is not None:

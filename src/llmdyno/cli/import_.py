@@ -1,4 +1,4 @@
-"""``llmdyno import``: a model folder to an imported model."""
+"""``llmdyno import``: import a model folder into Amazon Bedrock."""
 
 from __future__ import annotations
 
@@ -23,16 +23,18 @@ _ROLE_NAME = "llmdyno-model-import"
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """What to import, and to where."""
-    parser.add_argument("folder", metavar="MODEL-DIR", help="config.json, *.safetensors, the tokenizer")
-    parser.add_argument("--bucket", required=True, metavar="B", help="the S3 bucket, in the import's region")
-    parser.add_argument("--prefix", metavar="P", help="where in the bucket (default: the model's name)")
-    parser.add_argument("--name", required=True, metavar="N", help="the imported model's name")
-    parser.add_argument("--job-name", metavar="N", help="the job's name (default: from the model's name and the time)")
+    """Add the flags of the import."""
+    parser.add_argument("folder", metavar="MODEL-DIR", help="a folder with config.json, *.safetensors, the tokenizer")
+    parser.add_argument("--bucket", required=True, metavar="B", help="upload to this S3 bucket in the import's region")
+    parser.add_argument("--prefix", metavar="P", help="upload under this prefix (default: the model's name)")
+    parser.add_argument("--name", required=True, metavar="N", help="give the imported model this name")
+    parser.add_argument(
+        "--job-name", metavar="N", help="give the import job this name (default: the model's name and the time)"
+    )
     role = parser.add_mutually_exclusive_group(required=True)
-    role.add_argument("--role", metavar="ARN", help="the role that the import reads the bucket with")
-    role.add_argument("--create-role", action="store_true", help=f"create that role, {_ROLE_NAME}, or update it")
-    parser.add_argument("--poll", default="10", metavar="S", help="how often to look at the job (default: every 10 s)")
+    role.add_argument("--role", metavar="ARN", help="let the import read the bucket with this IAM role")
+    role.add_argument("--create-role", action="store_true", help=f"create or update the IAM role {_ROLE_NAME}")
+    parser.add_argument("--poll", default="10", metavar="S", help="check the job this often (default: every 10 s)")
     add_aws_arguments(parser)
 
 
@@ -70,7 +72,7 @@ def call(arguments: argparse.Namespace) -> int:
 
 
 def _wait(aws: Aws, job: str, poll_s: float) -> str:
-    """Wait for a job, and say how it stands; the model's ARN.
+    """Wait for an import job and show its status. Returns the model's ARN.
 
     Raises:
         InputError: the job failed.
@@ -87,7 +89,7 @@ def _wait(aws: Aws, job: str, poll_s: float) -> str:
 
 
 def _upload(aws: Aws, folder: Folder, bucket: str, prefix: str) -> int:
-    """Upload with a progress bar; how many files were skipped."""
+    """Upload the folder with a progress bar. Returns how many files were skipped."""
     from llmdyno.reports.live import upload_progress
     from llmdyno.services.bedrock_import.imports import upload
 

@@ -1,7 +1,7 @@
 """``llmdyno llmperf token-benchmark`` and ``llmdyno llmperf correctness``: LLMPerf's two programs.
 
-Its flags and defaults in, its console output and its files out, under its names; a full run directory beside. Its
-definitions are kept in those, its faults are not: a failed request is in the files with its code.
+In: LLMPerf's flags, with its defaults. Out: its console output and its files, with its names and definitions, and a run
+directory. LLMPerf's faults are not repeated: a failed request is in the files, with its error code.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ _ANSWER_TOKENS = 64
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Both programs' flags."""
+    """Add the flags of both programs."""
     programs = parser.add_subparsers(dest="program", metavar="PROGRAM", required=True)
     benchmark = programs.add_parser(
         TOKEN_BENCHMARK, help="token_benchmark_ray.py", description="LLMPerf's token_benchmark_ray.py."
@@ -44,29 +44,37 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         ("mean-output-tokens", "150"),
         ("stddev-output-tokens", "80"),
     ):
-        benchmark.add_argument(f"--{name}", default=default, metavar="N", help=f"default: {default}")
+        text = name.replace("-", " ").replace("stddev", "standard deviation of")
+        benchmark.add_argument(f"--{name}", default=default, metavar="N", help=f"{text} (default: {default})")
     for own, completed in ((benchmark, "10"), (correctness, "50")):
-        own.add_argument("--model", required=True, help="the model; with litellm as LiteLLM names it")
-        own.add_argument("--num-concurrent-requests", default="10", metavar="N", help="users (default: 10)")
+        own.add_argument("--model", required=True, help="ask for this model; for litellm, LiteLLM's model string")
+        own.add_argument(
+            "--num-concurrent-requests", default="10", metavar="N", help="let N users send at once (default: 10)"
+        )
         own.add_argument(
             "--timeout", default="90", metavar="S", help="send no new request after this time (default: 90)"
         )
         own.add_argument(
-            "--max-num-completed-requests", default=completed, metavar="N", help=f"requests (default: {completed})"
+            "--max-num-completed-requests",
+            default=completed,
+            metavar="N",
+            help=f"send N requests (default: {completed})",
         )
         own.add_argument(
-            "--additional-sampling-params", default="{}", metavar="JSON", help="more of each request's body"
+            "--additional-sampling-params", default="{}", metavar="JSON", help="add these fields to each request's body"
         )
-        own.add_argument("--results-dir", default="", metavar="DIR", help="where the two files go (default: nowhere)")
         own.add_argument(
-            "--llm-api", default="openai", metavar="API", help=f"{', '.join(_APIS)} (default: openai; bedrock is ours)"
+            "--results-dir", default="", metavar="DIR", help="write LLMPerf's files to this directory (default: none)"
         )
-        own.add_argument("--metadata", default="", metavar="K=V,…", help="more entries for the summary")
+        own.add_argument(
+            "--llm-api", default="openai", metavar="API", help=f"choose the API: {', '.join(_APIS)} (default: openai)"
+        )
+        own.add_argument("--metadata", default="", metavar="K=V,…", help="add these entries to the summary")
         drive.add_manner_arguments(own)
 
 
 def call(arguments: argparse.Namespace) -> int:
-    """Run one of the two.
+    """Run one of the two programs and return the exit code.
 
     Raises:
         InputError: the input cannot be used.
@@ -115,13 +123,13 @@ def _correctness(arguments: argparse.Namespace) -> int:
         print(lines)
         _tell(run, _write(arguments.results_dir, files))
 
-    # A wrong answer is in LLMPerf's files, and no failure of its program.
+    # LLMPerf writes a wrong answer to its files, and its program still succeeds.
     asked = CHECK._replace(options=options, exit_code=lambda report: 0)
     return drive.drive(spec, asked, drive.manner_of(arguments), show)
 
 
 def _spec(arguments: argparse.Namespace, more: dict[str, tuple[Any, str]]) -> Spec:
-    """LLMPerf's flags as a spec."""
+    """Turn LLMPerf's flags into a spec."""
     if arguments.llm_api not in _APIS:
         raise InputError("--llm-api", f"{arguments.llm_api!r} is not known", "what fits: " + ", ".join(_APIS))
     label = "--additional-sampling-params"
@@ -159,7 +167,7 @@ def _normal(arguments: argparse.Namespace, side: str) -> str:
 
 
 def _metadata(text: str) -> dict[str, str]:
-    """LLMPerf's ``a=b,c=d``."""
+    """Read LLMPerf's ``a=b,c=d``."""
     pairs = [item.partition("=") for item in text.split(",") if item]
     for name, sign, _ in pairs:
         if not sign or not name:
@@ -178,7 +186,7 @@ def _write(results_dir: str, files: list[tuple[str, bytes]]) -> list[Path]:
 
 
 def _tell(run: Run, written: list[Path]) -> None:
-    """What LLMPerf does not tell: the verdict, and where everything is."""
+    """Print what LLMPerf does not print: the verdict, and the paths of the files."""
     verdict = run.summary["verdict"]
     if verdict["trustworthy"]:
         print("\nVerdict: trustworthy")

@@ -1,4 +1,4 @@
-"""``llmdyno models``: imported models, listed, shown, deleted."""
+"""``llmdyno models``: list, show or delete imported models."""
 
 from __future__ import annotations
 
@@ -11,19 +11,21 @@ from llmdyno.cli.aws_flags import add_aws_arguments, aws_of
 if TYPE_CHECKING:
     from llmdyno.aws.clients import Aws
 
-DESCRIPTION = "List imported models; show one; delete one (asks first, or --yes)."
+DESCRIPTION = "List imported models, show one, or delete one. It asks before it deletes."
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """The action and the model."""
-    parser.add_argument("action", nargs="?", default="list", choices=["list", "show", "delete"])
-    parser.add_argument("model", nargs="?", metavar="NAME", help="a model's name or ARN, for show and delete")
+    """Add the action and the model."""
+    parser.add_argument(
+        "action", nargs="?", default="list", choices=["list", "show", "delete"], help="what to do (default: list)"
+    )
+    parser.add_argument("model", nargs="?", metavar="NAME", help="the name or the ARN of the model to show or delete")
     parser.add_argument("--yes", action="store_true", help="delete without asking")
     add_aws_arguments(parser)
 
 
 def call(arguments: argparse.Namespace) -> int:
-    """List, show or delete.
+    """List, show or delete models, and return the exit code.
 
     Raises:
         InputError: the service refuses, or the name is missing.
@@ -31,7 +33,7 @@ def call(arguments: argparse.Namespace) -> int:
     from llmdyno.errors import InputError
 
     if arguments.action != "list" and arguments.model is None:
-        raise InputError("NAME", f"not given, and {arguments.action} needs it", "llmdyno models lists the names")
+        raise InputError("NAME", f"not given, and {arguments.action} needs it", "llmdyno models shows the names")
     from llmdyno.services.bedrock_import.models import delete, describe, units_text
 
     with aws_of(arguments) as aws:
@@ -65,7 +67,7 @@ def _list(aws: Aws) -> int:
 
 
 def _agreed(name: str) -> bool:
-    """Whether the user at the terminal types the model's name."""
+    """Ask for the model's name. Returns False if the user types another text, or if there is no terminal."""
     if not sys.stdin.isatty():
         return False
     return input(f"Delete the imported model {name}? This cannot be undone. Type its name: ").strip() == name

@@ -1,4 +1,4 @@
-"""``llmdyno run``: flags and a TOML file to a spec, a spec to a run, a run to a printed summary."""
+"""``llmdyno run``: measure an endpoint and print a summary."""
 
 from __future__ import annotations
 
@@ -7,18 +7,18 @@ import argparse
 from llmdyno.cli import drive
 
 DESCRIPTION = (
-    "Measure an endpoint. Without arguments, a short run against the embedded emulator. What a spec file says, "
-    "flags override."
+    "Measure an endpoint, and write a run directory. Without arguments, it measures the embedded emulator for a short "
+    "time. A flag overrides the spec file."
 )
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """The flags of a run."""
+    """Add the flags of a run."""
     drive.add_arguments(parser)
 
 
 def call(arguments: argparse.Namespace) -> int:
-    """Carry it out; returns the exit code.
+    """Run the command and return its exit code.
 
     Raises:
         InputError: the input cannot be used.

@@ -1,4 +1,4 @@
-"""``llmdyno scaling``: a step of load, and how the deployment answers it."""
+"""``llmdyno scaling``: measure how a deployment reacts to a step of load."""
 
 from __future__ import annotations
 
@@ -7,21 +7,21 @@ import argparse
 from llmdyno.cli import drive
 
 DESCRIPTION = (
-    "A step of load: users from few to many, held, and back. How long until latency is back within bounds, what was "
-    "refused meanwhile, how copies came and went. Takes the flags of llmdyno run but those of its load; bounds are "
-    "--slo, or what was usual before the step."
+    "Measure how a deployment reacts to a step of load: few users, then many, then few again. The report says when "
+    "latency is back within bounds, what was refused until then, and how copies came and went. The bounds are --slo, "
+    "or follow from the latency before the step. It takes the flags of llmdyno run, except those of the load."
 )
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """The flags of a run, and this command's own."""
+    """Add the flags of a run, and this command's own."""
     from llmdyno.experiments.scaling import SCALING
 
     drive.add_arguments(parser, SCALING)
 
 
 def call(arguments: argparse.Namespace) -> int:
-    """Carry it out; returns the exit code.
+    """Run the command and return its exit code.
 
     Raises:
         InputError: the input cannot be used.

@@ -1,23 +1,23 @@
-"""``llmdyno selftest``: how much load this machine can drive and still measure to a millisecond."""
+"""``llmdyno selftest``: find the load that this machine can drive and still measure to a millisecond."""
 
 from __future__ import annotations
 
 import argparse
 
 DESCRIPTION = (
-    "Measure this machine: rising numbers of streams and rates against a null server in a process of its own, and the "
-    "error of each figure against that server's record. The result is kept, and llmdyno run warns of a load beyond it. "
-    "Takes a minute."
+    "Find the load that this machine can drive and still measure to a millisecond. It raises the streams and the rate "
+    "against a null server, and compares the figures with that server's record. llmdyno run warns of a load beyond the "
+    "result. It takes a minute."
 )
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """How far to go."""
-    parser.add_argument("--quick", action="store_true", help="take a few steps only, and keep nothing")
+    """Add the flag."""
+    parser.add_argument("--quick", action="store_true", help="do only a few steps, and do not keep the result")
 
 
 def call(arguments: argparse.Namespace) -> int:
-    """Measure, and show each step as it ends."""
+    """Measure, show each step when it is done, and return the exit code."""
     from dataclasses import asdict
 
     from llmdyno.experiments.selftest import RATES, STREAMS, remember, selftest

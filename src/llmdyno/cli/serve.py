@@ -1,7 +1,7 @@
-"""``llmdyno serve``: the emulator in the foreground, or as a run's child.
+"""``llmdyno serve``: the emulator in the foreground, or as the child process of a run.
 
-In: the arguments. Out: an emulator that answers until it is stopped; its URLs, printed as text, or as one line of JSON
-for the parent of an embedded one.
+In: the arguments. Out: an emulator that answers until it is stopped; its URLs, printed as text. An embedded emulator
+prints one line of JSON for its parent instead.
 """
 
 from __future__ import annotations
@@ -28,16 +28,15 @@ if TYPE_CHECKING:
     from llmdyno.emulator.server import Emulator
 
 DESCRIPTION = (
-    "Serve an emulated deployment: OpenAI chat and completions and Anthropic messages over server-sent events, an "
-    "imported model on Bedrock's runtime over its event stream, the truth about each request at /truth. No language "
-    "model is behind the answers."
+    "Serve an emulated deployment. It speaks OpenAI's chat and completions, Anthropic's messages, and Bedrock's "
+    "runtime for an imported model. /truth has the true times of each request. No language model makes the answers."
 )
 _HIGHEST_PORT = 65535
 _PORT_ERRORS = (errno.EADDRINUSE, errno.EACCES)
 
 
 class _Scale(NamedTuple):
-    """A flag of the scaling: what type its value has, and its help."""
+    """A flag of the emulated scaling: the type of its value, and its help."""
 
     kind: type
     help: str
@@ -45,12 +44,12 @@ class _Scale(NamedTuple):
 
 _SCALING = {
     "idle_s": _Scale(float, "scale to zero after this long without a call"),
-    "cold_start_s": _Scale(float, "time that the first copy takes to start"),
-    "first_inference_s": _Scale(float, "extra time of a copy's first answer"),
-    "requests_per_copy": _Scale(int, "requests that a copy carries at a time; a guess"),
-    "max_copies": _Scale(int, "the most copies"),
-    "scale_up_after_s": _Scale(float, "how long an excess must last before another copy starts; a guess"),
-    "scale_up_delay_s": _Scale(float, "time that another copy takes to start; a guess"),
+    "cold_start_s": _Scale(float, "let the first copy take this long to start"),
+    "first_inference_s": _Scale(float, "add this time to a copy's first answer"),
+    "requests_per_copy": _Scale(int, "let a copy serve N requests at once; a guess"),
+    "max_copies": _Scale(int, "allow N copies"),
+    "scale_up_after_s": _Scale(float, "start another copy after an overload of this long; a guess"),
+    "scale_up_delay_s": _Scale(float, "let another copy take this long to start; a guess"),
     "hold": _Scale(bool, "let a cold call wait for the model instead of refusing it"),
 }
 
@@ -60,12 +59,15 @@ def _flag(name: str) -> str:
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Where to listen and what to emulate."""
-    parser.add_argument("--host", default="127.0.0.1", help="the address to listen on (default: 127.0.0.1)")
-    parser.add_argument("--port", default="8080", metavar="N", help="the port; 0 takes a free one (default: 8080)")
-    parser.add_argument("--speed", default="1", metavar="N", help="times real speed (default: 1)")
-    parser.add_argument("--deployment", default=DEFAULT_PROFILE, metavar="NAME", help="; ".join(PROFILES))
-    parser.add_argument("--seed", default="0", metavar="N", help="the seed of the model's draws (default: 0)")
+    """Add the flags of the address and of the emulated deployment."""
+    parser.add_argument("--host", default="127.0.0.1", help="listen on this address (default: 127.0.0.1)")
+    parser.add_argument(
+        "--port", default="8080", metavar="N", help="listen on this port; 0 chooses a free one (default: 8080)"
+    )
+    parser.add_argument("--speed", default="1", metavar="N", help="run N times faster than real time (default: 1)")
+    deployments = f"emulate this deployment: {', '.join(PROFILES)} (default: {DEFAULT_PROFILE})"
+    parser.add_argument("--deployment", default=DEFAULT_PROFILE, metavar="NAME", help=deployments)
+    parser.add_argument("--seed", default="0", metavar="N", help="draw all random values from this seed (default: 0)")
     parser.add_argument("--api-key", default=None, metavar="KEY", help="refuse requests without this key")
     parser.add_argument("--embedded", action="store_true", help=argparse.SUPPRESS)
     _add_faults(parser)
@@ -75,21 +77,21 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def _add_faults(parser: argparse.ArgumentParser) -> None:
     group = parser.add_argument_group("faults")
-    help_text = f"let this share of the requests fail, as {'; '.join(KINDS)}"
+    help_text = f"let this share of the requests fail in this way; repeat the flag for more; kinds: {', '.join(KINDS)}"
     group.add_argument("--fault", action="append", default=[], metavar="KIND=RATE", help=help_text)
-    help_text = "give wrong answers while more than N requests are answered at once"
+    help_text = "give wrong answers while more than N requests are in flight"
     group.add_argument("--garble-above", default=None, metavar="N", help=help_text)
 
 
 def _add_aws(parser: argparse.ArgumentParser) -> None:
     group = parser.add_argument_group("AWS")
-    help_text = f"refuse Bedrock requests that are not signed with the key {ACCESS_KEY} and its secret {SECRET_KEY}"
+    help_text = f"refuse Bedrock requests that are not signed with the key {ACCESS_KEY} and the secret {SECRET_KEY}"
     group.add_argument("--verify-signatures", action="store_true", help=help_text)
-    help_text = "how long a model import takes, at real speed (default: 600)"
+    help_text = "let a model import take this long, at real speed (default: 600)"
     group.add_argument("--import-time", default="600", metavar="S", help=help_text)
-    help_text = "import models as before the OpenAI body formats came"
+    help_text = "import models without the OpenAI body formats, as the service did before it had them"
     group.add_argument("--legacy-formats", action="store_true", help=help_text)
-    help_text = "S3, IAM, STS and CloudWatch (moto) at the same URL (default: if moto is installed)"
+    help_text = "serve S3, IAM, STS and CloudWatch (moto) at the same URL (default: if moto is installed)"
     group.add_argument("--aws-services", action=argparse.BooleanOptionalAction, default=None, help=help_text)
 
 
@@ -121,7 +123,7 @@ def call(arguments: argparse.Namespace) -> int:
 
 
 def _options(arguments: argparse.Namespace) -> dict[str, Any]:
-    """The emulator's parameters, without its AWS services."""
+    """The parameters of the emulator, except its AWS services."""
     if arguments.deployment not in PROFILES:
         fits = "deployments: " + ", ".join(PROFILES)
         raise InputError("--deployment", f"{arguments.deployment!r} is not known", fits)
@@ -199,12 +201,12 @@ async def _serve(options: dict[str, Any], host: str, port: int, *, services: boo
 def _cannot_listen(host: str, port: int, error: OSError) -> InputError:
     problem = f"cannot listen on {host} port {port} ({error.strerror or error})"
     if error.errno in _PORT_ERRORS:
-        return InputError("--port", problem, "name a free port, or --port 0 for any")
+        return InputError("--port", problem, "use a free port, or --port 0 to choose one")
     return InputError("--host", problem, "name an address of this machine")
 
 
 def _banner(emulator: Emulator) -> str:
-    """What a user must know of a running emulator."""
+    """What the user must know about a running emulator."""
     speed, root = emulator.speed, emulator.root
     shorter = "" if speed == 1 else f"; times are {speed:g}× shorter than in reality"
     return (
@@ -215,5 +217,5 @@ def _banner(emulator: Emulator) -> str:
         f"  AWS        AWS_ENDPOINT_URL={root}{'' if emulator.services else ' (Bedrock only)'}\n"
         f"  truth      {root}/truth, {root}/truth/copies\n"
         f"  try        llmdyno run --base-url {emulator.url} --requests 20\n"
-        "Ctrl-C ends it."
+        "Press Ctrl-C to stop it."
     )

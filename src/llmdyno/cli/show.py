@@ -1,4 +1,4 @@
-"""``llmdyno show RUN``: a finished run, from its files alone, as text or in a format for other programs."""
+"""``llmdyno show RUN``: print a finished run from its files, as text or in a format for other programs."""
 
 from __future__ import annotations
 
@@ -16,24 +16,26 @@ if TYPE_CHECKING:
     from llmdyno.runs.run import Run
 
 DESCRIPTION = (
-    "Show a finished run, from its files alone: its summary, and the reports that check, scaling, capacity and cost "
-    "left. A run that was killed is read from its journal."
+    "Show a finished run from its files: its summary, and the reports of check, scaling, capacity and cost. A run that "
+    "was killed is read from its journal."
 )
 _TEXT = "text"
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """The run, the format and where it goes."""
+    """Add the run, the format and the output file."""
     from llmdyno.reports.files import known_formats
 
     formats = ", ".join((_TEXT, *known_formats()))
     parser.add_argument("directory", metavar="RUN", help="a run directory")
-    parser.add_argument("--format", default=_TEXT, metavar="NAME", help=f"{formats} (default: {_TEXT})")
-    parser.add_argument("--out", metavar="FILE", help="write to this file, not to standard output")
+    parser.add_argument(
+        "--format", default=_TEXT, metavar="NAME", help=f"choose the format: {formats} (default: {_TEXT})"
+    )
+    parser.add_argument("--out", metavar="FILE", help="write to this file (default: standard output)")
 
 
 def call(arguments: argparse.Namespace) -> int:
-    """Show it.
+    """Show the run and return the exit code.
 
     Raises:
         InputError: there is no such run or format, or the file cannot be written.
@@ -64,7 +66,7 @@ def _show(run: Run, page: Page | None = None) -> None:
 
 
 def _as_text(run: Run) -> bytes:
-    """What the console shows, without colours."""
+    """The text that the console shows, without colours."""
     import io
 
     from llmdyno.reports.console import Page
@@ -75,7 +77,7 @@ def _as_text(run: Run) -> bytes:
 
 
 def _write(out: str | None, parts: Iterable[bytes]) -> None:
-    """Write bytes to a file, whole or not at all, or to standard output."""
+    """Write bytes to a file, completely or not at all, or to standard output."""
     if out is None:
         _to_stdout(parts)
         return
@@ -94,5 +96,5 @@ def _to_stdout(parts: Iterable[bytes]) -> None:
             sys.stdout.buffer.write(content)
         sys.stdout.buffer.flush()
     except BrokenPipeError:
-        # The reader has seen enough, as `head` does. Python would flush what is left once more, and complain.
+        # The reader has closed its end, such as `head`. Without this, Python fails again when it flushes at exit.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

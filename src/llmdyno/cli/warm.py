@@ -1,4 +1,4 @@
-"""``llmdyno warm``: wake an imported model and say how long it took."""
+"""``llmdyno warm``: wake an imported model and measure its cold start."""
 
 from __future__ import annotations
 
@@ -7,18 +7,18 @@ import argparse
 from llmdyno.cli import drive
 
 DESCRIPTION = (
-    "Send one request at a time until an imported model answers, and measure its cold start. Takes the flags of "
-    "llmdyno run; without arguments, the embedded emulator's model is woken."
+    "Send one request at a time until an imported model answers, and measure its cold start. It takes the flags of "
+    "llmdyno run. The default endpoint is the embedded emulator."
 )
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """The flags of a run."""
+    """Add the flags of a run."""
     drive.add_arguments(parser)
 
 
 def call(arguments: argparse.Namespace) -> int:
-    """Carry it out; returns the exit code.
+    """Run the command and return its exit code.
 
     Raises:
         InputError: the input cannot be used.

@@ -1,7 +1,6 @@
-"""The engine: drives a load through sockets and records what happened.
+"""The engine: drives sessions over a transport.
 
-In: prepared requests, an origin, a load. Out: a record for each request, handed to a sink as it ends.
-Between a request's send and its last byte the engine stamps, appends and nothing else; bytes become
-events only afterwards. The only async and socket code on the
-client's side; it knows no metrics, no files and no reports.
+In: a transport, the phases of a plan, each with its sessions and its pace. Out: one record for each request, given to a
+sink when the request ends. Between the send of a request and its last byte nothing is decoded. The engine does not know
+sockets, metrics, files or reports.
 """

@@ -1,8 +1,8 @@
 """Drives the phases of a plan over a transport, one after the other.
 
-In: a transport, a supply and a pace for each phase. Out: exchanges, handed to the recorder as they end; snapshots of
-counters for whoever watches; what the process saw of itself. The driver knows no load shape: a pace decides when
-sessions start, over the :class:`Lane` that the driver gives it.
+In: a transport, and a supply and a pace for each phase. Out: ended exchanges, given to the recorder; snapshots of
+counters for a watcher; what the process observed about itself. The driver does not know load shapes. It gives each pace
+a :class:`~llmdyno.engine.pacing.Lane`, and the pace decides when sessions start.
 """
 
 from __future__ import annotations
@@ -40,8 +40,11 @@ def quiet(snapshot: Snapshot) -> None:
 
 @dataclass(frozen=True, slots=True)
 class Rules:
-    """What holds for every request: its timeout, how often it is sent again when it was throttled, how long a user
-    pauses after a refusal, and how the service refuses."""
+    """Rules for every request.
+
+    `timeout_s`: how long an answer may take. `retries`: how often a throttled request is sent again. `refused_pause_s`:
+    how long a user pauses after a refusal. `refusals`: how the service refuses.
+    """
 
     timeout_s: float
     retries: int = 0
@@ -50,7 +53,10 @@ class Rules:
 
 
 class DrivenPhase(NamedTuple):
-    """A phase with its prepared sessions: name, supply, pace, how long it lasts at most, this worker's part of it."""
+    """A phase with its prepared sessions.
+
+    `bound_s`: how long the phase may start sessions (None: no limit). `part`: this worker's part of the phase.
+    """
 
     name: str
     supply: Supply
@@ -60,7 +66,10 @@ class DrivenPhase(NamedTuple):
 
 
 class Driver:
-    """One process's driver. `watch` gets a snapshot a few times a second; `observed` fills up as it drives."""
+    """The driver of one process.
+
+    `watch` gets a snapshot a few times a second. `observed` collects what the process sees of itself while it drives.
+    """
 
     def __init__(
         self, transport: Transport, recorder: Recorder, clock: Clock, rules: Rules, stop: Stop, watch: Watch = quiet
@@ -75,7 +84,9 @@ class Driver:
         self._sleeper = Sleeper(clock)
 
     async def run(self, phases: Sequence[DrivenPhase]) -> None:
-        """Drive phases, one after the other; between waking and the load the transport decides how it sends.
+        """Drive the phases, one after the other.
+
+        After the wake phase and before the load, the transport decides how it sends.
 
         Raises:
             InputError: the endpoint refuses for a reason that waiting does not cure.
@@ -83,7 +94,7 @@ class Driver:
         forget = [self.stop.on_stop(self._end), self.stop.on_stop(self._sleeper.end)]
         gc.collect()
         gc.freeze()
-        gc.disable()  # a collection in the middle would hold reads back; young garbage is collected at ticks
+        gc.disable()  # a collection would delay reads; each tick collects young garbage instead
         decided = False
         try:
             for phase in phases:
@@ -101,7 +112,7 @@ class Driver:
             self.recorder.drain()
 
     async def begin_at(self, time_ns: int) -> None:
-        """Wait until a time of the clock, so that several workers begin together."""
+        """Wait until `time_ns` on the clock, so that several workers begin together."""
         forget = self.stop.on_stop(self._sleeper.end)
         await self._sleeper.until(time_ns)
         forget()
@@ -128,12 +139,15 @@ class Driver:
         self._watch(lane.snapshot())
 
     async def _tick(self, lane: _Lane) -> None:
-        """Show counters, sample the process, collect young garbage. Waking is not observed: no figure rests on it."""
+        """Show counters, sample the process and collect young garbage.
+
+        The process is not sampled in the wake phase, because no figure uses that.
+        """
         observes = lane.name != WARM
         ticks, due_ns = 0, self.clock.now_ns()
         while True:
             if observes:
-                # How long the loop kept this waiting: nothing else was served meanwhile either.
+                # The delay of this tick. Every socket waited as long.
                 self.observed.loop_lags_s.append(max(0, self.clock.now_ns() - due_ns) / 1e9)
                 self._note_cpu()
             self.clock.sample()
@@ -220,7 +234,7 @@ class _Lane:
 
 
 class Sleeper:
-    """Sleeps that end at an absolute time of the clock, to tenths of a millisecond, or at once when the run ends."""
+    """Sleeps until an absolute time of the clock, to tenths of a millisecond. The end of the run ends all sleeps."""
 
     def __init__(self, clock: Clock) -> None:
         self._clock = clock
@@ -231,7 +245,7 @@ class Sleeper:
         self._ended = False
 
     async def until(self, time_ns: int) -> bool:
-        """Sleep; False when the run ends early."""
+        """Sleep until `time_ns`. Returns False if the run ends early."""
         if self._ended:
             return False
         if time_ns <= self._clock.now_ns():
@@ -243,7 +257,7 @@ class Sleeper:
         return await future
 
     def end(self) -> None:
-        """End all sleeps, those to come too."""
+        """End all sleeps, also later ones."""
         self._ended = True
         for _, _, future in self._sleeps:
             if not future.done():
@@ -251,7 +265,7 @@ class Sleeper:
         self._sleeps.clear()
 
     def close(self) -> None:
-        """Let the timer go."""
+        """End all sleeps and close the timer."""
         self.end()
         self._timer.close()
 

@@ -1,7 +1,7 @@
-"""Paces: when sessions start. One function a load shape, each over a :class:`Lane`.
+"""Paces: each decides when sessions start. A load shape is one function over a :class:`Lane`.
 
-In: a lane, which takes prepared requests, sends them and sleeps. Out: nothing; a pace returns when its phase is over.
-A pace knows no socket, no record and no clock but the lane's. A new load shape is one more function here.
+In: a lane, which gives prepared requests, sends them and sleeps. Out: nothing; a pace returns when its phase is over.
+A pace does not know sockets, records, or any clock except the lane's. To add a load shape, add a function here.
 """
 
 from __future__ import annotations
@@ -20,10 +20,10 @@ from llmdyno.workload.plan import IDLE, WARM
 from llmdyno.workload.session import Slice
 
 WARMED_ANSWERS = 2
-"""The first answer of a cold model is slower than the next: a round of waking takes both."""
+"""How many answers a round waits for. The first answer of a cold model is slower than the second."""
 
 _UNNEEDED_ROUNDS = 2
-"""How many rounds may find the model warm before a series of cold starts is given up."""
+"""How many rounds may find the model warm before a series of cold starts gives up."""
 
 _PAUSE_AFTER_NO_CONNECTION_S = 0.1
 _PASSING_STATUSES = (408, 424, 429)
@@ -31,10 +31,19 @@ _PASSING_STATUSES = (408, 424, 429)
 
 
 class Lane(Protocol):
-    """All that a pace may do. `total`: how many sessions the phase has (None: without end). `start_ns`: when the phase
-    began. `deadline_ns`: when it ends (None: it has no bound). `part`: the share of the phase that is this worker's.
-    `retries`: how often a throttled request is sent again. `refused_pause_s`: how long a user pauses after a refusal.
-    `waiting`: how many requests the in-flight limit holds back now.
+    """Everything that a pace may use. The driver gives it one lane for each phase.
+
+    A lane hides the transport, the recorder and the clock. All times are nanoseconds of the run's monotonic clock.
+
+    Attributes:
+        total: the number of sessions in this worker's part of the phase; None: no limit.
+        start_ns: when the phase began.
+        deadline_ns: when users stop starting sessions; None: no limit.
+        part: this worker's part of the phase.
+        refusals: how the service refuses: the status codes, and the names for "not ready".
+        retries: how often a throttled request is sent again.
+        refused_pause_s: how long a user pauses after a refusal.
+        waiting: the number of requests that the in-flight limit holds back now. The pace sets it.
     """
 
     total: int | None
@@ -47,64 +56,85 @@ class Lane(Protocol):
     waiting: int
 
     def stopping(self) -> bool:
-        """Whether the run is ending early."""
+        """Return True if the run ends early. A pace then sends nothing more."""
         ...
 
     def now_ns(self) -> int:
-        """The time of the run's clock."""
+        """The time now."""
         ...
 
     def take(self) -> Prepared | None:
-        """The first turn of the next session; None when the phase has no more."""
+        """The first turn of the next session, ready to send; None: the phase has no more sessions."""
         ...
 
     async def send(self, prepared: Prepared, user: int, planned_ns: int | None = None) -> Exchange:
-        """Send a request and wait until its answer has ended; its record is taken care of."""
+        """Send a request, wait until its answer has ended, and record it.
+
+        Args:
+            prepared: the request.
+            user: the index of the user who sends it.
+            planned_ns: when the request was due, in an open loop.
+
+        Returns:
+            The ended exchange. A failed request raises nothing: the exchange holds the failure.
+        """
         ...
 
     def following(self, exchange: Exchange) -> Prepared | None:
-        """The next turn of an exchange's session; None when the session is over."""
+        """The next turn of the exchange's session, ready to send; None: the session is over, or the run ends."""
         ...
 
     def refusal(self, exchange: Exchange) -> str | None:
-        """The server's name for its refusal of an ended exchange."""
+        """The server's name for the refusal in an ended exchange; None: the server gave no name."""
         ...
 
     async def sleep_until(self, time_ns: int) -> bool:
-        """Sleep until a time of the run's clock; False when the run ends early, at once."""
+        """Sleep until `time_ns`. Returns False, without further delay, if the run ends early."""
         ...
 
     def show(self, phase: str, done: int) -> None:
-        """Show watchers another phase name from now on, with this many rounds done."""
+        """Show watchers this phase name from now on, with `done` rounds completed."""
         ...
 
 
 Pace = Callable[[Lane], Awaitable[None]]
+"""Drives one phase over a lane and returns when the phase is over.
+
+Raises :class:`~llmdyno.errors.InputError` if the endpoint refuses for a reason that waiting does not cure.
+"""
 
 
 def users(count: int) -> Pace:
-    """A closed loop: `count` users, each of whom sends when their last request ended."""
+    """A closed loop with `count` users. Each user sends again when their last request has ended."""
     return partial(_users, count=count)
 
 
 def stages(parts: Sequence[tuple[float, float, int]]) -> Pace:
-    """A closed loop whose number of users changes: (start s, duration s, users) of each stage, ascending."""
+    """A closed loop whose number of users changes.
+
+    Args:
+        parts: (start in s after the phase began, duration in s, number of users) for each stage, in ascending order.
+    """
     return partial(_stages, parts=tuple(parts))
 
 
 def instants(max_in_flight: int | None) -> Pace:
-    """An open loop: each session starts at its planned instant, an absolute time that no lateness moves.
+    """An open loop. Each session starts at its planned instant. A late send does not move the instants after it.
 
-    With an in-flight limit, requests beyond it wait in the order of their plan.
+    Args:
+        max_in_flight: the most requests in flight (None: no limit). Requests above the limit wait in planned order.
     """
     return partial(_instants, max_in_flight=max_in_flight)
 
 
 def wake(cold_starts: int | None, idle_s: float, patience_s: float, interval_s: float) -> Pace:
-    """Wake a model that scales to zero: one request at a time until it answers.
+    """Wake a model that scales to zero. Send one request at a time until the model answers.
 
-    `cold_starts`: how many cold starts to see, with a pause of `idle_s` after each; None: one round, whatever it finds.
-    A round gives up when the model has not answered for `patience_s`; `interval_s` is the pause after a refusal.
+    Args:
+        cold_starts: how many cold starts to measure; None: do one round, even if the model is already warm.
+        idle_s: how long to wait between two rounds, so that the model scales to zero.
+        patience_s: how long a round waits for an answer before it gives up.
+        interval_s: how long to wait after a refusal.
     """
     return partial(_wake, cold_starts=cold_starts, idle_s=idle_s, patience_s=patience_s, interval_s=interval_s)
 
@@ -122,7 +152,7 @@ def _always(user: int) -> bool:
 
 
 async def _user(lane: Lane, user: int, wanted: Callable[[int], bool]) -> None:
-    """One user: a session after the other, turn by turn, while the user is wanted."""
+    """Drive one user: session after session, turn by turn, while `wanted` is true for the user."""
     while wanted(user) and not lane.stopping() and (lane.deadline_ns is None or lane.now_ns() < lane.deadline_ns):
         prepared = lane.take()
         if prepared is None:
@@ -137,7 +167,7 @@ async def _user(lane: Lane, user: int, wanted: Callable[[int], bool]) -> None:
 
 
 async def _with_retries(lane: Lane, exchange: Exchange) -> Exchange:
-    """Send a throttled request again, later each time, up to the lane's limit; returns the last attempt."""
+    """Send a throttled request again, after a longer pause each time. Returns the last attempt."""
     for attempt in range(lane.retries):
         if not is_throttled(lane, exchange):
             break
@@ -150,13 +180,13 @@ async def _with_retries(lane: Lane, exchange: Exchange) -> Exchange:
 def _pause_s(lane: Lane, exchange: Exchange) -> float:
     """How long a user pauses after an exchange."""
     if exchange.failure is not None and exchange.failure.kind == CONNECT:
-        # Nobody answered. Without a pause a timed run would record thousands of refused connections a second.
+        # There is no connection. Without a pause, a timed run would record thousands of failed attempts a second.
         return _PAUSE_AFTER_NO_CONNECTION_S
     return lane.refused_pause_s if exchange.status in lane.refusals.statuses else 0.0
 
 
 def is_throttled(lane: Lane, exchange: Exchange) -> bool:
-    """Whether an answer says "too many requests", and not that the model is not ready."""
+    """Return True if the answer means "too many requests". "The model is not ready" does not count."""
     return exchange.status in lane.refusals.statuses and lane.refusal(exchange) not in lane.refusals.not_ready
 
 
@@ -202,20 +232,20 @@ async def _instants(lane: Lane, *, max_in_flight: int | None) -> None:
 
 
 def _forget(tasks: set[asyncio.Task[None]], task: asyncio.Task[None]) -> None:
-    """Let a task go that ended well; one that failed is raised at the end of the phase."""
+    """Drop a task that succeeded. Keep a task that failed: the phase raises its error at the end."""
     if not task.cancelled() and task.exception() is None:
         tasks.discard(task)
 
 
 async def _planned(lane: Lane, prepared: Prepared | None, planned_ns: int, places: asyncio.Semaphore | None) -> None:
-    """One session of an open loop, its retries and later turns included."""
+    """Drive one session of an open loop, with its retries and later turns."""
     due_ns: int | None = planned_ns
     while prepared is not None:
         exchange = await _placed(lane, prepared, due_ns, places)
         if exchange is None:
             return
         due_ns = None
-        # While a throttled request waits for its next attempt, its place is another request's.
+        # A throttled request that waits for its next attempt does not count as in flight.
         attempt = exchange.prepared.attempt
         if attempt < lane.retries and is_throttled(lane, exchange):
             pause_ns, prepared = int(backoff_s(attempt) * 1e9), exchange.prepared.again()
@@ -229,7 +259,7 @@ async def _planned(lane: Lane, prepared: Prepared | None, planned_ns: int, place
 async def _placed(
     lane: Lane, prepared: Prepared, planned_ns: int | None, places: asyncio.Semaphore | None
 ) -> Exchange | None:
-    """Send when there is a place; None when the run ends early while it waits."""
+    """Send as soon as the in-flight limit allows it. Returns None if the run ends before that."""
     if places is None:
         return await lane.send(prepared, 0, planned_ns)
     lane.waiting += 1
@@ -259,12 +289,12 @@ async def _wake(lane: Lane, *, cold_starts: int | None, idle_s: float, patience_
 
 
 async def _round(lane: Lane, number: int, patience_s: float, interval_s: float) -> bool:
-    """One round: attempt after attempt until the model has answered twice; whether it was cold.
+    """Do one round: send attempts until the model has answered twice. Returns True if the model was cold.
 
-    Its records carry the round's number as their user.
+    The round's records hold its number as their user.
 
     Raises:
-        InputError: it was refused for a reason that waiting does not cure, or the patience ran out.
+        InputError: the endpoint refuses for a reason that waiting does not cure, or `patience_s` has passed.
     """
     answered = refused = 0
     deadline_ns = lane.now_ns() + int(patience_s * 1e9)
@@ -281,17 +311,17 @@ async def _round(lane: Lane, number: int, patience_s: float, interval_s: float) 
         _check_refusal(lane, exchange)
         if lane.now_ns() > deadline_ns:
             what = f"the model did not answer within {patience_s:g} s ({refused} attempts)"
-            raise InputError("--warm-timeout", what, "give it longer, or look at its state")
+            raise InputError("--warm-timeout", what, "use a longer timeout, or check the state of the model")
         if not await lane.sleep_until(lane.now_ns() + int(interval_s * 1e9)):
             break
     return refused > 0
 
 
 def _check_refusal(lane: Lane, exchange: Exchange) -> None:
-    """See that waiting may cure a refusal.
+    """Check that waiting may cure the refusal.
 
     Raises:
-        InputError: it cannot.
+        InputError: waiting cannot cure it.
     """
     if exchange.failure is not None and exchange.status is None:
         if exchange.failure.kind in ("connect", "tls"):

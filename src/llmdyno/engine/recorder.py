@@ -1,7 +1,7 @@
 """Turns ended exchanges into records, in the gaps between socket reads, and counts for the live view.
 
-In: exchanges that have ended. Out: records, handed to a sink in the order in which they ended; counters. An exchange
-waits here in a queue, so that its user's next request leaves first.
+In: ended exchanges. Out: records, given to a sink in the order in which the exchanges ended; counters. An exchange
+waits in a queue first, so that its user's next request is sent before the record is built.
 """
 
 from __future__ import annotations
@@ -25,10 +25,11 @@ Sink = Callable[[RequestRecord], None]
 
 
 class Recorder:
-    """Counters hold what was recorded since :meth:`reset`: `done`, `failed`, output `chunks`, recent `ttfts_s`.
+    """Builds records and counts them.
 
-    `recorded` counts all records. `emulated` is the emulator's label, if the endpoint is one. If the sink fails,
-    `error` holds why, the run is stopped, and nothing more is handed over.
+    `done`, `failed`, output `chunks` and the recent `ttfts_s` count since the last :meth:`reset`. `recorded` counts all
+    records. `emulated` is the label of an emulator, if the endpoint is one. If the sink fails, `error` holds its error,
+    the run stops, and the sink gets nothing more.
     """
 
     def __init__(
@@ -49,12 +50,12 @@ class Recorder:
         self.reset()
 
     def reset(self) -> None:
-        """Start the counters again, at the beginning of a phase."""
+        """Set the counters to zero, at the beginning of a phase."""
         self.done = self.failed = self.chunks = 0
         self.ttfts_s: deque[float] = deque(maxlen=_RECENT)
 
     def add(self, exchange: Exchange) -> None:
-        """Take an ended exchange; its record is built when the loop is free."""
+        """Take an ended exchange. Its record is built when the event loop is free."""
         self._note_emulated(exchange)
         self._queue.append(exchange)
         if not self._scheduled:
@@ -62,7 +63,7 @@ class Recorder:
             self._loop.call_soon(self._step)
 
     def read_now(self, exchange: Exchange) -> Reply:
-        """Build an ended exchange's record at once; the reply, for a session that needs it."""
+        """Build the record of an ended exchange now, and return the reply for its session."""
         self._note_emulated(exchange)
         try:
             record = built(self._transport.read(exchange, keep_text=True))
@@ -75,13 +76,13 @@ class Recorder:
         return reply
 
     def hidden(self, text: str) -> str:
-        """A text without the secrets in it."""
+        """The text, with each secret replaced by asterisks."""
         for secret in self._secrets:
             text = text.replace(secret, _HIDDEN)
         return text
 
     def drain(self) -> None:
-        """Build and hand over everything that waits, now."""
+        """Build and hand over every waiting record now."""
         while self._advance():
             pass
 
@@ -95,7 +96,7 @@ class Recorder:
             self._loop.call_soon(self._step)
 
     def _advance(self) -> bool:
-        """One slice of work; False when there is none."""
+        """Do one slice of work. Returns False if there was nothing to do."""
         if self._work is None:
             if not self._queue:
                 return False
@@ -107,7 +108,7 @@ class Recorder:
         except StopIteration as finished:
             self._work = None
             self._hand_over(finished.value)
-        except Exception as error:  # whatever an answer holds, its request is not lost and the next ones go on
+        except Exception as error:  # an answer that cannot be decoded still gets a record
             self._work = None
             self._hand_over(undecodable(exchange, error))
         return True

@@ -1,9 +1,8 @@
-"""Sessions ready to start, made before the clock starts.
+"""Keeps sessions ready to start, prepared before the clock starts.
 
-In: a phase's sessions and a function that prepares a turn. Out: the first turn of each session, prepared, one at a
-time, in the plan's order. A phase of up to :data:`AHEAD` sessions is made whole before the clock. The rest of a longer
-one, a very large one, or one without a count is made one by one while others are in flight, and the supply counts how
-many were, so that the run can say so.
+In: a phase's sessions, and a function that prepares a turn. Out: the prepared first turn of each session, one at a
+time, in the plan's order. Up to :data:`AHEAD` sessions are prepared before the clock starts. The others are prepared
+one by one while requests are in flight. The supply counts them, so that the run can report their number.
 """
 
 from __future__ import annotations
@@ -21,8 +20,11 @@ AHEAD_BYTES = 256_000_000
 
 
 class Supply:
-    """A phase's sessions: `total` of them (None: without end), the first `ahead` made at once. `made_late` counts
-    those made after the clock started."""
+    """The sessions of one phase.
+
+    `total`: the number of sessions (None: no limit). `ahead`: how many are prepared on creation. `made_late`: how many
+    were prepared after the clock started.
+    """
 
     def __init__(
         self,
@@ -47,7 +49,7 @@ class Supply:
         return len(self._ready)
 
     def take(self) -> Prepared | None:
-        """The next session's first turn; None when the phase has no more."""
+        """The first turn of the next session; None: the phase has no more sessions."""
         if not self._ready:
             if not self._make():
                 return None
@@ -57,7 +59,7 @@ class Supply:
         return prepared
 
     async def keep_ahead(self) -> None:
-        """Make more while others are in flight; run as a task until cancelled."""
+        """Prepare more sessions while requests are in flight. Runs as a task until it is cancelled."""
         while not self._exhausted:
             if len(self._ready) < self._ahead // 2 and self._bytes < AHEAD_BYTES // 2:
                 while self._room() and self._make():

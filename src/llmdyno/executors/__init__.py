@@ -1,1 +1,1 @@
-"""Where the driving happens. One file a place; :mod:`executor` is the contract."""
+"""Executors: where the load is driven from. One module for each way; :mod:`executor` is the contract."""

@@ -1,7 +1,10 @@
-"""The contract of an executor: a place where the driving happens.
+"""The contract of an executor: it runs the jobs of a load, in this process or elsewhere.
 
-In: jobs, one a worker, each a picklable value from which a worker opens its own target. Out: what each process saw of
-itself; records go to the sink as they come. One file here is one place: this process (``inline``), others later.
+In: one job for each worker. A job is a picklable value, and a worker opens its own target from it. Out: what each
+process observed about itself. Records go to the sink while the load runs. An executor does not know load shapes,
+metrics or files.
+
+To add an executor, add a module here that defines ``execute``. ``inline`` is the one that drives in this process.
 """
 
 from __future__ import annotations
@@ -21,12 +24,15 @@ from llmdyno.workload.plan import Plan
 from llmdyno.workload.session import WHOLE, Slice
 
 _OPEN_FILES = 4096
-"""How many connections to allow for an open loop without an in-flight limit, as far as the system's limit goes."""
+"""How many connections to allow for an open loop without an in-flight limit, if the system allows it."""
 
 
 class Job(NamedTuple):
-    """One worker's work: the resolved spec, what the endpoint is, the plan, which part of it, and when to begin
-    (unix ns; None: at once)."""
+    """The work of one worker.
+
+    `spec`: the resolved spec. `server`: what the preflight found. `plan`: every phase of the run. `part`: this worker's
+    part of each phase. `start_unix_ns`: when to begin, in ns of the wall clock (None: at once).
+    """
 
     spec: Spec
     server: Server
@@ -36,24 +42,28 @@ class Job(NamedTuple):
 
 
 Execute = Callable[[Sequence[Job], Sink, Watch, Stop], Awaitable[tuple[Observed, ...]]]
-"""Drives jobs to their end; raises OSError when the sink fails, InputError when a target cannot be opened."""
+"""Drives all jobs to their end and returns what each process observed, in the order of the jobs.
+
+The sink gets each record when its request ends. The watch gets snapshots of counters. A call of the stop ends the load
+early. Raises OSError if the sink fails, and InputError if a target cannot be opened.
+"""
 
 
 def split(spec: Spec, server: Server, plan: Plan, workers: int = 1) -> list[Job]:
-    """The plan's jobs, one a worker.
+    """Make one job for each worker.
 
     Raises:
-        InputError: this machine cannot hold as many connections.
+        InputError: this machine does not allow enough connections for the load.
     """
     allow_connections(spec)
     return [Job(spec, server, plan, Slice(worker, workers)) for worker in range(workers)]
 
 
 def allow_connections(spec: Spec) -> None:
-    """Raise this process's limit on open files to what a load needs.
+    """Raise this process's limit on open files to what the load needs.
 
     Raises:
-        InputError: the system's limits are below that.
+        InputError: the system does not allow enough connections.
     """
     if spec.open_loop and spec.max_concurrency is None:
         allow_open_files(_OPEN_FILES, needed=False)
@@ -62,6 +72,6 @@ def allow_connections(spec: Spec) -> None:
 
 
 def executor(name: str = "inline") -> Execute:
-    """The executor of that name: the module here that defines ``execute``."""
+    """The ``execute`` of the module with this name."""
     found: Execute = import_module(f"llmdyno.executors.{name}").execute
     return found

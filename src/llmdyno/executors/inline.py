@@ -1,7 +1,7 @@
-"""Drives a job in this process, on this event loop.
+"""Drives one job in this process, on this event loop.
 
-In: one job. Out: records to the sink, and what this process saw of itself. It opens the job's target and closes it
-again, whatever happens. Other executors run the same :func:`drive` elsewhere.
+In: one job. Out: records to the sink, and what this process observed about itself. It always closes the target that it
+opened. Other executors run the same :func:`drive` in other processes.
 """
 
 from __future__ import annotations
@@ -23,7 +23,12 @@ from llmdyno.transports.transport import Transport
 
 
 async def execute(jobs: Sequence[Job], sink: Sink, watch: Watch, stop: Stop) -> tuple[Observed, ...]:
-    """Drive the one job there is."""
+    """Drive the only job.
+
+    Raises:
+        ValueError: there is not exactly one job.
+        InputError, OSError: as for :func:`drive`.
+    """
     [job] = jobs
     return (await drive(job, sink, watch, stop),)
 
@@ -31,8 +36,11 @@ async def execute(jobs: Sequence[Job], sink: Sink, watch: Watch, stop: Stop) -> 
 async def drive(job: Job, sink: Sink, watch: Watch, stop: Stop, clock: Clock | None = None) -> Observed:
     """Open the job's target and drive its plan.
 
+    An endpoint that refuses in the middle of the load raises nothing. The reason is the `problem` of what is returned.
+
     Raises:
-        InputError: the target cannot be opened, or a request cannot be made. OSError: the sink failed.
+        InputError: the target cannot be opened, or a request cannot be prepared.
+        OSError: the sink failed.
     """
     spec, plan = job.spec, job.plan
     allow_connections(spec)
@@ -57,7 +65,7 @@ async def drive(job: Job, sink: Sink, watch: Watch, stop: Stop, clock: Clock | N
         try:
             await driver.run(phases)
         except InputError as error:
-            observed.problem = error.where, recorder.hidden(error.problem), error.fits  # it quotes the server
+            observed.problem = error.where, recorder.hidden(error.problem), error.fits  # it may quote a secret
         observed.clock = target.transport.clock
         observed.emulated = recorder.emulated
         loop = type(asyncio.get_running_loop())
@@ -68,7 +76,7 @@ async def drive(job: Job, sink: Sink, watch: Watch, stop: Stop, clock: Clock | N
 
 
 def prepare_phases(job: Job, transport: Transport) -> list[DrivenPhase]:
-    """A job's phases with their first sessions prepared, before the clock starts."""
+    """The phases of a job, with their first sessions prepared before the clock starts."""
     phases = []
     for phase in job.plan.phases:
         total = job.part.share(phase.total) if phase.total is not None else None

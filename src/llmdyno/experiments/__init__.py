@@ -1,4 +1,4 @@
-"""What a command asks of an endpoint: one file a question.
+"""Experiments: the questions that commands answer. One module for each question.
 
-:mod:`experiment` is the contract. An experiment plans a run and draws its conclusion from it.
+:mod:`experiment` is the contract. An experiment plans a run, and makes a report from the finished run.
 """

@@ -1,9 +1,9 @@
-"""How many users one copy carries within bounds, from a sweep of rising users. PURE.
+"""How many users one copy serves within bounds, from a load that rises in stages. PURE.
 
-In: a run of several stages and what it shows of the deployment. Out: the content of capacity.json. The
-capacity is the highest number of users at which a percentile of every bounded figure is within its bound and hardly a
-call is refused, if that holds for all lower numbers too. The report also says at which number the bound is crossed, and
-how sure the result is, from resampling the requests of each level.
+In: a run of several stages, and what it shows about the deployment. Out: the content of capacity.json. At the capacity,
+and at every lower number of users, a percentile of each bounded figure is within its bound and at most 1% of the calls
+are throttled. The report also estimates the number of users at which the bound is crossed. Resampling the requests of
+each level gives the confidence.
 """
 
 from __future__ import annotations
@@ -24,9 +24,9 @@ from llmdyno.spec import readers
 from llmdyno.spec.spec import Spec
 
 REFUSED_SHARE = 0.01
-"""A level at which a larger share of the calls is throttled is beyond capacity."""
+"""A level is beyond the capacity if a larger share of its calls is throttled."""
 _SETTLED = 0.2
-"""The first part of a stage is left out of its figures, because the stage before still ends in it."""
+"""The share of each stage that is left out at its start, because requests of the stage before still end in it."""
 _RESAMPLES = 1000
 _MIDDLE_95 = (2.5, 97.5)
 _FEW = 30
@@ -34,8 +34,11 @@ _FEW = 30
 
 @dataclass(frozen=True)
 class Level:
-    """One level: users, the mean number of copies while it stood, requests sent, calls throttled, and the values of
-    each bounded figure (NaN: a request without one), shape (requests,)."""
+    """One level of users.
+
+    `copies`: the mean number of copies during the level. `requests`: how many were sent. `throttled`: how many calls
+    were throttled. `values`: each bounded figure by name, shape (requests,); NaN: the request does not have it.
+    """
 
     users: int
     copies: float
@@ -45,12 +48,12 @@ class Level:
 
     @property
     def throttled_share(self) -> float:
-        """Throttled calls a request; 1 if nothing was sent."""
+        """Throttled calls per request; 1 if nothing was sent."""
         return self.throttled / self.requests if self.requests else 1.0
 
 
 def capacity_report(run: Run, deployment: Deployment, percentile: float) -> dict[str, Any]:
-    """What a run of rising users shows of one copy's capacity, in the form that capacity.json holds."""
+    """What a run of rising users shows about one copy's capacity: the content of capacity.json."""
     bounds = {name: bound * deployment.speed for name, bound in run.spec.slo.items()}
     return {
         "emulated": run.emulated_json,
@@ -64,7 +67,7 @@ def capacity_report(run: Run, deployment: Deployment, percentile: float) -> dict
 
 
 def levels_of(run: Run, deployment: Deployment, bounds: Mapping[str, float]) -> list[Level]:
-    """What each stage of a run showed, without its first part."""
+    """What each stage of a run showed. The first part of each stage is left out."""
     figures, calls = figures_of(run, deployment.speed), deployment.calls
     levels = []
     for start_s, end_s, users in stage_spans(run, deployment.speed):
@@ -77,20 +80,20 @@ def levels_of(run: Run, deployment: Deployment, bounds: Mapping[str, float]) -> 
 
 
 def capacity(levels: Sequence[Level], bounds: Mapping[str, float], percentile: float, *, seed: int) -> dict[str, Any]:
-    """The capacity that a sweep shows.
+    """The capacity that rising levels show.
 
     Args:
-        levels: by rising users.
-        bounds: of each figure, seconds.
-        percentile: which one must be within the bounds, 0 to 100.
-        seed: of the resampling.
+        levels: in the order of rising users.
+        bounds: the bound of each figure, in seconds.
+        percentile: the percentile that must be within the bounds, 0 to 100.
+        seed: the seed of the resampling.
 
     Returns:
-        `levels` with their figures; `users` (None: even the lowest level is beyond the bounds); `beyond`, the next
-        level (None: no level is beyond); `limited_by` (a figure's name, or "throttling"); `crossing`, the users at
-        which the bound is crossed, interpolated linearly; `confidence`, the share of resamples that give the same
-        level; `users_low` and `users_high`, between which 95% of them lie; `per_copy`, users divided by the copies
-        there were.
+        `levels` with their figures; `users`, the capacity (None: even the lowest level is beyond the bounds); `beyond`,
+        the next level (None: no level is beyond); `limited_by`, a figure's name or "throttling"; `crossing`, the users
+        at which the bound is crossed, interpolated linearly; `confidence`, the share of resamples that give the same
+        level; `users_low` and `users_high`, the range of 95% of the resamples; `per_copy`, users per copy;
+        `copies_then`, the copies at that level.
     """
     rows = [_row(level, bounds, percentile) for level in levels]
     last = _last_within([row["within"] for row in rows])
@@ -116,7 +119,7 @@ def capacity(levels: Sequence[Level], bounds: Mapping[str, float], percentile: f
 
 
 def _row(level: Level, bounds: Mapping[str, float], percentile: float) -> dict[str, Any]:
-    """One level as the report has it."""
+    """One level in the form that the report has."""
     at = {name: _percentile(values, percentile) for name, values in level.values.items()}
     broken = [name for name, bound in bounds.items() if not _within(at[name], bound)]
     if level.throttled_share > REFUSED_SHARE:
@@ -143,7 +146,7 @@ def _percentile(values: NDArray[np.float64], percentile: float) -> float | None:
 
 
 def _last_within(passing: Sequence[bool]) -> int:
-    """The index of the highest level that is within bounds together with all lower ones; −1: there is none."""
+    """The index of the last level before the first one that is not within bounds; −1: the first level is not."""
     for index, within in enumerate(passing):
         if not within:
             return index - 1
@@ -153,7 +156,7 @@ def _last_within(passing: Sequence[bool]) -> int:
 def _redrawn(
     levels: Sequence[Level], bounds: Mapping[str, float], percentile: float, generator: np.random.Generator
 ) -> int:
-    """The index of the level that a resample of the requests gives."""
+    """The index of the last level within bounds in one resample of the requests."""
     passing = []
     for level in levels:
         within = level.requests > 0 and level.throttled <= REFUSED_SHARE * level.requests
@@ -171,7 +174,7 @@ def _redrawn(
 def _crossing(
     levels: Sequence[Level], bounds: Mapping[str, float], percentile: float, last: int, broken: Sequence[str]
 ) -> float | None:
-    """The users at which the first broken figure crosses its bound; None: only refusals or nothing broke."""
+    """The number of users at which the first broken figure crosses its bound; None: no figure is beyond its bound."""
     name = next((name for name in broken if name in bounds), None)
     if last < 0 or name is None:
         return None
@@ -189,17 +192,18 @@ def keys(options: Options, speed: float) -> Mapping[str, Any]:
 
 
 def check(spec: Spec, options: Options) -> None:
-    """See that there is a bound to stay within.
+    """Check that the spec has a bound.
 
     Raises:
-        InputError: there is none.
+        InputError: it has no bound.
     """
     if not spec.slo:
-        raise InputError("--slo", "not given, and it is the bound to stay within", "give one, such as --slo ttft_s=0.5")
+        fits = "give one, such as --slo ttft_s=0.5"
+        raise InputError("--slo", "not given, and the capacity needs a bound for latency", fits)
 
 
 def conclude(run: Run, options: Options, say: Say) -> Report:
-    """What the sweep showed."""
+    """The report of a finished run."""
     return capacity_report(run, deployment_of(run, say), options["percentile"])
 
 
@@ -207,9 +211,9 @@ CAPACITY = Experiment(
     "capacity",
     plan,
     flags=(
-        Flag("users", "numbers of users, rising", readers.user_counts, "1,2,4,8,16,32", "N,N,…"),
-        Flag("hold", "how long to hold each number", readers.duration_s, "2m", "S"),
-        Flag("percentile", "which percentile must be within bounds", readers.percentile, "95", "P"),
+        Flag("users", "try these numbers of users, in rising order", readers.user_counts, "1,2,4,8,16,32", "N,N,…"),
+        Flag("hold", "keep each number of users for this long", readers.duration_s, "2m", "S"),
+        Flag("percentile", "require this percentile to be within the bounds", readers.percentile, "95", "P"),
     ),
     owns=LOAD_KEYS,
     paces=True,

@@ -1,4 +1,4 @@
-"""A check of correctness: questions with known answers, each alone and again under load."""
+"""Checks answers: it asks questions with known answers, each one alone first and then again under load."""
 
 from __future__ import annotations
 
@@ -19,14 +19,14 @@ from llmdyno.workload.sources.questions import KINDS, Question, Questions, make_
 
 
 def questions_of(spec: Spec, options: Options) -> tuple[Question, ...]:
-    """The questions of a resolved spec; the same each time."""
+    """The questions of a resolved spec. They are the same on each call."""
     assert spec.seed is not None
     kinds = tuple(options["kinds"])
     return tuple(make_questions(spec.seed, options["prompts"], kinds, options["answer_tokens"]))
 
 
 def plan(spec: Spec, options: Options) -> Plan:
-    """Questions alone as the warm-up, by one user, and under load as what is measured."""
+    """Plan the questions: one user asks them alone in the warm-up, then they are asked under load and measured."""
     counter = load_counter(spec.tokenizer)
     questions, alone = questions_of(spec, options), options["alone"]
     workload = f"{len(questions)} questions" + (", each alone first and then under load" if alone else "")
@@ -45,7 +45,7 @@ def conclude(run: Run, options: Options, say: Say) -> Report:
 
 
 def answers_of(run: Run) -> dict[int, Answer]:
-    """What came of each request, by its number; of one that was sent again, what came of it in the end."""
+    """The answer to each request, by its number. For a request that was sent again, the last answer counts."""
     found: dict[int, Answer] = {}
     requests = run.timeline.requests
     for index, number in enumerate(requests["request"].tolist()):
@@ -70,12 +70,12 @@ CHECK = Experiment(
         Flag("kinds", f"ask these kinds: {', '.join(KINDS)}", some_of(*KINDS), ",".join(KINDS), "KIND,…"),
         Flag(
             "answer_tokens",
-            "the most tokens of an answer; a reasoning model needs many more",
+            "let each answer have at most this many tokens; a reasoning model needs many more",
             whole_number(1),
             "64",
             "N",
         ),
-        Flag("alone", "ask each question alone first, and see whether the answer under load is the same", None, True),
+        Flag("alone", "ask each question alone first, and compare that answer with the one under load", None, True),
     ),
     owns=("requests", "duration_s", "warmup", "input_tokens", "output_tokens"),
     instead="use --prompts, --answer-tokens and --alone",

@@ -1,4 +1,4 @@
-"""A series of cold starts: wake the model, wait until it has gone idle, wake it again."""
+"""Measures a series of cold starts: wake the model, wait until it has scaled to zero, wake it again."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ _USUAL_COLD_START_S = 60
 
 
 def plan(spec: Spec, options: Options) -> Plan:
-    """The series as one phase."""
+    """Plan the series as one phase."""
     counter = load_counter(spec.tokenizer)
     idle_s = options.get("idle", 0.0) / _speed(spec, options)
     phase = wake_phase(spec, counter, options.get("repeat", 1), idle_s)
@@ -24,7 +24,7 @@ def plan(spec: Spec, options: Options) -> Plan:
 
 
 def check_wakes(spec: Spec, options: Options) -> None:
-    """See that a resolved spec means a model that scales to zero.
+    """Check that the model of a resolved spec scales to zero.
 
     Raises:
         InputError: it does not.
@@ -35,7 +35,7 @@ def check_wakes(spec: Spec, options: Options) -> None:
 
 
 def announce(spec: Spec, options: Options) -> str | None:
-    """How long the series takes, told before it starts."""
+    """A line that says how long the series takes."""
     repeat, idle_s, speed = options["repeat"], options["idle"], _speed(spec, options)
     total_s = (repeat * _USUAL_COLD_START_S + (repeat - 1) * idle_s) / speed
     return f"{repeat} cold starts, about {total_s / 60:.1f} minutes"
@@ -59,7 +59,7 @@ COLDSTART = Experiment(
         Flag("repeat", "measure this many cold starts", whole_number(1), "3", "N"),
         Flag(
             "idle",
-            "wait this long for the model to scale to zero, at real speed; the service takes 300",
+            "wait this long for the model to scale to zero; the service takes 300 s",
             duration_s,
             "330",
             "S",

@@ -1,7 +1,10 @@
-"""The contract of an experiment: a question that a command asks of an endpoint.
+"""The contract of an experiment: the question that a command answers about an endpoint.
 
-In: a spec and the command's own options. Out: the plan of a run and, from the finished run, a report that is kept in
-the run directory as ``<name>.json`` and printed by ``reports/<name>.py``. A command is an experiment and a few lines.
+In: a spec and the command's own options. Out: the plan of a run, and a report from the finished run. The run directory
+keeps the report as ``<name>.json``, and ``reports/<name>.py`` prints it. An experiment does not know how requests are
+sent, and it prints nothing.
+
+To add a command that drives load, add an :class:`Experiment` here and a module of a few lines in ``cli/``.
 """
 
 from __future__ import annotations
@@ -16,26 +19,30 @@ if TYPE_CHECKING:
     from llmdyno.runs.run import Run  # it brings NumPy, which a command's --help does not need
 
 Options = Mapping[str, Any]
-"""The command's own flags, read: a value by the flag's name (``users``, ``hold``, ``answer_tokens``)."""
+"""The values of the command's own flags, by name (``users``, ``hold``, ``answer_tokens``)."""
 
 Report = dict[str, Any]
-"""What an experiment concludes, as it is kept in ``<name>.json``."""
+"""What an experiment found: the content of ``<name>.json``."""
 
 Say = Callable[[str], None]
-"""Tells the user something while they wait."""
+"""Shows one line of progress to the user."""
 
 NO_OPTIONS: Options = {}
 
 SPEED = "speed"
-"""The option in which an experiment that paces itself finds the endpoint's speed, times real time."""
+"""The option that holds the endpoint's speed, if the experiment `paces` its load. 10 means ten times real time."""
 
 
 class Flag(NamedTuple):
-    """One flag of a command's own.
+    """A flag that only one command has.
 
-    `name` has underscores; the flag has hyphens. `read` turns the text into the value and raises ValueError with what
-    fits. `default` is a text that `read` takes; None: the option is None where the flag is left out. A flag whose
-    `default` is a bool is a switch with a ``--no-`` form.
+    Attributes:
+        name: the flag's name, with underscores. On the command line it has hyphens.
+        help: the help text: an imperative, one line.
+        read: turns the text into the value, and raises ValueError with a text that says what fits.
+        default: the text to read if the user does not give the flag; None: the option is then None. A bool makes the
+            flag a switch with a ``--no-`` form.
+        metavar: the name of the value in the help text.
     """
 
     name: str
@@ -46,22 +53,31 @@ class Flag(NamedTuple):
 
     @property
     def option(self) -> str:
-        """As the user writes it."""
+        """The flag as the user writes it."""
         return "--" + self.name.replace("_", "-")
 
 
 class Experiment(NamedTuple):
-    """A question.
+    """One question. Every attribute after `plan` has a default.
 
-    `name` is its report's. `plan` makes the run's phases. `flags` are the command's own. `owns` are keys of the spec
-    that the question sets itself, so that their flags are refused; `instead` says what to use. `keys(options, speed)`
-    gives its keys: those that it owns, and others that a file or a flag may change; `speed` is how many times faster
-    than real time an emulated endpoint runs, and 1 unless the question `paces` its load at real speed.
-    `check` raises InputError where a resolved spec cannot answer the question. `announce` tells what will happen.
-    `rounds(options)`: how often a model is woken instead of loaded, for a bound on the cost; None: a load. `conclude`
-    draws the report from the finished run; `exit_code` judges it. `doubts`: whether a strict user should not trust the
-    run. `needs_answers`: whether a run without a successful measured request has failed. `concludes_partly`: whether a
-    run that failed or was interrupted has a report too.
+    Attributes:
+        name: the name of the report.
+        plan: plans every phase of the run, from the resolved spec and the options. Raises InputError.
+        flags: the command's own flags.
+        owns: the keys of the spec that only the experiment sets. Their flags are refused.
+        instead: what to use instead of a refused flag.
+        paces: the durations of the options are at real speed, so `keys` needs the speed of an emulated endpoint.
+        keys: the values that the experiment sets in the spec, from the options and the endpoint's speed. The speed is 1
+            if the endpoint is real or `paces` is False. A spec file or a flag may change a key that is not in `owns`.
+        check: raises InputError if a resolved spec cannot answer the question.
+        announce: a line to show before the run; None: no line.
+        rounds: how many cold starts the run measures, for the bound on its cost; None: the run is a load.
+        conclude: makes the report from the finished run; None: there is no report.
+        exit_code: the exit code for a report.
+        doubts: whether the run is not to be trusted, for ``--strict``.
+        needs_answers: whether a run fails if no measured request succeeded.
+        concludes_partly: whether a run that failed or was interrupted has a report too.
+        options: the options of this run.
     """
 
     name: str

@@ -1,4 +1,4 @@
-"""A load: warm the model if it sleeps, warm the endpoint up, measure. The question of ``llmdyno run``."""
+"""The load of ``llmdyno run``: wake the model if it scales to zero, send the warm-up, then measure."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from llmdyno.workload.plan import MEASURED, WARM, WARMUP, Drawn, Phase, Plan, Se
 from llmdyno.workload.tokens import TokenCounter
 
 _GUESSED_REQUESTS_A_USER_S = 4.0
-"""How many requests a user may send in a second of a timed run, for making prompts ahead; more are made on the way."""
+"""A guess of how many requests a user sends per second of a timed run. This many are prepared before the load."""
 
 _ATTEMPTS_AHEAD = 2
 
@@ -42,11 +42,11 @@ def load_plan(
 
     Args:
         spec: the load.
-        source: its prompts.
-        counter: what counted them.
-        warmup_users: how many users send the warm-up (default: as many as send the load).
-        keep_text: whether answers are needed after the run.
-        workload: what is asked, in words, where it is not lengths.
+        source: where its prompts come from.
+        counter: the counter of the prompts' tokens.
+        warmup_users: how many users send the warm-up (default: the spec's concurrency).
+        keep_text: whether the run keeps the texts of the answers.
+        workload: a description of the prompts, if lengths do not describe them.
 
     Raises:
         InputError: no request is planned.
@@ -62,7 +62,14 @@ def load_plan(
 
 
 def wake_phase(spec: Spec, counter: TokenCounter, cold_starts: int | None, idle_s: float) -> Phase:
-    """The phase that wakes a model: one round, or a series of `cold_starts` with a pause of `idle_s` between."""
+    """The phase that wakes a model.
+
+    Args:
+        spec: the resolved spec.
+        counter: the counter of the prompts' tokens.
+        cold_starts: how many cold starts to measure; None: wake the model once.
+        idle_s: how long to wait between two rounds, in seconds.
+    """
     pace = wake(cold_starts, idle_s, spec.warm_timeout_s, spec.warm_interval_s / (spec.speed or 1.0))
     sessions = Sessions(Drawn(spec, counter), WARM, None)
     return Phase(WARM, sessions, pace, None, ahead=_ATTEMPTS_AHEAD)
@@ -72,10 +79,10 @@ def _measured(spec: Spec, source: Source) -> Phase:
     total = ahead = source.measured
     sends_for_s = spec.load.sends_for_s
     if spec.open_loop:
-        total = ahead = sum(1 for _ in source.offsets_ns())  # the plan itself knows how many there are
+        total = ahead = sum(1 for _ in source.offsets_ns())  # one request for each planned instant
         if not total:
-            fits = "a higher rate, or longer"
-            raise InputError("--rate, --duration", "not one request is planned in that time", fits)
+            fits = "use a higher rate or a longer duration"
+            raise InputError("--rate, --duration", "no request is planned in that time", fits)
     elif sends_for_s:
         guess = int(spec.users * (2 + sends_for_s * _GUESSED_REQUESTS_A_USER_S))
         ahead = guess if total is None else min(guess, total)

@@ -1,7 +1,7 @@
-"""How a deployment answers a step of load: when latency is back within bounds, and what was refused until then. PURE.
+"""How a deployment reacts to a step of load: when latency is back within bounds, and what is refused until then. PURE.
 
-In: a run of three stages and what it shows of the deployment. Out: the content of scaling.json: the
-recovery, the copies, and a series over time to draw. Seconds are after the run's origin, at real speed.
+In: a run of three stages, and what it shows about the deployment. Out: the content of scaling.json: the recovery, the
+copies, and a series over time. Times are seconds after the run's origin, at real speed.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ from llmdyno.services.calls import Calls, served_in_flight
 from llmdyno.spec.readers import duration_s, whole_number
 
 TARGET = 0.95
-"""Latency is back within bounds when this share of the requests sent from then on meets them."""
+"""Latency is back within bounds if this share of the later requests is within bounds."""
 _TTFT_TIMES, _TPOT_TIMES = 3.0, 2.0
 _SHORTEST_WATCH_S = 5.0
 
@@ -42,7 +42,7 @@ Bools = NDArray[np.bool_]
 
 @dataclass(frozen=True, slots=True)
 class Step:
-    """A step of load: watched from `from_s`; at `up_s` from few users to more, at `down_s` back; until `end_s`."""
+    """A step of load: few users from `from_s`, more users from `up_s`, few again from `down_s` to `end_s`."""
 
     from_s: float
     up_s: float
@@ -54,11 +54,11 @@ class Step:
 
 @dataclass(frozen=True)
 class Observations:
-    """What is drawn over time.
+    """The measured requests and their chunks, for a series over time.
 
-    `sent_s`, `ttft_s` (NaN: none) and `met` (whether it met the bounds) of the measured requests have the shape
-    (requests,), by ascending send. `token_s`, the arrivals of their chunks, and `tokens`, the tokens in each, have the
-    shape (chunks,).
+    `sent_s`, `ttft_s` (NaN: missing) and `met` (whether the request met the bounds) have the shape (requests,), in the
+    order of the sends. `token_s`, the arrivals of the chunks, and `tokens`, the tokens in each chunk, have the shape
+    (chunks,).
     """
 
     sent_s: Floats
@@ -69,8 +69,8 @@ class Observations:
 
 
 def bounds_before(ttft_s: Floats, tpot_s: Floats, before: Bools) -> dict[str, float]:
-    """Bounds for a step without an SLO, from the requests before it: three times their median TTFT, and twice their
-    median time per output token. All arrays have the shape (requests,)."""
+    """The bounds of a step if the user gives no SLO: three times the median TTFT of the requests before the step, and
+    twice their median time per output token. All arrays have the shape (requests,)."""
     found = {}
     for name, values, times in (("ttft_s", ttft_s, _TTFT_TIMES), ("time_per_output_token_s", tpot_s, _TPOT_TIMES)):
         known = values[before & ~np.isnan(values)]
@@ -80,24 +80,25 @@ def bounds_before(ttft_s: Floats, tpot_s: Floats, before: Bools) -> dict[str, fl
 
 
 def within_bounds(figures: RequestFigures, bounds: Mapping[str, float]) -> Bools:
-    """Which requests met every bound, shape (requests,). A request without a figure, such as a failed one, met none;
-    without bounds no request met them."""
+    """Which requests met every bound, shape (requests,). A request without a figure, such as a failed one, did not meet
+    its bound. If there are no bounds, the result is False for every request."""
     met = [np.nan_to_num(figures.values[name], nan=np.inf) <= bound for name, bound in bounds.items()]
     return np.asarray(np.logical_and.reduce(met), bool) if met else np.zeros(len(figures.sent_s), bool)
 
 
 def recovered_s(sent_s: Floats, met: Bools, step: Step, *, over_s: float, target: float = TARGET) -> float | None:
-    """Seconds from the step up until latency is back within bounds; None: never.
+    """The time from the step up until latency is back within bounds, in seconds; None: it never is.
 
-    That is the send of the first request that met the bounds, if enough of the requests sent in the next `over_s`
-    seconds met them too, and enough of those sent until the step down.
+    It is the send of the first request that fulfils three conditions. The request met the bounds. Of the requests in
+    the next `over_s` seconds, at least the share `target` met them. Of all requests until the step down, at least that
+    share met them.
 
     Args:
-        sent_s: shape (requests,), ascending.
-        met: shape (requests,).
-        step: the step.
-        over_s: how long latency must stay within bounds, seconds.
-        target: which share is enough.
+        sent_s: when each request was sent, ascending, shape (requests,).
+        met: whether each request met the bounds, shape (requests,).
+        step: the step of load.
+        over_s: how long latency must stay within bounds, in seconds.
+        target: the share of requests that is enough, 0 to 1.
     """
     inside = (sent_s >= step.up_s) & (sent_s < step.down_s)
     sent_s, met = sent_s[inside], met[inside]
@@ -108,19 +109,19 @@ def recovered_s(sent_s: Floats, met: Bools, step: Step, *, over_s: float, target
     until = np.searchsorted(sent_s, sent_s + over_s, side="right")
     soon = (sums[until] - sums[index]) / (until - index)
     rest = (sums[-1] - sums[index]) / (len(sent_s) - index)
-    whole = sent_s <= step.down_s - over_s  # later than that, too little follows to tell
+    whole = sent_s <= step.down_s - over_s  # after that, too few requests follow to tell
     found = np.flatnonzero(met & whole & (soon >= target) & (rest >= target))
     return float(sent_s[found[0]]) - step.up_s if len(found) else None
 
 
 def series(seen: Observations, deployment: Deployment, step: Step, slice_s: float) -> list[dict[str, Any]]:
-    """What happened over time, in slices of `slice_s` seconds, to draw.
+    """What happened over time, in slices of `slice_s` seconds.
 
     Returns:
-        For each slice: `start_s` after the step, requests sent, share that met the bounds, TTFT p50, calls throttled
-        and not ready, tokens a second, mean calls in flight, copies from the best source and from the load alone, and
-        copies by throughput: tokens a second against those of the first slice after the step, in which one copy must
-        be full.
+        For each slice: its start after the step, the requests sent, the share that met the bounds, the median TTFT, the
+        calls throttled and not ready, the tokens per second, the mean calls in flight, the copies from the best source,
+        the copies inferred from the load, and the copies by throughput. These are the tokens per second divided by
+        those of the first slice after the step, because one copy is full then.
     """
     slices_before = np.ceil((step.up_s - step.from_s) / slice_s)
     edges = np.arange(step.up_s - slices_before * slice_s, step.end_s + slice_s, slice_s)
@@ -147,7 +148,7 @@ def series(seen: Observations, deployment: Deployment, step: Step, slice_s: floa
 
 
 def _requests(seen: Observations, from_s: float, to_s: float) -> dict[str, Any]:
-    """The requests sent in [from_s, to_s): how many, the share that met the bounds, their median TTFT."""
+    """The requests sent in [from_s, to_s): their number, the share that met the bounds, and their median TTFT."""
     here = (seen.sent_s >= from_s) & (seen.sent_s < to_s)
     known = seen.ttft_s[here & ~np.isnan(seen.ttft_s)]
     return {
@@ -158,13 +159,13 @@ def _requests(seen: Observations, from_s: float, to_s: float) -> dict[str, Any]:
 
 
 def _refusals(calls: Calls, from_s: float, to_s: float) -> dict[str, int]:
-    """How many calls sent in [from_s, to_s) were refused."""
+    """The number of calls sent in [from_s, to_s) that were throttled or not ready."""
     sent = (calls.sent_s >= from_s) & (calls.sent_s < to_s)
     return {"throttled": int((sent & calls.throttled).sum()), "not_ready": int((sent & calls.not_ready).sum())}
 
 
 def scaling_report(run: Run, deployment: Deployment) -> dict[str, Any]:
-    """What a run of three stages shows of a step of load, in the form that scaling.json holds."""
+    """What a run of three stages shows about a step of load: the content of scaling.json."""
     speed = deployment.speed
     step = _step(run, deployment)
     figures = figures_of(run, speed)
@@ -215,7 +216,7 @@ def _meanwhile(seen: Observations, calls: Calls, step: Step, recovery_s: float |
 
 
 def _first_refusal_s(calls: Calls, step: Step) -> float | None:
-    """Seconds from the step to the first throttled call; None: none was throttled while the step was held."""
+    """The time from the step to the first throttled call, in seconds; None: no call was throttled during the step."""
     held = (calls.sent_s >= step.up_s) & (calls.sent_s < step.down_s)
     refused_s = calls.sent_s[held & calls.throttled]
     return float(refused_s[0]) - step.up_s if len(refused_s) else None
@@ -236,19 +237,19 @@ def _copies(deployment: Deployment, step: Step) -> dict[str, Any]:
 
 
 def keys(options: Options, speed: float) -> Mapping[str, Any]:
-    """Three stages of users: few, more, few again.
+    """The keys of a load in three stages: few users, more users, few users again.
 
     Raises:
-        InputError: the step is no step up.
+        InputError: the second stage does not have more users than the first.
     """
     few, more = options["from"], options["to"]
     if more <= few:
-        raise InputError("--to", f"{more} is no step up from {few}", "give more users than --from")
+        raise InputError("--to", f"{more} is not more than {few}", "give more users than --from")
     return stage_keys([(few, options["before"]), (more, options["hold"]), (few, options["after"])], speed)
 
 
 def conclude(run: Run, options: Options, say: Say) -> Report:
-    """What the step showed."""
+    """The report of a finished run."""
     return scaling_report(run, deployment_of(run, say))
 
 
@@ -256,11 +257,11 @@ SCALING = Experiment(
     "scaling",
     plan,
     flags=(
-        Flag("from", "users before the step", whole_number(1), "2", "N"),
-        Flag("to", "users from the step on", whole_number(1), "16", "N"),
-        Flag("before", "how long to watch before the step", duration_s, "2m", "S"),
-        Flag("hold", "how long to hold the step", duration_s, "10m", "S"),
-        Flag("after", "how long to watch afterwards for copies that go", duration_s, "7m", "S"),
+        Flag("from", "start with this many users", whole_number(1), "2", "N"),
+        Flag("to", "step up to this many users", whole_number(1), "16", "N"),
+        Flag("before", "watch for this long before the step", duration_s, "2m", "S"),
+        Flag("hold", "keep the higher number of users for this long", duration_s, "10m", "S"),
+        Flag("after", "watch for this long afterwards, while copies are removed", duration_s, "7m", "S"),
     ),
     owns=LOAD_KEYS,
     paces=True,

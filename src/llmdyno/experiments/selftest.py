@@ -1,7 +1,7 @@
-"""What this machine can measure: the whole command against a null server, with rising streams and rates.
+"""What this machine can measure: the whole command against a null server, with more streams and higher rates each step.
 
 In: a function that measures a spec. Out: steps, each with its error against the null server's own record; the range in
-which the error stays below a millisecond; a file in the user's cache that later runs are compared with.
+which the error stays below a millisecond; a file in the user's cache. Later runs compare their load with that file.
 """
 
 from __future__ import annotations
@@ -27,15 +27,19 @@ ERROR_S = 0.001
 CPU_SHARE, READ_LAG_S, DELIVERED = 0.95, 0.005, 0.98
 TTFT_MS, GAP_MS, TOKENS = 100, 20, 64
 FEW_STREAMS = 8
-"""Up to this many streams, a step sends a fixed number of requests, and may not have all streams open at once."""
+"""With this many streams or fewer, a step sends a fixed number of requests, and may not open all streams at once."""
 
 Measure = Callable[[Spec], "Run"]
 
 
 @dataclass(frozen=True, slots=True)
 class Step:
-    """One step: `asked` streams or sends a second (`kind` is "streams" or "rate"), what came of it in seconds, and why
-    it is beyond the range (None: it is within)."""
+    """One step.
+
+    `kind`: "streams" or "rate". `asked` and `reached`: the planned and the real number of streams or of sends per
+    second. Errors and lags are in seconds. `beyond`: why the step is beyond the machine's range (None: it is within the
+    range).
+    """
 
     kind: str
     asked: float
@@ -55,10 +59,16 @@ def selftest(
     streams: tuple[int, ...] = STREAMS,
     rates: tuple[int, ...] = RATES,
 ) -> dict[str, Any]:
-    """Measure, step by step, until a step of each kind is beyond the range.
+    """Measure step by step, until a step of each kind is beyond the range.
+
+    Args:
+        measure: measures a spec.
+        on_step: gets each step when it is done.
+        streams: the numbers of streams to try, rising.
+        rates: the rates to try, in requests per second, rising.
 
     Returns:
-        `streams`, `chunks_per_s` and `rate`: the most that had an error below a millisecond; `steps`.
+        `streams`, `chunks_per_s` and `rate`: the highest values with an error below a millisecond; `when`; `steps`.
     """
     import tempfile
 
@@ -82,15 +92,15 @@ def selftest(
 
 
 def cache_file() -> Path:
-    """Where the last result is kept."""
+    """The file that holds the last result."""
     return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "llmdyno" / "selftest.json"
 
 
 def remember(found: dict[str, Any]) -> Path:
-    """Keep a result.
+    """Write a result to the cache file.
 
     Raises:
-        OSError: it cannot be written.
+        OSError: the file cannot be written.
     """
     path = cache_file()
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -99,7 +109,7 @@ def remember(found: dict[str, Any]) -> Path:
 
 
 def beyond_range(spec: Spec) -> str | None:
-    """What of a spec's load is beyond the last result's range, in words; None: nothing, or it was never tested."""
+    """A warning if a spec's load is beyond the range of the last result; None: it is not, or there is no result."""
     try:
         found = json.loads(cache_file().read_text(encoding="utf-8"))
         streams, rate = int(found["streams"]), float(found["rate"])
@@ -108,23 +118,23 @@ def beyond_range(spec: Spec) -> str | None:
     rates = [spec.rate or 0.0, *(stage.rate or 0.0 for stage in spec.stages)]
     rates += [spec.ramp.rate_from, spec.ramp.rate_to] if spec.ramp is not None else []
     if spec.open_loop and max(rates) > rate:
-        return f"{max(rates):g} requests/s: the last selftest held {rate:g} on this machine with an error below 1 ms"
+        return f"{max(rates):g} requests/s may be too many for this machine: its last selftest reached {rate:g}"
     if not spec.open_loop and spec.users > streams:
-        return f"{spec.users} users: the last selftest held {streams} streams on this machine with an error below 1 ms"
+        return f"{spec.users} users may be too many for this machine: its last selftest reached {streams} streams"
     return None
 
 
 class NullServer(Child):
-    """The null server in a process of its own; over TLS with a PEM file (certificate, key)."""
+    """The null server, in a child process. With a PEM file (certificate and key), it uses TLS."""
 
     def __init__(self, pem: str | None = None) -> None:
         super().__init__(["-m", "llmdyno.emulator.null", *([pem] if pem else [])])
         facts = self.ready()
         self.url, self.root = facts["url"], facts["root"]
-        self._trusting = make_context(insecure=True) if pem else None  # our own server, just started
+        self._trusting = make_context(insecure=True) if pem else None  # we have just started this server
 
     def ask(self, path: str, method: str = "GET") -> bytes:
-        """What it answers to a request of its own: the truth, forgetting it."""
+        """Send a control request to the server and return its answer: ``/truth`` or ``/reset``."""
         import urllib.request
 
         request = urllib.request.Request(self.root + path, method=method)  # noqa: S310  our own server
@@ -133,7 +143,15 @@ class NullServer(Child):
 
 
 def measure_step(measure: Measure, server: NullServer, kind: str, value: int, out: Path) -> Step:
-    """Measure `value` streams, or `value` sends a second (`kind` is "streams" or "rate"), writing the run to `out`."""
+    """Measure one step.
+
+    Args:
+        measure: measures a spec.
+        server: the null server.
+        kind: "streams" or "rate".
+        value: the number of streams, or of sends per second.
+        out: the directory of the run.
+    """
     from llmdyno.metrics.verdict import mean_share
 
     server.ask("/reset", "POST")
@@ -170,8 +188,11 @@ def _step_spec(server: NullServer, kind: str, value: int, out: Path) -> Spec:
 
 
 def errors_p99_s(run: Run, truth_lines: bytes) -> tuple[float, float | None]:
-    """How far TTFT and the gaps are from the server's record, at p99: seconds; infinite where nothing was answered,
-    None where no gap can be compared."""
+    """The p99 of the errors of TTFT and of the gaps against the server's record, in seconds.
+
+    Returns:
+        The error of TTFT (infinite: there was no answer), and of the gaps (None: no gap can be compared).
+    """
     import numpy as np
 
     truth = {one["n"]: one for one in map(json.loads, truth_lines.splitlines())}
@@ -192,7 +213,7 @@ def errors_p99_s(run: Run, truth_lines: bytes) -> tuple[float, float | None]:
 
 
 def _sends_per_s(run: Run) -> float:
-    """The rate at which requests left."""
+    """The rate of the sends, in requests per second."""
     import numpy as np
 
     sent = np.sort(run.timeline.requests["sent_ns"])
@@ -200,7 +221,7 @@ def _sends_per_s(run: Run) -> float:
 
 
 def _beyond(step: Step) -> list[str]:
-    """Why a step is beyond the range."""
+    """The reasons why a step is beyond the range; empty: it is within the range."""
     gap_s, late_s, lag_s = step.gap_error_p99_s or 0.0, step.send_lateness_p99_s or 0.0, step.read_lag_p99_s or 0.0
     reasons = []
     if step.ttft_error_p99_s > ERROR_S:
@@ -216,5 +237,5 @@ def _beyond(step: Step) -> list[str]:
     if step.kind == "streams" and step.asked > FEW_STREAMS and step.reached < step.asked:
         reasons.append(f"{step.reached:.0f} of {step.asked:.0f} streams at once")
     if step.kind == "rate" and step.reached < DELIVERED * step.asked:
-        reasons.append(f"{step.reached:.0f} requests/s left")
+        reasons.append(f"only {step.reached:.0f} requests/s were sent")
     return reasons

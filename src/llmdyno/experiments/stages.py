@@ -1,7 +1,7 @@
-"""What a run of several stages shows of the deployment behind it; shared by the experiments that change the load.
+"""What a run of several stages shows about the deployment behind it. The experiments that change the load share this.
 
-In: a finished run whose load changed from stage to stage. Out: its stages, its requests' figures and its copies, all in
-seconds after the run's origin at real speed. The managed service is asked, if there is one. It prints nothing.
+In: a finished run whose load changed from stage to stage. Out: its stages, the figures of its requests, and its copies.
+All times are seconds after the run's origin, at real speed. It asks the managed service, if there is one.
 """
 
 from __future__ import annotations
@@ -30,18 +30,24 @@ LOAD_KEYS = ("rate", "ramp", "stages", "arrivals", "concurrency", "requests", "d
 
 
 def stage_keys(parts: Sequence[tuple[int, float]], speed: float) -> Mapping[str, Any]:
-    """The keys of a load in stages, each of (users, seconds at real speed), for an endpoint of this speed. A refused
-    user pauses for a second, as a client with a back-off would."""
+    """The keys of a load in stages.
+
+    A user who is refused pauses for a second, like a client with a back-off.
+
+    Args:
+        parts: (users, duration in seconds at real speed) of each stage.
+        speed: how many times faster than real time the endpoint runs.
+    """
     stages = [{"concurrency": users, "duration": duration_s / speed} for users, duration_s in parts]
     return {"stages": stages, "throttle_pause_s": 1.0 / speed}
 
 
 @dataclass(frozen=True)
 class Deployment:
-    """What a run shows of the deployment behind its endpoint.
+    """What a run shows about the deployment behind its endpoint.
 
-    `speed`: how many times faster than real time it runs. `calls`: all calls of the run. `copies`: from the best source
-    there is; none if the endpoint is not known to have copies. `by_load`: copies as the load alone shows them. `notes`:
+    `speed`: how many times faster than real time it runs. `calls`: all calls of the run. `copies`: the copies, from the
+    best source (empty: the endpoint has no known copies). `by_load`: the copies inferred from the load alone. `notes`:
     what is missing, and why.
     """
 
@@ -57,7 +63,7 @@ def deployment_of(run: Run, say: Say = quiet) -> Deployment:
 
     Args:
         run: a finished run.
-        say: hears that it waits.
+        say: gets a line of progress while this waits.
     """
     service = service_of(run)
     if service is None:
@@ -71,7 +77,7 @@ def deployment_of(run: Run, say: Say = quiet) -> Deployment:
 
 
 class StageSpan(NamedTuple):
-    """One stage of the load: its start, its end, its users."""
+    """One stage of the load: its start and its end, in seconds at real speed, and its users."""
 
     start_s: float
     end_s: float
@@ -79,7 +85,7 @@ class StageSpan(NamedTuple):
 
 
 def stage_spans(run: Run, speed: float) -> list[StageSpan]:
-    """The stages of a run, by ascending time."""
+    """The stages of a run, in the order of time."""
     began_s = next(phase.start_s for phase in run.environment.phases if phase.name == MEASURED)
     return [
         StageSpan((began_s + start_s) * speed, (began_s + end_s) * speed, stage.concurrency or 0)
@@ -89,8 +95,11 @@ def stage_spans(run: Run, speed: float) -> list[StageSpan]:
 
 @dataclass(frozen=True)
 class RequestFigures:
-    """The measured requests by ascending send: `sent_s`, and each figure that a bound may be set on, by its name. A
-    request without a figure has NaN. Every array has the shape (requests,)."""
+    """The measured requests, in the order of their sends.
+
+    `values`: each figure that may have a bound, by name; NaN: the request does not have it. Every array has the shape
+    (requests,).
+    """
 
     sent_s: Floats
     values: dict[str, Floats]

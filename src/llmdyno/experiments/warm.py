@@ -1,4 +1,4 @@
-"""Waking: one request at a time until an imported model answers, which measures its cold start."""
+"""Wakes a model: sends one request at a time until an imported model answers. This measures its cold start."""
 
 from __future__ import annotations
 

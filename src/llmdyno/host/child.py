@@ -1,7 +1,7 @@
-"""Programs of ours beside a run, each in a process of its own that ends with its parent.
+"""Runs a program of ours in a child process that ends with its parent.
 
-In: arguments of the interpreter. Out: lines of JSON. A child ends when its standard input closes: the kernel closes it
-even if the parent is killed. A child has its own session, so that Ctrl-C in the terminal does not reach it.
+In: arguments for the interpreter. Out: lines of JSON. A child ends when its standard input closes, and the kernel
+closes that even if the parent is killed. A child has its own session, so that Ctrl-C in the terminal does not reach it.
 """
 
 from __future__ import annotations
@@ -23,15 +23,15 @@ _STANDARD_INPUT = 0
 
 
 def leave_with_parent() -> None:
-    """End this process at once when its standard input closes; what comes in before that is dropped.
+    """End this process as soon as its standard input closes. Data that arrives before is dropped.
 
-    A :class:`Child` calls this first. The exit status is 0, and no `finally` or `atexit` runs.
+    The program of a :class:`Child` calls this first. The exit status is 0, and no `finally` or `atexit` runs.
     """
     threading.Thread(target=_wait_and_leave, name="leave with parent", daemon=True).start()
 
 
 def _wait_and_leave() -> None:
-    # Not sys.stdin: its lock, held by a waiting thread, makes the interpreter abort when it ends for another reason.
+    # Not sys.stdin: a waiting thread would hold its lock, and the interpreter would abort at exit.
     with contextlib.suppress(OSError):
         while os.read(_STANDARD_INPUT, 4096):
             pass
@@ -39,10 +39,13 @@ def _wait_and_leave() -> None:
 
 
 class Child:
-    """A program of ours in a process of its own: a context manager.
+    """A program of ours in a child process, as a context manager.
 
-    The process starts on creation, so that it comes up while the caller prepares, and ends on exit. `arguments` are the
-    interpreter's; `quiet` hides its standard error.
+    The process starts on creation, so that it starts up while the caller prepares. It ends when the context exits.
+
+    Args:
+        arguments: the arguments of the Python interpreter.
+        quiet: hide the child's standard error.
     """
 
     def __init__(self, arguments: Sequence[str], *, quiet: bool = False) -> None:
@@ -63,11 +66,11 @@ class Child:
         assert self._process.stdout is not None
         line = self._process.stdout.readline()
         if not line:
-            raise InputError("embedded emulator", f"ended with {self._process.wait()}", "see its message above")
+            raise InputError("embedded emulator", f"ended with status {self._process.wait()}", "see its message above")
         return dict(json.loads(line))
 
     def lines(self) -> Iterator[bytes]:
-        """The lines that the child writes, as they come, until it ends."""
+        """The lines that the child writes, until it ends."""
         assert self._process.stdout is not None
         yield from self._process.stdout
 

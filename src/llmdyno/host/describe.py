@@ -1,7 +1,7 @@
-"""What the run ran on: versions, host, CPU. Facts for whoever reads the figures later; no secrets.
+"""Describes the machine of a run: versions, host, CPU.
 
-In: nothing. Out: a dictionary for environment.json. Command lines and environment variables are left
-out on purpose: keys travel in both.
+In: nothing. Out: a dictionary for environment.json. It has no command lines and no environment variables, because both
+may hold keys.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ _PARTS = ("uvloop", "httptools", "msgspec", "numpy", "arro3-core", "tokenizers")
 
 
 def describe_host() -> dict[str, Any]:
-    """Versions and host."""
+    """The versions of the packages, and facts about the host."""
     return {
         "llmdyno": __version__,
         "python": platform.python_version(),

@@ -1,6 +1,6 @@
-"""Reads text files that a user names.
+"""Reads text files that the user names.
 
-In: a path, and what the error should say. Out: the text. It does not know what the text means.
+In: a path, and the texts of an error. Out: the file's text. It does not know what the text means.
 """
 
 from __future__ import annotations
@@ -11,11 +11,11 @@ from llmdyno.errors import InputError
 
 
 def read_text(path: str | Path, where: str, fits: str) -> str:
-    """A file's text, without a byte order mark and with plain line ends.
+    """A file's text, without a byte order mark, and with "\\n" at the end of each line.
 
     Args:
         path: the file.
-        where: the flag or the file that the error starts with.
+        where: the flag or file that the error names.
         fits: what the error tells the user to do.
 
     Raises:

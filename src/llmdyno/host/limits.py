@@ -10,10 +10,14 @@ _SPARE_FILES = 64
 
 
 def allow_open_files(connections: int, *, needed: bool = True) -> None:
-    """Raise the process's soft limit on open files as far as the load needs, or, not `needed`, as far as it goes.
+    """Raise the process's soft limit on open files, so that this many connections fit.
+
+    Args:
+        connections: how many connections the load opens at once.
+        needed: raise an error if they do not fit. If False, raise the limit as far as the system allows.
 
     Raises:
-        InputError: the hard limit is below what is needed, or there are not so many ephemeral ports.
+        InputError: the hard limit on open files is too low, or there are too few ephemeral ports.
     """
     files = connections + _SPARE_FILES
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
@@ -37,7 +41,7 @@ def allow_open_files(connections: int, *, needed: bool = True) -> None:
 
 
 def _ephemeral_ports() -> int | None:
-    """How many local ports a connection may come from; None where the system does not say."""
+    """The number of local ports that connections may use; None: the system does not tell it."""
     try:
         with open("/proc/sys/net/ipv4/ip_local_port_range", encoding="ascii") as file:
             low, high = map(int, file.read().split())

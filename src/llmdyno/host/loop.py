@@ -1,4 +1,4 @@
-"""The event loop that everything of ours runs on."""
+"""Chooses the event loop that all our programs use."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from collections.abc import Callable
 
 
 def loop_factory() -> Callable[[], asyncio.AbstractEventLoop] | None:
-    """uvloop's factory; None (asyncio's own loop) where uvloop is not installed."""
+    """uvloop's factory; None, which means asyncio's own loop, if uvloop is not installed."""
     with contextlib.suppress(ImportError):
         import uvloop
 

@@ -1,4 +1,4 @@
-"""Which addresses are this machine."""
+"""Tells whether an address is this machine."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import ipaddress
 
 
 def loopback(host: str) -> bool:
-    """Whether a host is this machine."""
+    """Return True if a host name or an IP address is this machine."""
     try:
         return ipaddress.ip_address(host).is_loopback
     except ValueError:

@@ -1,4 +1,4 @@
-"""Memory handed back to the system. A leaf: it knows nothing of a run."""
+"""Returns free memory to the system."""
 
 from __future__ import annotations
 
@@ -11,10 +11,10 @@ _LARGE_BYTES = 1 << 20
 
 
 def give_memory_back() -> None:
-    """Let the C library give free memory back, now, and large arrays from now on as soon as they are free.
+    """Return free memory to the system now, and each large array from now on as soon as it is freed.
 
-    glibc keeps both otherwise: it raises the size from which on it asks the system directly with each large array that
-    is freed. Elsewhere nothing happens.
+    glibc would otherwise keep both: each large array that is freed raises its threshold for memory that it maps from
+    the system directly. On systems without glibc, nothing happens.
     """
     if sys.platform == "linux":
         with contextlib.suppress(OSError, AttributeError):

@@ -1,7 +1,7 @@
-"""Ctrl-C and SIGTERM end a run once, in good order.
+"""Lets Ctrl-C and SIGTERM end a run in good order.
 
-In: a running event loop, what is to be called. Out: a context in which the first signal calls it; a second one then has
-its usual effect.
+In: a running event loop, and a function. Out: a context in which the first signal calls the function. A second signal
+has its usual effect.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from collections.abc import Callable, Iterator
 
 @contextlib.contextmanager
 def signals(loop: asyncio.AbstractEventLoop, stop: Callable[[], None]) -> Iterator[None]:
-    """SIGINT and SIGTERM call `stop` once; another one then has its usual effect."""
+    """Call `stop` on the first SIGINT or SIGTERM. The next signal has its usual effect."""
     before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
 
     def restore() -> None:

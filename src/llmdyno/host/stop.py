@@ -1,7 +1,7 @@
-"""One way to end a run early, handed down to everything that waits.
+"""The one way to end a run early. Everything that waits gets the same :class:`Stop`.
 
-In: a call, from a signal, a full disk or a cancelled task. Out: everyone who listens hears it once. It knows nothing
-of a run.
+In: a call, because of a signal, a full disk or a cancelled task. Out: each listener is called once. A stop does not
+know what a run is.
 """
 
 from __future__ import annotations
@@ -14,14 +14,14 @@ T = TypeVar("T")
 
 
 class Stop:
-    """Call it to end the run: nothing more is sent, and what is in flight is cancelled and recorded as such."""
+    """Call it to end the run. Nothing more is sent then. Requests in flight are cancelled, and their records say so."""
 
     def __init__(self) -> None:
         self.stopping = False
         self._listeners: list[Callable[[], object]] = []
 
     def __call__(self) -> None:
-        """End the run; a second call does nothing."""
+        """End the run. A second call does nothing."""
         if self.stopping:
             return
         self.stopping = True
@@ -29,7 +29,11 @@ class Stop:
             call()
 
     def on_stop(self, call: Callable[[], object]) -> Callable[[], None]:
-        """Have `call` called when the run ends early, at once if it has; returns what takes it back."""
+        """Call `call` when the run ends early, or now if it has ended.
+
+        Returns:
+            A function that removes the listener.
+        """
         if self.stopping:
             call()
         self._listeners.append(call)
@@ -41,7 +45,7 @@ class Stop:
         return forget
 
     async def guard(self, work: Awaitable[T]) -> T:
-        """The result of work that is abandoned when the run ends early.
+        """Wait for the work and return its result. If the run ends early, cancel the work.
 
         Raises:
             asyncio.CancelledError: the run ended early.

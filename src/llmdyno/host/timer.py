@@ -1,8 +1,8 @@
-"""A timer that keeps tenths of a millisecond.
+"""A timer with a precision of tenths of a millisecond.
 
-In: an absolute moment of the monotonic clock. Out: one call at that moment. asyncio rounds its own
-timers up to whole milliseconds, which would blur a deployment sped up to a token a millisecond; on
-Linux a timerfd watched like a socket does not. Elsewhere it falls back to asyncio's.
+In: an absolute time of the monotonic clock. Out: one call at that time. asyncio rounds its timers up to whole
+milliseconds. That is too coarse for an emulated deployment that gives a token each millisecond. On Linux, this timer is
+a timerfd that the event loop watches like a socket. On other systems, it is asyncio's timer.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ class _Itimerspec(ctypes.Structure):
 
 
 class Timer:
-    """One timer; setting it again replaces the moment that was set before. Not `precise`: asyncio's own."""
+    """One timer. Setting it again replaces the earlier time. `precise`: use a timerfd, not asyncio's timer."""
 
     def __init__(
         self, loop: asyncio.AbstractEventLoop, call: Callable[[], None], *, precise: bool = sys.platform == "linux"
@@ -46,19 +46,19 @@ class Timer:
             self._by_reference = ctypes.byref(self._setting)
             loop.add_reader(self._fd, self._expired)
 
-    def set(self, moment_ns: int) -> None:
-        """Call at `moment_ns`, at once if it is past."""
+    def set(self, time_ns: int) -> None:
+        """Make the call at `time_ns`, or as soon as possible if that time has passed."""
         if self._fd >= 0:
-            self._setting.value.sec, self._setting.value.nsec = divmod(max(moment_ns, 1), 1_000_000_000)
+            self._setting.value.sec, self._setting.value.nsec = divmod(max(time_ns, 1), 1_000_000_000)
             self._libc.timerfd_settime(self._fd, _ABSOLUTE, self._by_reference, None)
             return
         if self._handle is not None:
             self._handle.cancel()
-        delay_s = max(0.0, (moment_ns - time.monotonic_ns()) / 1e9)
+        delay_s = max(0.0, (time_ns - time.monotonic_ns()) / 1e9)
         self._handle = self._loop.call_later(delay_s, self._call)
 
     def close(self) -> None:
-        """Let the timer go."""
+        """Close the timer. It makes no call after that."""
         if self._handle is not None:
             self._handle.cancel()
         if self._fd >= 0:

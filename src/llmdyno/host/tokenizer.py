@@ -1,7 +1,8 @@
-"""Tokenizers of this machine: a file, a folder, or a name in the local Hugging Face cache.
+"""Loads a tokenizer from this machine: a file, a folder, or a name in the local Hugging Face cache.
 
-In: a name. Out: an object that counts tokens and says where they end, as the workload asks for. The libraries
-`tokenizers` and `huggingface_hub` are imported here only, and only if a tokenizer is asked for. It downloads nothing.
+In: a name. Out: an object that counts tokens and says where they end, as the workload needs it. The libraries
+`tokenizers` and `huggingface_hub` are imported only here, and only if the user asks for a tokenizer. It downloads
+nothing.
 """
 
 from __future__ import annotations
@@ -35,10 +36,10 @@ class FileTokenizer:
 
 
 def load_tokenizer(name: str) -> FileTokenizer:
-    """The tokenizer that `name` leads to.
+    """Load the tokenizer with this name.
 
     Raises:
-        InputError: it leads to none, the file is not a tokenizer, or the `tokenizers` library is not installed.
+        InputError: there is no such tokenizer, the file is not one, or the `tokenizers` library is not installed.
     """
     try:
         from tokenizers import Tokenizer

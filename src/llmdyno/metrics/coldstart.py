@@ -30,7 +30,7 @@ def cold_starts(warm: Timeline, figures: RequestMetrics) -> list[dict[str, Any]]
 
 
 def _cold_start(warm: Timeline, figures: RequestMetrics) -> dict[str, Any]:
-    """The cold start in the attempts of one round, of which there is at least one.
+    """The cold start in the attempts of one round. The round has at least one attempt.
 
     Returns:
         `attempts`: how many there were; `refused`: how many failed, by the server's name for it; `cold`: whether the

@@ -1,7 +1,7 @@
 """The conclusion of a run: everything that summary.json holds.
 
 It takes a timeline, the figures of its requests, what was asked for, and what the run noticed beside its requests. It
-gives one plain dictionary. It does not know run directories: whoever reads or writes one hands the values over.
+gives one plain dictionary. It does not know run directories: its caller reads and writes them.
 """
 
 from __future__ import annotations

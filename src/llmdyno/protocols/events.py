@@ -1,7 +1,7 @@
 """What a decoder gives: an event for each chunk of a response's stream, and the failure if there was one.
 
-A chunk is one event of the stream, not a token. An event says at which byte of the body it was complete. Whoever
-knows when each byte arrived can therefore say when the event arrived; nothing here knows it.
+A chunk is one event of the stream, not a token. An event says at which byte of the body it was complete. A
+transport knows when each byte arrived, so it can tell when the event arrived. This module does not know that.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Chooses the token counter that a spec asks for: a tokenizer of this machine, or the built-in approximation."""
+"""Chooses the token counter of a spec: a tokenizer on this machine, or the built-in approximation."""
 
 from __future__ import annotations
 
@@ -7,9 +7,9 @@ from llmdyno.workload.tokens import Approximation, TokenCounter
 
 
 def load_counter(name: str | None) -> TokenCounter:
-    """The counter for a spec's `tokenizer`; None asks for the approximation.
+    """The counter for a spec's `tokenizer`. None means the approximation.
 
     Raises:
-        InputError: the name leads to no tokenizer, or the `tokenizers` library is not installed.
+        InputError: there is no tokenizer of that name, or the `tokenizers` library is not installed.
     """
     return Approximation() if name is None else load_tokenizer(name)

@@ -1,7 +1,7 @@
-"""A run's environment, put together from what each part said; and what is about to be measured, for a person.
+"""Builds a run's environment, and the announcement of what is about to be measured.
 
-In: the spec, what the look found, the plan, what the driving processes saw. Out: an
-:class:`~llmdyno.runs.environment.Environment`, an :class:`Announcement`.
+In: the spec, what the preflight found, the plan, and what the driving processes observed. Out: an
+:class:`~llmdyno.runs.environment.Environment`, and an :class:`Announcement` for the user.
 """
 
 from __future__ import annotations
@@ -32,11 +32,11 @@ from llmdyno.transports.clock import Clock
 from llmdyno.workload.plan import Plan
 
 _MODELS = 50
-"""The most models of a server's list that are kept."""
+"""How many models of a server's list environment.json keeps at most."""
 
 
 class Origin:
-    """A run's origin in time; a context, in which the kernel stamps arrivals for everybody."""
+    """The origin of a run's times. While its context is open, the kernel stamps arrivals for all sockets."""
 
     def __init__(self) -> None:
         self.started_s = time.time()
@@ -54,7 +54,7 @@ class Origin:
 
 @dataclass(frozen=True)
 class Announcement:
-    """What is about to be measured, for a person; `emulated_speed` is None for a real endpoint."""
+    """What is about to be measured, as text for the user. `emulated_speed` is None for a real endpoint."""
 
     endpoint: str
     load: str
@@ -73,7 +73,7 @@ def announcement(server: Server, plan: Plan) -> Announcement:
 
 
 def describe(spec: Spec, server: Server, plan: Plan, origin: Origin, observed: Sequence[Observed] = ()) -> Environment:
-    """The environment of a run; before the load without `observed`."""
+    """The environment of a run. Before the load, `observed` is empty."""
     first = observed[0] if observed else Observed(clock=origin.clock, event_loop=_loop_name())
     lags = [lag for one in observed for lag in one.loop_lags_s]
     pauses = [pause for one in observed for pause in one.gc_pauses_s]
@@ -115,7 +115,7 @@ def _endpoint(server: Server, observed: Observed) -> EndpointFacts:
 
 
 def _emulated(server: Server, observed: Observed) -> Emulation | None:
-    """What the endpoint emulates, from the look or from the label on its answers, which tells when its clock began."""
+    """What the endpoint emulates, from the preflight or from the label on its answers. The label has the start time."""
     told = read_label(observed.emulated)
     known = server.emulated
     if told is None:

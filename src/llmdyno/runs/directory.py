@@ -1,8 +1,8 @@
-"""The run directory: its names, its writing while a run goes on, its reading ever after.
+"""The run directory: the names of its files, how they are written during a run, and how they are read later.
 
-In: what a run leaves, piece by piece. Out: files; and from the files alone, the run again. Each file is
-written under another name first and then moved into place, and the journal goes only when everything
-made from it is there: a run that dies at any moment leaves either its files or its journal.
+In: what a run leaves, piece by piece. Out: files; and from these files alone, the run again. Each file is written under
+a temporary name first and then renamed. The journal is removed last, after the files that are made from it. A run that
+is killed at any time leaves either its files or its journal.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ _FITS = "give a run directory, such as runs/<time>-<name>"
 
 
 class RunDirectory:
-    """A run directory that is being written."""
+    """A run directory that is being written. `recorded` counts the records in its journal."""
 
     def __init__(self, path: Path) -> None:
         self.path = path
@@ -47,15 +47,15 @@ class RunDirectory:
 
     @classmethod
     def create(cls, out: str | None, name: str, now_s: float) -> RunDirectory:
-        """Make a new directory: `out`, or ``runs/<time>-<name>``. An existing run is never written over.
+        """Make a new directory: `out`, or ``runs/<time>-<name>``. An existing run is never overwritten.
 
         Raises:
-            InputError: it is there already and not empty, or cannot be made or written.
+            InputError: the directory already exists and is not empty, or it cannot be made or written.
         """
         if out is not None:
             path = Path(out)
             if path.exists() and (not path.is_dir() or any(path.iterdir())):
-                raise InputError("--out", f"{out} is there already", "name a directory that is new or empty")
+                raise InputError("--out", f"{out} already exists", "name a directory that is new or empty")
         else:
             path = new_path(Path("runs"), name, now_s)
         directory = cls(path)
@@ -76,19 +76,19 @@ class RunDirectory:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        """Close the journal. A run in which nothing was measured leaves no directory, unless the disk failed."""
+        """Close the journal. Remove the directory if nothing was measured, unless the disk failed."""
         if error is not None and self.recorded <= 1 and not isinstance(error, OSError):
             self.abandon()
         self.close()
 
     def begin(self, spec: Spec, environment: Environment) -> None:
-        """Write what is known before the load, so that a run that is killed can be read."""
+        """Write what is known before the load, so that the directory of a killed run can be read."""
         self.write(SPEC, spec.to_toml().encode())
         self.write(ENVIRONMENT, encode_environment(environment))
         self._origin_ns = environment.clock.origin_monotonic_ns
 
     def write(self, name: str, content: bytes) -> None:
-        """Write one file, whole or not at all."""
+        """Write one file, completely or not at all."""
         path = self.path / name
         path.parent.mkdir(parents=True, exist_ok=True)
         self._replace(path, lambda part: part.write_bytes(content))
@@ -101,7 +101,7 @@ class RunDirectory:
         """Add a record to the journal.
 
         Raises:
-            OSError: the disk failed; its `filename` is the directory.
+            OSError: the write failed. Its `filename` is the run directory.
         """
         assert self._journal is not None
         try:
@@ -111,18 +111,18 @@ class RunDirectory:
         self.recorded += 1
 
     def records(self) -> Iterator[RequestRecord]:
-        """The journal so far, record by record, in the order in which requests ended."""
+        """The records in the journal, in the order in which their requests ended."""
         return read_journal(self.path / JOURNAL)
 
     def timeline(self, late: Late) -> Timeline:
-        """The run's facts, read from the journal, with what had to wait until the load was over."""
+        """The run's facts, read from the journal. `late` completes each record."""
         give_memory_back()
         timeline = late.finish(from_records(map(late.read, self.records()), self._origin_ns))
         give_memory_back()
         return timeline
 
     def finish(self, run: Run, exports: Iterable[Export] = ()) -> None:
-        """Write the environment, the exports, the timeline and the summary, then let the journal go."""
+        """Write the environment, the exports, the timeline and the summary. Then remove the journal."""
         self.write(ENVIRONMENT, encode_environment(run.environment))
         for export in exports:
             for name, content in export(run):
@@ -139,21 +139,21 @@ class RunDirectory:
         self.discard_journal()
 
     def discard_journal(self) -> None:
-        """Close and remove the journal: everything in it stands in the other files."""
+        """Close and remove the journal. The other files have everything that it has."""
         self.close()
         (self.path / JOURNAL).unlink(missing_ok=True)
 
     def abandon(self) -> None:
-        """Take back a directory in which nothing was measured."""
+        """Remove the directory and its files, because nothing was measured."""
         self.discard_journal()
         for name in (SPEC, ENVIRONMENT):
             (self.path / name).unlink(missing_ok=True)
         for folder in self._made:
-            with contextlib.suppress(OSError):  # somebody else put something there meanwhile
+            with contextlib.suppress(OSError):  # the folder has files of somebody else
                 folder.rmdir()
 
     def close(self) -> None:
-        """Close the journal; what is in it stays."""
+        """Close the journal and keep its file."""
         if self._journal is not None:
             self._journal.close()
             self._journal = None
@@ -165,16 +165,16 @@ class RunDirectory:
 
 
 Export = Callable[[Run], Iterable[tuple[str, bytes]]]
-"""Makes files of a run: names in its directory, and contents."""
+"""Turns a run into files: pairs of a name in the run directory and the content."""
 
 
 def default_name(spec: Spec) -> str:
-    """What a run is called that the user did not name: its model, or the deployment that it emulates."""
+    """The name of a run: the user's, or the model's, or the emulated deployment's."""
     return spec.name or (spec.model or f"emulated-{spec.deployment}").rpartition("/")[2]
 
 
 def new_path(folder: Path, name: str, now_s: float) -> Path:
-    """A directory that is not there yet: ``<folder>/<time>-<name>``, with a number where that is taken."""
+    """A path that does not exist yet: ``<folder>/<time>-<name>``, with a number at the end if needed."""
     slug = re.sub(r"[^A-Za-z0-9_.-]+", "-", name).strip("-.")[:60] or "run"
     base = folder / f"{time.strftime('%Y%m%d-%H%M%S', time.localtime(now_s))}-{slug}"
     path, again = base, 1
@@ -185,12 +185,12 @@ def new_path(folder: Path, name: str, now_s: float) -> Path:
 
 
 def add_json(path: Path, name: str, value: Any) -> None:
-    """Add a JSON file to a finished run's directory."""
+    """Add a JSON file to the directory of a finished run."""
     RunDirectory(path).write_json(name, value)
 
 
 def load_json(path: Path, name: str) -> dict[str, Any] | None:
-    """A JSON file that a later command left in a run's directory; None where it did not, or it cannot be read."""
+    """The content of a JSON file in a run directory; None: there is no such file, or it cannot be read."""
     try:
         value = json.loads((path / name).read_text(encoding="utf-8"))
     except (OSError, ValueError):
@@ -199,15 +199,15 @@ def load_json(path: Path, name: str) -> dict[str, Any] | None:
 
 
 def load(path: str | Path) -> Run:
-    """Read a run directory; one whose run was killed is read from its journal.
+    """Read a run directory. If the run was killed, read its journal.
 
     Raises:
-        InputError: there is no run, or its files cannot be read or are of another schema.
+        InputError: the path is not a run directory, or its files cannot be read or have another schema version.
     """
     directory = Path(path)
     spec_path, environment_path = directory / SPEC, directory / ENVIRONMENT
     if not spec_path.is_file() or not environment_path.is_file():
-        raise InputError(str(path), "is no run directory", _FITS)
+        raise InputError(str(path), "is not a run directory", _FITS)
     try:
         environment = decode_environment(environment_path.read_bytes())
         origin_ns = environment.clock.origin_monotonic_ns
@@ -234,7 +234,7 @@ def load(path: str | Path) -> Run:
 
 
 def _read_spec(path: Path) -> Spec:
-    """A run's own spec; header values that were left out of the file stay left out."""
+    """A run's own spec. The file does not have secret header values, so the spec does not have these headers."""
     layer = read_toml(path)
     if "headers" in layer:
         headers, label = layer["headers"]

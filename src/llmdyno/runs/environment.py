@@ -1,7 +1,8 @@
-"""What a run ran on and against, as environment.json holds it.
+"""The environment of a run: the machine, the endpoint and the driving process. It is the content of environment.json.
 
-In: what the host, the endpoint and the driving process said. Out: one typed value. Every field has a default, so that
-a file written by an earlier version reads. No secrets: command lines and environment variables are left out on purpose.
+In: facts about the host, the endpoint and the driving process. Out: one typed value. Every field has a default, so that
+a file of an earlier version can be read. It has no command lines and no environment variables, because both may hold
+keys.
 """
 
 from __future__ import annotations
@@ -12,8 +13,11 @@ import msgspec
 
 
 class Emulation(msgspec.Struct, frozen=True):
-    """What an emulator says of itself: profile, speed (times real time), whether it ran inside this run, and since
-    when its own clock runs (unix seconds; None: unknown)."""
+    """What an emulator reports about itself.
+
+    `profile`: the deployment that it emulates. `speed`: how many times faster than real time it runs. `embedded`: it
+    ran only for this run. `since_unix_s`: when its clock started, in unix seconds (None: unknown).
+    """
 
     profile: str | None = None
     speed: float | None = 1.0
@@ -22,7 +26,7 @@ class Emulation(msgspec.Struct, frozen=True):
 
 
 class ModelFacts(msgspec.Struct, frozen=True):
-    """What is known of a managed model: its ARN, region, custom model units a copy and their version; None: unknown."""
+    """Facts about a managed model; None: unknown. `units`: the custom model units of one copy."""
 
     arn: str | None = None
     region: str | None = None
@@ -31,7 +35,7 @@ class ModelFacts(msgspec.Struct, frozen=True):
 
 
 class ClockFacts(msgspec.Struct, frozen=True):
-    """Which clock stamped arrivals, and the run's origin on the monotonic clock and on the wall clock, ns."""
+    """Which clock stamped arrivals, and the run's origin on the monotonic clock and on the wall clock, in ns."""
 
     kind: str | None = None
     origin_monotonic_ns: int = 0
@@ -39,8 +43,12 @@ class ClockFacts(msgspec.Struct, frozen=True):
 
 
 class EndpointFacts(msgspec.Struct, frozen=True):
-    """The endpoint: the proxy before it, its address, its dialect, the client library (None: our own sockets), notes
-    on what was decided, its Server header, the models it lists."""
+    """Facts about the endpoint.
+
+    `proxy`: the proxy that requests go through. `library`: the client library (None: our own sockets). `notes`: what
+    was decided for the user. `server`: its Server header. `models`: the models that it lists. `emulated`: what it
+    emulates (None: it is real, or does not say). `imported_model`: facts about a managed model (None: it is not one).
+    """
 
     proxy: str | None = None
     address: str | None = None
@@ -54,14 +62,14 @@ class EndpointFacts(msgspec.Struct, frozen=True):
 
 
 class TokenizerFacts(msgspec.Struct, frozen=True):
-    """What counted prompt tokens, and whether it is the model's own tokenizer."""
+    """The token counter, and whether it is a tokenizer (`exact`) or an approximation."""
 
     name: str | None = None
     exact: bool = False
 
 
 class PhaseFacts(msgspec.Struct, frozen=True):
-    """One phase of the load: start and end, seconds after the run's origin."""
+    """One phase of the load: its start and end, in seconds after the run's origin."""
 
     name: str
     start_s: float
@@ -69,8 +77,11 @@ class PhaseFacts(msgspec.Struct, frozen=True):
 
 
 class ProcessFacts(msgspec.Struct, frozen=True):
-    """What the driving process saw of itself: (time s, CPU seconds used) samples, the longest loop lag, garbage
-    collections and the longest of them, seconds."""
+    """What the driving process observed about itself.
+
+    `cpu_s`: samples of (time in s after the origin, CPU seconds used). `loop_lag_s`: the longest delay of its event
+    loop. `gc_pauses`: the number of garbage collections. `gc_pause_s`: the longest one.
+    """
 
     cpu_s: tuple[tuple[float, float], ...] = ()
     loop_lag_s: float | None = None
@@ -79,7 +90,7 @@ class ProcessFacts(msgspec.Struct, frozen=True):
 
 
 class Environment(msgspec.Struct, frozen=True):
-    """environment.json."""
+    """The content of environment.json."""
 
     llmdyno: str | None = None
     python: str | None = None
@@ -102,21 +113,21 @@ class Environment(msgspec.Struct, frozen=True):
 
     @property
     def emulated(self) -> Emulation | None:
-        """What the endpoint emulates; None: it is real, or does not say."""
+        """What the endpoint emulates; None: it is real, or does not say that it is emulated."""
         return self.endpoint.emulated
 
 
 def encode_environment(environment: Environment) -> bytes:
-    """The file's bytes: JSON, two spaces, a newline at the end."""
-    # Not msgspec.json: it writes small numbers as 1e-6, and the file has had Python's 1e-06 from the start.
+    """The bytes of the file: JSON, indented by two spaces, with a newline at the end."""
+    # Not msgspec.json, which writes small numbers as 1e-6. The file has always had Python's 1e-06.
     value = msgspec.to_builtins(environment)
     return json.dumps(value, indent=2, ensure_ascii=False, allow_nan=False).encode() + b"\n"
 
 
 def decode_environment(content: bytes) -> Environment:
-    """Read the file's bytes.
+    """Read the bytes of the file.
 
     Raises:
-        msgspec.DecodeError, UnicodeDecodeError: they are not an environment.
+        msgspec.DecodeError, UnicodeDecodeError: the bytes are not an environment.
     """
     return msgspec.json.decode(content, type=Environment)

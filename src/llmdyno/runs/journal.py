@@ -1,7 +1,7 @@
-"""The journal: a run's records while it runs, append-only, readable after a `kill -9`.
+"""The journal: an append-only file of a run's records, readable after a `kill -9`.
 
-In: records as they end. Out: a file of JSON lines, one record a line, its chunk arrays in base64; and
-the records again. A line that the end of the process cut short is left out when reading.
+In: each record when its request ends. Out: a file of JSON lines, one record on each line, with the chunk arrays in
+base64; and the records again. Reading skips a last line that was cut short when the process died.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ _decode = msgspec.json.Decoder(RequestRecord).decode
 
 
 class Journal:
-    """An open journal. Each record is one `write`, so that it survives the process as soon as it is appended."""
+    """An open journal. Each record is one `write`, so an appended record survives the death of the process."""
 
     def __init__(self, path: Path) -> None:
         self._file = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_APPEND, 0o644)
@@ -28,7 +28,7 @@ class Journal:
         """Write one record.
 
         Raises:
-            OSError: the disk took it not, or not whole.
+            OSError: the write failed. The line may be incomplete.
         """
         line = memoryview(_encode(record) + b"\n")
         while line:
@@ -42,7 +42,7 @@ class Journal:
 
 
 def read_journal(path: Path) -> Iterator[RequestRecord]:
-    """The records of a journal, without those that are not whole."""
+    """The records of a journal. Lines that are not a complete record are skipped."""
     with path.open("rb") as lines:
         for line in lines:
             try:

@@ -1,7 +1,7 @@
-"""What has to wait until the load is over: answers that only a library's parser reads, counting tokens, answers' texts.
+"""The work that waits until the load is over: it decodes kept answers, counts tokens and collects answers' texts.
 
-In: records, one by one as the journal gives them. Out: the same records completed, token counts for the timeline, and
-the answers' texts where the plan keeps them.
+In: records, one by one from the journal. Out: the same records, completed; token counts for the timeline; and the texts
+of the answers, if the plan keeps them.
 """
 
 from __future__ import annotations
@@ -14,7 +14,11 @@ from llmdyno.workload.plan import Plan
 
 
 class Late:
-    """Completes a run's records. `reader` reads answers whose bytes were kept. `answers`: texts by request number."""
+    """Completes a run's records.
+
+    `reader`: decodes the answers whose bytes were kept (None: there are no such answers). `answers`: the texts of the
+    answers, by request number.
+    """
 
     def __init__(self, plan: Plan, reader: Callable[[RequestRecord], None] | None) -> None:
         self.answers: dict[int, str] = {}

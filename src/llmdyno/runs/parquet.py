@@ -1,8 +1,8 @@
-"""The timeline as Parquet, through arro3.
+"""The timeline as Parquet files, through arro3.
 
-In: a timeline. Out: requests.parquet, a row a request, and chunks.parquet, a row a chunk; and the
-timeline again. Missing values are nulls. Requests carry, after the facts, the figures that people look
-for first; reading takes the facts alone.
+In: a timeline. Out: requests.parquet with one row for each request, and chunks.parquet with one row for each chunk; and
+the timeline again. Missing values are nulls. After the facts, requests.parquet also has the most used figures. Reading
+ignores these figures.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ FIGURES = (
     "output_tokens",
     "text_chunks",
 )
-"""Columns of requests.parquet after the facts; `output_tokens_source` follows them."""
+"""The figures in requests.parquet, after the facts. The column `output_tokens_source` follows them."""
 _COMPRESSION = "zstd(1)"
 _BATCH, _ROW_GROUP = 1 << 16, 1 << 17
 _MAGIC = b"PAR1"
@@ -46,7 +46,7 @@ def write_timeline(timeline: Timeline, figures: RequestMetrics, requests_path: P
     """Write both files."""
     _write(_request_table(timeline, figures), requests_path, timeline)
     give_memory_back()
-    # Batch by batch, so that a long run's chunks are not in memory once more while they are written.
+    # Batch by batch, so that memory does not hold a second copy of a long run's chunks.
     batches = (_batch(timeline, start) for start in range(0, max(1, len(timeline.chunks["request"])), _BATCH))
     _write(RecordBatchReader.from_batches(_batch(timeline, 0).schema, batches), chunks_path, timeline)
 
@@ -79,7 +79,8 @@ def read_timeline(requests_path: Path, chunks_path: Path, origin_ns: int) -> Tim
     """Read both files back.
 
     Raises:
-        ValueError: one is no whole Parquet file. KeyError: a column is not there.
+        ValueError: a file is not a complete Parquet file.
+        KeyError: a column is missing.
     """
     table = _read(requests_path)
     requests: dict[str, Column] = {}
@@ -100,7 +101,7 @@ def read_timeline(requests_path: Path, chunks_path: Path, origin_ns: int) -> Tim
 
 def _read(path: Path) -> Table:
     problem = ValueError(f"{path.name} is not a whole Parquet file")
-    with path.open("rb") as file:  # the library panics on a damaged footer, and prints that it does
+    with path.open("rb") as file:  # check the footer here, because the library panics on a damaged one
         size = file.seek(0, 2)
         file.seek(0)
         head = file.read(len(_MAGIC))
@@ -121,8 +122,8 @@ def _nullable(column: Column, missing: Column, kind: DataType) -> Array:
     if not missing.any():
         return Array.from_numpy(column)
     values = column.tolist()
-    for place in np.flatnonzero(missing):
-        values[place] = None
+    for index in np.flatnonzero(missing):
+        values[index] = None
     return Array(values, kind)
 
 

@@ -1,7 +1,7 @@
-"""A run: what was asked, where it ran, what happened, and the figures that follow from it.
+"""A run: the spec, the environment, what happened, and the figures.
 
-In: a spec, an environment, a timeline. Out: a :class:`Run`, the value that the Python API returns and
-that every report is made from.
+In: a spec, an environment, a timeline. Out: a :class:`Run`. The Python API returns it, and every report is made from
+it.
 """
 
 from __future__ import annotations
@@ -22,15 +22,15 @@ from llmdyno.spec.spec import Spec
 from llmdyno.timeline.columns import Timeline
 
 COMPLETE, INTERRUPTED, RECOVERED = "complete", "interrupted", "recovered"
-"""How a run ended: as planned; stopped by the user; killed, and read back from its journal."""
+"""How a run ended: as planned; stopped early; killed, and read back from its journal."""
 
 
 @dataclass(frozen=True)
 class Run:
     """A finished run.
 
-    `summary` holds the figures as they stand in summary.json (times in seconds); `timeline` the facts,
-    warm-up included; `path` the run directory. `answers` are texts by request number, where the run kept them.
+    `path`: the run directory. `timeline`: the facts, warm-up included. `summary`: the content of summary.json; times
+    are in seconds. `answers`: the texts of the answers by request number, if the run kept them.
     """
 
     path: Path
@@ -58,37 +58,37 @@ class Run:
 
     @property
     def emulated(self) -> Emulation | None:
-        """What the endpoint emulates; None for a real one."""
+        """What the endpoint emulates; None: it is real."""
         return self.environment.endpoint.emulated
 
     @property
     def emulated_json(self) -> dict[str, Any] | None:
-        """The same, as a report's JSON holds it."""
+        """What the endpoint emulates, in the form that a report's JSON has."""
         return builtins(self.emulated)
 
     @property
     def model_facts(self) -> ModelFacts | None:
-        """What is known of the managed model that was measured; None: it was none."""
+        """Facts about the managed model that was measured; None: the model is not managed."""
         return self.environment.endpoint.imported_model
 
     @property
     def model(self) -> str:
-        """The model's name; for the embedded emulator, its profile's."""
+        """The name of the model, or of the emulated deployment."""
         return self.spec.model or self.spec.deployment or "model"
 
     @property
     def succeeded(self) -> int:
-        """How many measured requests succeeded."""
+        """The number of measured requests that succeeded."""
         return int(self.summary["requests"]["succeeded"])
 
     @property
     def interrupted(self) -> bool:
-        """Whether the user stopped the run."""
+        """Whether the run was stopped early."""
         return bool(self.summary["status"] == INTERRUPTED)
 
 
 def builtins(value: msgspec.Struct | None) -> dict[str, Any] | None:
-    """A struct as JSON's own types."""
+    """A struct as a dictionary of plain JSON types."""
     return None if value is None else dict(msgspec.to_builtins(value))
 
 
@@ -100,7 +100,7 @@ def conclude_run(
     status: str,
     answers: Mapping[int, str] | None = None,
 ) -> Run:
-    """The run that a timeline makes, with every figure of its summary; each request's figures are computed once."""
+    """Make a run from a timeline, with all figures of its summary. The figures of each request are computed once."""
     figures = request_metrics(timeline)
     circumstances = Circumstances(
         process_cpu_s=environment.process.cpu_s,

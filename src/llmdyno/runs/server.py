@@ -1,4 +1,4 @@
-"""What one look at the endpoint found, as a value that travels to workers."""
+"""What the preflight found, as a value that travels to workers."""
 
 from __future__ import annotations
 
@@ -8,14 +8,15 @@ from llmdyno.runs.environment import Emulation, ModelFacts
 
 
 class Server(msgspec.Struct, frozen=True):
-    """What one look at the endpoint found; a worker opens its own target from it. It is picklable.
+    """What the preflight found about the endpoint. It is picklable, and a worker opens its own target from it.
 
-    `base_url`: where requests go (empty: a client library knows). `model`: the name that requests carry. `format`: the
-    dialect's own choice of how a body looks. `address` and `describe`: the endpoint for a report and for a person.
-    `models`: what it lists (None: it keeps no list). `emulated`: what it emulates. `imported_model`: what is known of a
-    managed model. `service`: the managed service behind it, by name. `notes`: what was decided for the user.
-    `secrets`: values that no error may show. `proxy`: the proxy before it. `library`: the client library that makes
-    its requests, with its version. `signed_for`: the AWS region and service that a library signs requests for.
+    `base_url`: where requests go (empty: only the client library knows). `model`: the model's name in requests.
+    `format`: the body format that the dialect uses. `address`: the endpoint's name in reports. `dialect`: the dialect's
+    name. `models`: the models that it lists (None: it has no list). `server`: its Server header. `emulated`: what it
+    emulates. `imported_model`: facts about a managed model. `service`: the name of the managed service behind it.
+    `notes`: what was decided for the user. `secrets`: values that no error may show. `proxy`: the proxy that requests
+    go through. `library`: the client library that makes the requests, with its version. `signed_for`: the AWS region
+    and service of a library's signatures.
     """
 
     base_url: str = ""

@@ -1,4 +1,4 @@
-"""Reads a spec file. The text goes to :mod:`llmdyno.spec.toml`, which knows what is in it."""
+"""Reads a spec file. :mod:`llmdyno.spec.toml` knows what the text means."""
 
 from __future__ import annotations
 
@@ -13,6 +13,6 @@ def read_toml(path: Path) -> Layer:
     """A spec file as a layer for :func:`llmdyno.spec.spec.build`.
 
     Raises:
-        InputError: the file cannot be read, is not TOML, or has a key that does not exist or is in the wrong table.
+        InputError: the file cannot be read, is not TOML, or has a key that does not exist or is in a wrong table.
     """
     return parse_toml(read_text(path, str(path), FITS), str(path))

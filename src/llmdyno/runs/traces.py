@@ -1,4 +1,4 @@
-"""Reads a trace file. The text goes to :mod:`llmdyno.workload.sources.traces`, which knows the formats."""
+"""Reads a trace file. :mod:`llmdyno.workload.sources.traces` knows the formats."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from llmdyno.workload.sources.traces import FITS, WHERE, Entry, parse_trace
 
 
 def read_trace(path: str, time_scale: float, where: str = WHERE, fits: str = FITS) -> list[Entry]:
-    """The requests of a trace file; see :func:`llmdyno.workload.sources.traces.parse_trace` for the arguments.
+    """The requests of a trace file. For the arguments, see :func:`llmdyno.workload.sources.traces.parse_trace`.
 
     Raises:
         InputError: the file cannot be read, a line does not fit, or a time goes backwards.
@@ -18,7 +18,7 @@ def read_trace(path: str, time_scale: float, where: str = WHERE, fits: str = FIT
 
 
 def load_trace(spec: Spec) -> list[Entry] | None:
-    """The trace that a spec replays; None if it replays none.
+    """The trace that a spec replays; None: it replays no trace.
 
     Raises:
         InputError: as for :func:`read_trace`.

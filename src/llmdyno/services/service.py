@@ -209,7 +209,7 @@ def find(name: str) -> Service:
     """The service of a name.
 
     Raises:
-        InputError: there is none of that name.
+        InputError: there is no service of that name.
     """
     if name not in known_services():
         raise InputError("service", f"{name!r} is not known", f"one of {', '.join(known_services())}")

@@ -1,5 +1,5 @@
-"""Which endpoint a spec means: one module for each value of ``--api``.
+"""Targets: which endpoint a spec means. One module for each value of ``--api``.
 
-A module here defines ``resolve``, ``preflight`` and ``open_target``; :mod:`target` is the contract. The folder's
-listing is the list of APIs.
+:mod:`target` is the contract of such a module. To add an API, add a module here. The list of modules in this folder is
+the list of APIs.
 """

@@ -1,4 +1,4 @@
-"""What targets over our own sockets share: a look at the endpoint, and its transport. It is no API itself."""
+"""Shared code of the targets that use our own sockets: the preflight and the transport. It is not an API itself."""
 
 from __future__ import annotations
 
@@ -21,10 +21,10 @@ from llmdyno.transports.http1.wire import Origin
 
 
 def resolve_served(spec: Spec, environ: Mapping[str, str], key_variable: str, routes: Sequence[str]) -> Spec:
-    """Settle what a server with an API key needs: the key, from its variable where it is not given, and the route.
+    """Settle the API key and the route of a server. A key that the user did not give comes from its variable.
 
     Raises:
-        InputError: a key is another API's, or there is no such route.
+        InputError: a key of the spec belongs to another API, or the API has no such route.
     """
     refuse(spec, ("deployment", "speed"), "the embedded emulator", "--base-url and --api")
     refuse(spec, ("region", "profile", "endpoint_url"), "Amazon Bedrock", "or add --api bedrock")
@@ -36,10 +36,10 @@ def resolve_served(spec: Spec, environ: Mapping[str, str], key_variable: str, ro
 
 
 async def look_at(spec: Spec, base_url: str, dialect: Dialect, api: Api) -> tuple[Spec, Server]:
-    """Look at an endpoint, unless the spec says not to; the model has a name afterwards.
+    """Check an endpoint, unless the spec says not to. The spec that is returned names the model.
 
     Raises:
-        InputError: it cannot be measured, or nothing names the model.
+        InputError: the endpoint cannot be measured, or nothing names the model.
     """
     origin, proxy = Origin.of(base_url), proxy_of(base_url)
     found = Found(None, None, None)
@@ -52,7 +52,7 @@ async def look_at(spec: Spec, base_url: str, dialect: Dialect, api: Api) -> tupl
             client.close()
     if spec.model is None:
         if found.models is None:
-            raise InputError("--model", "not given, and --no-preflight asks nobody for it", "name the model")
+            raise InputError("--model", "not given, and with --no-preflight nothing looks it up", "name the model")
         spec = dataclasses.replace(spec, model=found.models[0])
     server = served(base_url, spec.model or "", dialect)
     return spec, msgspec.structs.replace(
@@ -66,17 +66,17 @@ async def look_at(spec: Spec, base_url: str, dialect: Dialect, api: Api) -> tupl
 
 
 def served(base_url: str, model: str, dialect: Dialect) -> Server:
-    """What is known of an endpoint without a look."""
+    """What is known about an endpoint before any check."""
     return Server(base_url=base_url, model=model, address=Origin.of(base_url).authority, dialect=dialect.name)
 
 
 async def open_served(
     spec: Spec, server: Server, dialect: Dialect, clock: Clock, stack: ExitStack, sign: Sign | None = None
 ) -> Target:
-    """An endpoint's transport over our own sockets.
+    """Open an endpoint's transport over our own sockets.
 
     Raises:
-        InputError: its host has no address, or a file of the spec's cannot be used.
+        InputError: the host has no address, or a file that the spec names cannot be used.
     """
     client = await open_client(spec, server.base_url, sign)
     stack.callback(client.close)

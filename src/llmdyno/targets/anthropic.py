@@ -20,10 +20,10 @@ ROUTES = ("messages",)
 
 
 def resolve(spec: Spec, environ: Mapping[str, str]) -> Spec:
-    """Settle the base URL (`ANTHROPIC_BASE_URL` is without its ``/v1``), the key and the route.
+    """Settle the base URL, the key and the route. `ANTHROPIC_BASE_URL` is the base URL without its ``/v1``.
 
     Raises:
-        InputError: a key is another API's.
+        InputError: a key of the spec belongs to another API, or the API has no such route.
     """
     spec = resolve_served(spec, environ, "ANTHROPIC_API_KEY", ROUTES)
     if spec.base_url is not None:
@@ -34,7 +34,7 @@ def resolve(spec: Spec, environ: Mapping[str, str]) -> Spec:
 
 
 def service(spec: Spec) -> str | None:
-    """There is none that bills by model copies."""
+    """None: no managed service bills by model copies."""
     return None
 
 
@@ -47,7 +47,7 @@ async def preflight(spec: Spec, stack: ExitStack) -> tuple[Spec, Server]:
     """Ask the server for its models.
 
     Raises:
-        InputError: it cannot be measured.
+        InputError: the endpoint cannot be measured.
     """
     assert spec.base_url is not None
     headers = {"Accept": "application/json", "anthropic-version": VERSION}
@@ -58,5 +58,9 @@ async def preflight(spec: Spec, stack: ExitStack) -> tuple[Spec, Server]:
 
 
 async def open_target(spec: Spec, server: Server, clock: Clock, stack: ExitStack) -> Target:
-    """Open the transport."""
+    """Open the transport.
+
+    Raises:
+        InputError: the host has no address, or a file that the spec names cannot be used.
+    """
     return await open_served(spec, server, MESSAGES, clock, stack)

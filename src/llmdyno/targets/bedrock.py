@@ -1,7 +1,7 @@
-"""``--api bedrock``: an imported model on Amazon Bedrock, over its runtime's event streams.
+"""``--api bedrock``: an imported model on Amazon Bedrock, over the event streams of its runtime.
 
-It finds AWS's endpoint and credentials and asks the control plane what kind of model it is. It sends nothing to the
-model.
+The preflight finds AWS's endpoint and the credentials, and asks the control plane about the model. It sends nothing to
+the model itself.
 """
 
 from __future__ import annotations
@@ -29,14 +29,14 @@ from llmdyno.transports.http1.transport import proxy_of
 ROUTES = ("invoke", "converse")
 SERVICE = "bedrock_import"
 DEFAULT_FORMAT = "bedrock-completion"
-"""What `auto` becomes where GetImportedModel cannot be asked: the Llama family takes it, at any import date."""
+"""What `auto` means if GetImportedModel cannot be asked. The Llama family accepts it, whenever it was imported."""
 
 
 def resolve(spec: Spec, environ: Mapping[str, str]) -> Spec:
     """Settle the route.
 
     Raises:
-        InputError: there is no model, or a key is another API's.
+        InputError: there is no model, or a key of the spec belongs to another API.
     """
     if spec.model is None:
         raise InputError("--model", "not given", "give the imported model's ARN")
@@ -52,17 +52,17 @@ def service(spec: Spec) -> str | None:
 
 
 def url(spec: Spec, environ: Mapping[str, str]) -> str | None:
-    """The runtime's URL, where the user or AWS's variables name one."""
+    """The runtime's URL, if the user or AWS's variables name one."""
     from llmdyno.aws.session import bedrock_url
 
     return bedrock_url(environ, spec.endpoint_url)
 
 
 async def preflight(spec: Spec, stack: ExitStack) -> tuple[Spec, Server]:
-    """Find the runtime, and what GetImportedModel says of the model.
+    """Find the runtime, and ask GetImportedModel about the model.
 
     Raises:
-        InputError: there is no region, no credentials, or the model cannot be asked as the spec wants.
+        InputError: there is no region, there are no credentials, or the model does not support the spec's route.
     """
     from llmdyno.aws.session import check_model, find_endpoint
 
@@ -88,10 +88,10 @@ async def preflight(spec: Spec, stack: ExitStack) -> tuple[Spec, Server]:
 
 
 async def open_target(spec: Spec, server: Server, clock: Clock, stack: ExitStack) -> Target:
-    """Open the transport; requests are signed just before their send.
+    """Open the transport. Requests are signed just before their send.
 
     Raises:
-        InputError: the credentials are gone.
+        InputError: there are no credentials any more, or the host has no address.
     """
     from llmdyno.aws.session import find_endpoint
     from llmdyno.aws.signing import signer
@@ -101,28 +101,33 @@ async def open_target(spec: Spec, server: Server, clock: Clock, stack: ExitStack
 
 
 def dialect_of(chosen: str) -> Dialect:
-    """The dialect of a body format, or of Converse."""
+    """The dialect of a body format, or of ``converse``."""
     return CONVERSE if chosen == "converse" else invoke_dialect(chosen)
 
 
 def settle_format(spec: Spec) -> str:
-    """The body format of a spec whose model is not asked for."""
+    """The body format of a spec, without asking the service."""
     if spec.route == "converse":
         return "converse"
     return DEFAULT_FORMAT if spec.body_format == "auto" else spec.body_format
 
 
 def choose_format(chosen: str, facts: dict[str, Any], refused: str) -> tuple[str, str]:
-    """The body format, and why it is that one where the user left it open.
+    """The body format, and the reason for it if the user did not choose it.
+
+    Args:
+        chosen: a body format, ``auto`` or ``converse``.
+        facts: GetImportedModel's answer; empty: it could not be asked.
+        refused: why it could not be asked.
 
     Raises:
-        InputError: ConverseStream is asked for, and the model has no chat template for it.
+        InputError: the user chose Converse, and the model has no chat template for it.
     """
     from llmdyno.services.bedrock_import.models import body_format
 
     if chosen == "converse" and facts and not facts.get("instructSupported", True):
         fits = "use --route invoke"
-        raise InputError("--route", "this model has no chat template that Converse could use", fits)
+        raise InputError("--route", "this model has no chat template, and Converse needs one", fits)
     if chosen == "converse":
         return chosen, refused or "Converse works on it"
     if chosen != "auto":

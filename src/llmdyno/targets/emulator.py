@@ -1,4 +1,4 @@
-"""``--api emulator``: the embedded emulator, a process of its own that ends with the run."""
+"""``--api emulator``: the embedded emulator. It runs in its own process, which ends with the run."""
 
 from __future__ import annotations
 
@@ -28,14 +28,14 @@ _OTHERS = ("base_url", "model", "api_key", "region", "profile", "endpoint_url")
 
 
 def resolve(spec: Spec, environ: Mapping[str, str]) -> Spec:
-    """Settle the deployment, its speed, the route, and the number of requests.
+    """Settle the deployment, its speed, the route and the number of requests.
 
     Raises:
-        InputError: a key is another API's, or the deployment is not known.
+        InputError: a key of the spec belongs to another API, or the deployment is not known.
     """
     for key in _OTHERS:
         if getattr(spec, key) is not None:
-            what = "is for a server of yours, and this run is against the embedded emulator"
+            what = "is for a server of your own, and this run measures the embedded emulator"
             raise InputError(flag_name(key), what, "give --base-url URL or --api bedrock, or leave it out")
     refuse_litellm(spec)
     deployment = spec.deployment or DEFAULT_PROFILE
@@ -51,17 +51,17 @@ def resolve(spec: Spec, environ: Mapping[str, str]) -> Spec:
 
 
 def service(spec: Spec) -> str | None:
-    """Custom Model Import, on its routes."""
+    """Custom Model Import on Bedrock's routes; None on the others."""
     return bedrock.SERVICE if spec.route in bedrock.ROUTES else None
 
 
 def url(spec: Spec, environ: Mapping[str, str]) -> str | None:
-    """Nothing answers before the run."""
+    """None: the emulator starts with the run."""
     return None
 
 
 def emulates(spec: Spec) -> Emulated:
-    """What it emulates, known without asking."""
+    """What it emulates. The spec already says it."""
     return Emulated(str(spec.deployment), spec.speed or EMULATED_SPEED)
 
 
@@ -69,7 +69,7 @@ async def preflight(spec: Spec, stack: ExitStack) -> tuple[Spec, Server]:
     """Start the emulator.
 
     Raises:
-        InputError: it does not start.
+        InputError: the emulator does not start.
     """
     assert spec.deployment is not None
     assert spec.speed is not None
@@ -93,7 +93,7 @@ async def preflight(spec: Spec, stack: ExitStack) -> tuple[Spec, Server]:
 
 
 async def open_target(spec: Spec, server: Server, clock: Clock, stack: ExitStack) -> Target:
-    """Open the transport; the emulator takes unsigned requests."""
+    """Open the transport. The emulator accepts unsigned requests."""
     return await open_served(spec, server, _dialect(spec), clock, stack)
 
 

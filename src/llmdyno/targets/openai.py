@@ -23,7 +23,7 @@ def resolve(spec: Spec, environ: Mapping[str, str]) -> Spec:
     """Settle the base URL, the key and the route.
 
     Raises:
-        InputError: there is no base URL, or a key is another API's.
+        InputError: there is no base URL, or a key of the spec belongs to another API.
     """
     spec = resolve_served(spec, environ, "OPENAI_API_KEY", ROUTES)
     if spec.base_url is not None:
@@ -34,7 +34,7 @@ def resolve(spec: Spec, environ: Mapping[str, str]) -> Spec:
 
 
 def service(spec: Spec) -> str | None:
-    """There is none: a server of the user's own, or a provider's."""
+    """None: the server has no managed service that llmdyno knows."""
     return None
 
 
@@ -47,7 +47,7 @@ async def preflight(spec: Spec, stack: ExitStack) -> tuple[Spec, Server]:
     """Ask the server for its models.
 
     Raises:
-        InputError: it cannot be measured.
+        InputError: the endpoint cannot be measured.
     """
     assert spec.base_url is not None
     headers = {"Accept": "application/json"}
@@ -58,5 +58,9 @@ async def preflight(spec: Spec, stack: ExitStack) -> tuple[Spec, Server]:
 
 
 async def open_target(spec: Spec, server: Server, clock: Clock, stack: ExitStack) -> Target:
-    """Open the transport."""
+    """Open the transport.
+
+    Raises:
+        InputError: the host has no address, or a file that the spec names cannot be used.
+    """
     return await open_served(spec, server, DIALECTS[str(spec.route)], clock, stack)

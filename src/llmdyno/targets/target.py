@@ -1,8 +1,11 @@
 """The contract of a target: which endpoint a spec means.
 
-A module in this folder is one value of ``--api``. It defines the functions of :class:`TargetModule`.
-:func:`target_module` finds the module by name and imports it when it is used. Nothing registers, and nothing outside
-this folder compares ``spec.api``.
+In: a spec and environment variables. Out: the spec with every key settled, what one check of the endpoint found, and an
+open transport. A target does not know loads, metrics or reports.
+
+Each module in this folder is one value of ``--api``, and defines the functions of :class:`TargetModule`. To add an API,
+add a module; there is no registry. :func:`target_module` finds it by name and imports it on first use. Code outside
+this folder does not compare ``spec.api``.
 """
 
 from __future__ import annotations
@@ -34,50 +37,72 @@ from llmdyno.workload.session import user_message
 
 
 class Target(NamedTuple):
-    """An endpoint that is open: its transport, and how its service refuses."""
+    """An open endpoint: its transport, and how its service refuses requests."""
 
     transport: Transport
     refusals: Refusals = NO_REFUSALS
 
 
 class TargetModule(Protocol):
-    """What a module in this folder defines. All of it takes a spec that :func:`resolve` returned."""
+    """The functions that a module in this folder defines. Each takes a spec that :func:`resolve` has returned.
+
+    The order of the calls is: `resolve`, `preflight` once in the main process, `open_target` once in each worker.
+    A module may define two more functions. ``emulates(spec)`` says what an emulator emulates, before anybody asks it.
+    ``late_reader(spec, server)`` returns a function that decodes the answers of a run after its end.
+    """
 
     def resolve(self, spec: Spec, environ: Mapping[str, str]) -> Spec:
-        """Settle the keys that are this API's own, and refuse those of others.
+        """Settle the keys of this API, and refuse the keys of other APIs. It asks no endpoint.
+
+        Args:
+            spec: the user's spec, with the keys settled that all APIs share.
+            environ: environment variables, such as the API key's.
 
         Raises:
-            InputError: a key that is needed is missing, or one is another API's.
+            InputError: a key is missing, or belongs to another API.
         """
         ...
 
     def service(self, spec: Spec) -> str | None:
-        """The managed service behind the endpoint, by name; None: there is none."""
+        """The name of the managed service behind the endpoint; None: it has no managed service."""
         ...
 
     def url(self, spec: Spec, environ: Mapping[str, str]) -> str | None:
-        """Where requests will go, as far as that is known without a look; None: the API's own place."""
+        """The URL that requests will go to, if it is known before the preflight; None: the API's default."""
         ...
 
     async def preflight(self, spec: Spec, stack: ExitStack) -> tuple[Spec, Server]:
-        """Look at the endpoint once; the model has a name afterwards. What this starts ends with `stack`.
+        """Check the endpoint once, before the load.
+
+        Args:
+            spec: the resolved spec.
+            stack: closes what this starts, at the end of the run.
+
+        Returns:
+            The spec, which names the model now, and what the check found. Both travel to the workers.
 
         Raises:
-            InputError: it cannot be measured.
+            InputError: the endpoint cannot be measured.
         """
         ...
 
     async def open_target(self, spec: Spec, server: Server, clock: Clock, stack: ExitStack) -> Target:
-        """Open the transport; each worker does so in its own process.
+        """Open the transport. Each worker does this in its own process.
+
+        Args:
+            spec: the spec that `preflight` returned.
+            server: what `preflight` found.
+            clock: stamps arrivals.
+            stack: closes what this opens.
 
         Raises:
-            InputError: it cannot be opened.
+            InputError: the target cannot be opened.
         """
         ...
 
 
 def known_apis() -> list[str]:
-    """The values of ``--api``: this folder's listing, without this contract and what begins with an underscore."""
+    """The values of ``--api``: the modules in this folder, except this one and those that begin with an underscore."""
     names = (module.name for module in pkgutil.iter_modules(llmdyno.targets.__path__))
     return sorted(name for name in names if name != "target" and not name.startswith("_"))
 
@@ -86,7 +111,7 @@ def target_module(api: str | None) -> TargetModule:
     """The module of an API.
 
     Raises:
-        InputError: there is none of that name.
+        InputError: there is no API of that name.
     """
     if api not in known_apis():
         raise InputError("--api", f"{api!r} is not known", "what fits: " + ", ".join(known_apis()))
@@ -95,20 +120,20 @@ def target_module(api: str | None) -> TargetModule:
 
 
 def api_of(spec: Spec) -> str:
-    """The API that a spec means: its own, else OpenAI's with a base URL, else the embedded emulator."""
+    """The API that a spec means. The default is openai if the spec has a base URL, else the embedded emulator."""
     return spec.api or ("openai" if spec.base_url else "emulator")
 
 
 def resolve(spec: Spec, environ: Mapping[str, str], new_seed: Callable[[], int] | None = None) -> Spec:
-    """The spec with everything settled that is settled without asking the endpoint.
+    """Settle every key of a spec that can be settled without asking the endpoint.
 
     Args:
         spec: what the user asked for.
-        environ: environment variables; a target reads its own defaults from them.
-        new_seed: makes a seed where none is given (default: a random one).
+        environ: environment variables. A target reads its defaults from them.
+        new_seed: makes a seed if the spec has no seed (default: a random one).
 
     Raises:
-        InputError: keys contradict each other, or one that is needed is missing.
+        InputError: keys contradict each other, or a key is missing.
     """
     common = resolve_common(spec, new_seed or (lambda: secrets.randbelow(2**32)))
     common = dataclasses.replace(common, api=api_of(common))
@@ -120,7 +145,7 @@ def resolve(spec: Spec, environ: Mapping[str, str], new_seed: Callable[[], int] 
 
 
 def settle_route(spec: Spec, routes: Sequence[str]) -> str:
-    """The spec's route, or the first of an API's.
+    """The spec's route, or the first route of the API.
 
     Raises:
         InputError: the API has no such route.
@@ -135,10 +160,10 @@ def settle_route(spec: Spec, routes: Sequence[str]) -> str:
 
 
 def refuse_litellm(spec: Spec) -> None:
-    """See that no key of LiteLLM's is given.
+    """Check that the spec has no key of LiteLLM's.
 
     Raises:
-        InputError: one is.
+        InputError: it has one.
     """
     if spec.litellm_param:
         raise InputError("--litellm-param", f"is for --api litellm, and this is {spec.api}", "use --extra-body")
@@ -147,23 +172,23 @@ def refuse_litellm(spec: Spec) -> None:
 
 
 def managed_service(spec: Spec) -> str | None:
-    """The managed service behind a resolved spec's endpoint, by name; None: there is none."""
+    """The name of the managed service behind a resolved spec's endpoint; None: it has no managed service."""
     return target_module(spec.api).service(spec)
 
 
 def known_emulation(spec: Spec) -> Emulated | None:
-    """What a spec's endpoint emulates, as far as that is known without asking it: the embedded emulator only."""
+    """What a spec's endpoint emulates, without asking it; None: it is not the embedded emulator."""
     emulates: Callable[[Spec], Emulated] | None = getattr(target_module(api_of(spec)), "emulates", None)
     return None if emulates is None else emulates(spec)
 
 
 def emulation_of(spec: Spec, environ: Mapping[str, str]) -> Emulated | None:
-    """What a resolved spec's endpoint emulates: the embedded emulator, or one on this machine that already answers."""
+    """What a resolved spec's endpoint emulates. It asks an endpoint on this machine; None: it is not an emulator."""
     return known_emulation(spec) or ask(target_module(spec.api).url(spec, environ))
 
 
 def secrets_of(spec: Spec, server: Server) -> tuple[str, ...]:
-    """Values that no error may show: the key, secret headers and what the target found."""
+    """Values that no error may show: the API key, secret headers, and the secrets that the target found."""
     found = [spec.api_key] if spec.api_key else []
     for name, value in spec.headers.items():
         if SECRET_HEADER.search(name):
@@ -172,19 +197,19 @@ def secrets_of(spec: Spec, server: Server) -> tuple[str, ...]:
 
 
 def late_reader(spec: Spec, server: Server) -> Callable[[RequestRecord], None] | None:
-    """What reads answers after the run, where their bytes were kept; None: nothing has to."""
+    """The function that decodes kept answers after the run; None: all answers are decoded during the run."""
     make = getattr(target_module(spec.api), "late_reader", None)
     return None if make is None else cast("Callable[[RequestRecord], None] | None", make(spec, server))
 
 
 def common_notes(spec: Spec, proxy: str | None) -> tuple[str, ...]:
-    """What every report says of the way to the endpoint."""
+    """Notes for every report on how requests reach the endpoint."""
     notes = ["the server's certificate is NOT VERIFIED (--insecure)"] if spec.insecure else []
     return (*notes, *([f"through the proxy {proxy}"] if proxy is not None else []))
 
 
 def emulation(label: str | None) -> Emulation | None:
-    """An emulator's label as a run's environment holds it; None where there is no label."""
+    """An emulator's label in the form that a run's environment has; None: there is no label."""
     found = read_label(label)
     if found is None:
         return None
@@ -192,10 +217,10 @@ def emulation(label: str | None) -> Emulation | None:
 
 
 def template_of(name: str) -> Template:
-    """The chat template of a spec, applied to a turn's messages; `none` leaves them alone.
+    """The function that applies a chat template to a turn's messages. `none` does not change them.
 
     Raises:
-        InputError: its file cannot be read or rendered.
+        InputError: the template's file cannot be read or rendered.
     """
     if name == "none":
         return lambda messages: messages

@@ -99,7 +99,7 @@ def from_records(records: Iterable[RequestRecord], origin_ns: int) -> Timeline:
     """The columns of records in any order.
 
     It takes the records one by one and copies their chunks, so that a journal can be read without having all of its
-    records in memory. `tokenizer_output_tokens` is left missing: whoever has a tokenizer fills it in.
+    records in memory. `tokenizer_output_tokens` is left missing. A caller with a tokenizer fills it in.
 
     Args:
         records: of one run.

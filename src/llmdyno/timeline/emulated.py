@@ -31,7 +31,7 @@ class Emulated:
 
 
 def label_in(headers: Mapping[bytes, bytes]) -> str | None:
-    """The label in an answer's headers, also where LiteLLM's proxy handed them on; None: there is none."""
+    """The label in an answer's headers, also if LiteLLM's proxy passed them on; None: they have no label."""
     name = HEADER.encode()
     found = headers.get(name) or headers.get(b"llm_provider-" + name)
     return found.decode("latin-1") if found else None

@@ -1,5 +1,5 @@
-"""What sends a request and stamps its answer.
+"""Transports: each sends requests and stamps their answers.
 
-In: prepared requests. Out: raw facts of each exchange, and the record made from them. :mod:`transport` is the
-contract; ``http1/`` are our own sockets, :mod:`library` is a client library in their place.
+In: prepared requests. Out: the raw facts of each exchange, and the record made from them. :mod:`transport` is the
+contract. ``http1/`` uses our own sockets. :mod:`library` uses a client library instead.
 """

@@ -1,9 +1,8 @@
-"""From raw facts to a record, after the last byte.
+"""Builds a record from the raw facts of an exchange, after the last byte.
 
-In: an exchange that has ended, a decoder, the clock. Out: a
-:class:`~llmdyno.timeline.record.RequestRecord`. It works in slices, so that the engine can look at its
-sockets in between; nothing it does can move a stamp. Where the answer can only be read after the run, its bytes
-are kept in the record, and :func:`reread` puts the chunks in later.
+In: an ended exchange, a decoder, the clock. Out: a :class:`~llmdyno.timeline.record.RequestRecord`. It works in slices,
+so that the engine can serve its sockets in between. It cannot change a stamp. Some answers can only be decoded after
+the run. The record then keeps their bytes, and :func:`reread` adds the chunks later.
 """
 
 from __future__ import annotations
@@ -19,13 +18,13 @@ from llmdyno.transports.clock import Clock
 from llmdyno.transports.exchange import Exchange
 
 SLICE = 64
-"""Pieces of a body decoded at a time, about 0.1 ms."""
+"""How many pieces of a body are decoded in one slice, about 0.1 ms."""
 
 
 def assemble(
     exchange: Exchange, dialect: Dialect, clock: Clock, *, keep_text: bool
 ) -> Generator[None, None, RequestRecord]:
-    """Build the record of an exchange; yields between slices, returns the record."""
+    """Build the record of an exchange. Yields after each slice of work, and returns the record."""
     record = facts(exchange, dialect.header_facts)
     failure = exchange.failure
     whole = failure is None and not exchange.cancelled
@@ -36,7 +35,7 @@ def assemble(
         if whole:
             record.end_ns = arrivals[-1]
         if exchange.status is not None and not 200 <= exchange.status < 300:
-            # The status says more than whatever cut its body short.
+            # The status says more than the reason why the body was cut short.
             name = dialect.error_type(exchange.headers, b"".join(exchange.pieces))
             failure = Failure(HTTP_STATUS, exchange.status, _status_text(exchange), name)
         elif exchange.status is not None and (odd := _not_a_stream(exchange, dialect)):
@@ -51,7 +50,7 @@ def assemble(
 
 
 def settle(record: RequestRecord, failure: Failure | None, *, cancelled: bool) -> None:
-    """How it ended."""
+    """Note in the record how the exchange ended."""
     if failure is not None:
         record.state = FAILED
         record.error_kind, record.error_code, record.error_message, record.error_type = failure
@@ -64,9 +63,9 @@ def settle(record: RequestRecord, failure: Failure | None, *, cancelled: bool) -
 def facts(
     exchange: Exchange, header_facts: Callable[[Mapping[bytes, bytes]], HeaderFacts] = common_header_facts
 ) -> RequestRecord:
-    """What is known without decoding the answer."""
+    """A record with everything that is known without decoding the answer."""
     prepared = exchange.prepared
-    # What the stream itself says later replaces what its headers say.
+    # The events of the stream replace these values later.
     told = header_facts(exchange.headers)
     return RequestRecord(
         request=prepared.request,
@@ -94,7 +93,7 @@ def facts(
 
 
 def undecodable(exchange: Exchange, error: Exception) -> RequestRecord:
-    """The record of an exchange whose answer the decoder could not take: its facts, without chunks."""
+    """The record of an exchange whose answer cannot be decoded: its facts, without chunks."""
     record = facts(exchange)
     record.state, record.error_kind = FAILED, MALFORMED_EVENT
     record.error_message = f"the answer could not be decoded: {type(error).__name__}: {error}"
@@ -103,14 +102,14 @@ def undecodable(exchange: Exchange, error: Exception) -> RequestRecord:
 
 
 def refusal_of(exchange: Exchange, dialect: Dialect) -> str | None:
-    """The server's name for its refusal, as a client library told it or as the answer's bytes tell it."""
+    """The server's name for its refusal, from the failure or from the answer's bytes; None: the server gave no name."""
     if exchange.failure is not None and exchange.failure.type is not None:
         return exchange.failure.type
     return dialect.error_type(exchange.headers, b"".join(exchange.pieces))
 
 
 def built(work: Generator[None, None, RequestRecord]) -> RequestRecord:
-    """The record, built at once."""
+    """Run `work` to its end and return the record."""
     while True:
         try:
             next(work)
@@ -128,7 +127,7 @@ def _decode(
     whole: bool,
     keep_text: bool,
 ) -> Generator[None, None, Failure | None]:
-    """Fill in the record's chunks; returns the failure that the stream itself shows."""
+    """Decode the chunks into the record. Returns the failure that the stream reports; None: it reports none."""
     assert dialect.decoder is not None
     decoder = dialect.decoder()
     pieces = exchange.pieces
@@ -144,10 +143,10 @@ def _decode(
 
 
 class Chunks:
-    """A record's chunks, as their events come: each gets the arrival of the read that completed it.
+    """Collects a record's chunks from events. A chunk arrived with the read that completed its event.
 
-    `received` says how much of the body there was after each read, in the events' own unit. `failure` is the first one
-    that the stream itself shows.
+    `arrivals` and `reads`: the times of each read, ns. `received`: how much of the body had arrived after each read, in
+    the unit of an event's `end`. `failure`: the first failure that the stream reports.
     """
 
     def __init__(
@@ -162,7 +161,7 @@ class Chunks:
         self._characters, self._totals = array("i"), array("i")
 
     def take(self, record: RequestRecord, events: list[Event]) -> None:
-        """Note the next events, and in the record what they tell of the whole answer."""
+        """Take the next events. Facts about the whole answer, such as its token count, go into the record now."""
         arrivals, reads, received = self._from
         last, read = len(reads) - 1, self._read
         at, seen, kinds = self._at.append, self._seen.append, self._kinds.append
@@ -195,7 +194,7 @@ class Chunks:
         self._read = read
 
     def put(self, record: RequestRecord) -> None:
-        """Put them into the record."""
+        """Put the chunks into the record."""
         record.arrivals, record.reads = self._at.tobytes(), self._seen.tobytes()
         record.kinds, record.sizes = self._kinds.tobytes(), self._characters.tobytes()
         record.cumulative_tokens = self._totals.tobytes() if any(total >= 0 for total in self._totals) else b""
@@ -204,7 +203,7 @@ class Chunks:
 
 
 def _keep(exchange: Exchange, arrivals: array[int], record: RequestRecord) -> None:
-    """Keep the bytes, a chunk a read, for whoever can read them after the run."""
+    """Keep the answer's bytes in the record, one chunk for each read. They are decoded after the run."""
     sizes = [0, *accumulate(map(len, exchange.pieces))]
     received = [sizes[mark] for mark in exchange.marks]
     record.body = b"".join(exchange.pieces)
@@ -214,12 +213,12 @@ def _keep(exchange: Exchange, arrivals: array[int], record: RequestRecord) -> No
 
 
 def reread(record: RequestRecord, read: Callable[[list[bytes]], list[Event]], *, keep_text: bool) -> None:
-    """Put the chunks of an answer into its record, from the bytes that were kept.
+    """Decode the bytes that a record kept, and put the chunks into the record.
 
     Args:
-        record: with a `body`; it is taken out.
-        read: turns the body, in the pieces in which it arrived, into events whose `end` counts pieces.
-        keep_text: whether the text is wanted.
+        record: a record with a `body`. The body is removed.
+        read: decodes the body, in the pieces in which it arrived, to events. An event's `end` counts pieces.
+        keep_text: whether the record holds the answer's text.
     """
     assert record.body is not None
     body, record.body = record.body, None
@@ -238,12 +237,12 @@ def _status_text(exchange: Exchange) -> str:
     message = error_text(b"".join(exchange.pieces))
     location = exchange.headers.get(b"location")
     if location is not None and exchange.status is not None and 300 <= exchange.status < 400:
-        return f"redirected to {location.decode('latin-1')}: give that as the base URL"
+        return f"redirected to {location.decode('latin-1')}: use that as the base URL"
     return message or "no message"
 
 
 def _not_a_stream(exchange: Exchange, dialect: Dialect) -> Failure | None:
-    """A 200 that is no stream of this dialect, such as a web page or an answer given in one piece."""
+    """The failure of a 200 that is not a stream of this dialect, such as a web page; None: it is a stream."""
     media_type = exchange.headers.get(b"content-type", b"").decode("latin-1").partition(";")[0].strip().lower()
     if media_type in (dialect.media_type, "") or not dialect.media_type:
         return None

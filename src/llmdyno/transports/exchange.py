@@ -1,7 +1,7 @@
-"""One request on its way: what was prepared, and the raw facts as they come in.
+"""One request in flight: what was prepared, and the raw facts as they arrive.
 
-In: a prepared request. Out: lists that the transport appends to, one entry a socket read, and the bytes of the body
-as the HTTP parser cut them. Nothing is decoded here.
+In: a prepared request. Out: lists that the transport appends to, with one entry for each socket read, and the body in
+the pieces that the HTTP parser gave. Nothing is decoded here.
 """
 
 from __future__ import annotations
@@ -14,13 +14,16 @@ from llmdyno.protocols.events import Failure
 from llmdyno.workload.session import Messages, Session, Turn
 
 ATTEMPT_STRIDE = 10**12
-"""What each further attempt adds to a request's number."""
+"""Each further attempt adds this to the request's number."""
 
 
 @dataclass(frozen=True, slots=True)
 class Payload:
-    """A turn as a transport sends it: `wire`, the whole HTTP message; or `unsigned`, a request that is signed just
-    before its send; or `messages`, for a client library that makes the bytes itself."""
+    """A turn in the form that a transport sends.
+
+    `wire`: the whole HTTP message. `unsigned`: a request that is signed just before its send. `messages`: for a client
+    library that makes the bytes itself.
+    """
 
     wire: bytes = b""
     unsigned: HttpRequest | None = None
@@ -28,17 +31,18 @@ class Payload:
 
     @property
     def size(self) -> int:
-        """How many bytes of memory it takes, roughly."""
+        """The approximate memory that the payload uses, in bytes."""
         size = len(self.wire) if self.unsigned is None else len(self.unsigned.body)
         return size + sum(len(message.content) for message in self.messages)
 
 
 @dataclass(frozen=True, slots=True)
 class Prepared:
-    """A request that is ready to send: its number, phase and lengths from the plan, and its payload.
+    """A request that is ready to send.
 
-    `offset_ns`: its planned instant after the start of its phase (None in a closed loop). `attempt`: 0, or the number
-    of the retry. `session`: what it belongs to. `think_ns`: how long its user waits before sending it.
+    `request`: its number. `offset_ns`: when it is due, after the start of its phase (None in a closed loop). `payload`:
+    what is sent. `attempt`: 0, or the number of the retry. `session`: the session that it belongs to. `think_ns`: how
+    long its user waits before sending it.
     """
 
     request: int
@@ -53,7 +57,7 @@ class Prepared:
 
     @classmethod
     def of(cls, turn: Turn, payload: Payload, session: Session | None = None) -> Prepared:
-        """A turn with its payload."""
+        """Combine a turn with its payload."""
         offset_ns = session.offset_ns if session is not None else None
         return cls(
             turn.number,
@@ -67,16 +71,18 @@ class Prepared:
         )
 
     def again(self) -> Prepared:
-        """The same request as another attempt, under a number of its own."""
+        """The same request as its next attempt, with a new number."""
         return replace(self, request=self.request + ATTEMPT_STRIDE, attempt=self.attempt + 1)
 
 
 class Exchange:
-    """The raw facts of one request. `planned_ns` is the instant at which it is due, in an open loop.
+    """The raw facts of one request. Times are nanoseconds of the monotonic clock; None: it did not happen.
 
-    `reads` and `stamps`: a time and a kernel stamp for each socket read. `pieces`: the body, in the parser's pieces.
-    `marks`: how many pieces there were after each read. `chunks`: a client library's own chunk objects instead of
-    pieces, one for each read.
+    `planned_ns`: when the request was due, in an open loop. `connect_start_ns`, `connected_ns` and `tls_ns`: connecting
+    began, the TCP connection was open, the TLS handshake was done. `sent_ns`: just before the first byte was written.
+    `sign_ns`: how long signing took. `end_ns`: the last byte, or the failure. `reads` and `stamps`: the time and the
+    kernel's stamp of each socket read. `pieces`: the body, in the parser's pieces. `marks`: the number of pieces after
+    each read. `chunks`: the chunk objects of a client library, one for each read; the body has no pieces then.
     """
 
     __slots__ = (

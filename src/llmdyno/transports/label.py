@@ -7,17 +7,17 @@ from llmdyno.timeline.emulated import HEADER, Emulated, read_label
 
 
 def ask(url: str | None) -> Emulated | None:
-    """What a server on this machine says of itself; None where it says nothing, or is not on this machine."""
+    """The label of an emulator on this machine; None: the server gives no label, or is not on this machine."""
     from urllib.parse import urlsplit
     from urllib.request import ProxyHandler, Request, build_opener
 
     parts = urlsplit(url or "")
     if not loopback(parts.hostname or ""):
         return None
-    models = f"{parts.scheme}://{parts.netloc}/v1/models"  # a page that every emulator has, whatever stands behind it
+    models = f"{parts.scheme}://{parts.netloc}/v1/models"  # every emulator answers this path
     try:
         with build_opener(ProxyHandler({})).open(Request(models), timeout=2) as answer:  # noqa: S310
             return read_label(answer.headers.get(HEADER))
     except OSError as error:
-        headers = getattr(error, "headers", None)  # it says it in a refusal too
+        headers = getattr(error, "headers", None)  # a refusal has the label too
         return read_label(headers.get(HEADER)) if headers is not None else None

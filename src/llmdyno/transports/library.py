@@ -1,8 +1,8 @@
-"""A client library instead of the sockets: its stream is called, its iterator is stamped.
+"""A transport that uses a client library instead of our sockets. It stamps each item of the library's stream.
 
-In: a library that opens streams and reads its own chunks and errors; exchanges. Out: exchanges that have ended, with
-one chunk object for each stamp instead of bytes, and their records, whose clock is `sdk`. Whatever the library does
-between the socket and its iterator is in the figures.
+In: a library that opens streams and explains its own chunks and errors; exchanges. Out: ended exchanges, with one chunk
+object for each stamp instead of bytes, and their records, whose clock is `sdk`. The figures include the time that the
+library spends between the socket and its iterator.
 """
 
 from __future__ import annotations
@@ -22,27 +22,27 @@ from llmdyno.workload.session import Messages, Turn
 
 Headers = dict[bytes, bytes]
 Refusal = tuple[int | None, Headers, Failure]
-"""What an error of the library's says: status, headers, failure."""
+"""What an error of the library means: status, headers, failure."""
 
 
 class Library(Protocol):
-    """What this transport asks of a client library."""
+    """What a client library must be able to do for this transport."""
 
     async def open(self, messages: Messages, max_tokens: int) -> tuple[Headers, AsyncIterator[Any]]:
-        """Open a stream: the answer's headers in lower case, and its chunks."""
+        """Open a stream. Returns the answer's headers, with names in lower case, and its chunks."""
         ...
 
     def event(self, chunk: Any, number: int) -> Event:
-        """A chunk object and its number, counted from 1, as an event whose `end` is that number."""
+        """Turn a chunk object into an event. `number` counts chunks from 1; it is the event's `end`."""
         ...
 
     def refusal(self, error: Exception, streaming: bool) -> Refusal:
-        """What one of its errors says."""
+        """Explain an error of the library. `streaming`: whether the stream had begun."""
         ...
 
 
 class LibraryTransport:
-    """The same calls as our sockets', through a library."""
+    """A :class:`~llmdyno.transports.transport.Transport` through a client library."""
 
     clock = SDK
 
@@ -53,15 +53,15 @@ class LibraryTransport:
 
     @property
     def in_flight(self) -> Sequence[Exchange]:
-        """The exchanges under way."""
+        """The exchanges that are being performed now."""
         return list(self._busy)
 
     def prepare(self, turn: Turn) -> Payload:
-        """The turn's messages; the library makes the bytes."""
+        """The turn's messages. The library makes the bytes itself."""
         return Payload(messages=self._template(turn.messages))
 
     async def perform(self, exchange: Exchange, timeout_s: float) -> None:
-        """Send an exchange's request through the library and wait until its answer has ended."""
+        """Send an exchange's request through the library, and wait until its answer has ended."""
         task = asyncio.ensure_future(self._stream(exchange))
         self._busy[exchange] = task
         try:
@@ -70,15 +70,15 @@ class LibraryTransport:
             exchange.failure = Failure(TIMEOUT, None, f"no whole answer within {timeout_s:g} s")
         except asyncio.CancelledError:
             if not exchange.cancelled:
-                raise  # it is the whole run that was cancelled
-        except Exception as error:  # whatever a library raises is this request's failure
+                raise  # the whole run was cancelled
+        except Exception as error:  # any error of the library is a failure of this request
             exchange.status, exchange.headers, exchange.failure = self._library.refusal(error, bool(exchange.chunks))
         finally:
             del self._busy[exchange]
             exchange.end_ns = exchange.end_ns or monotonic_ns()
 
     def cancel(self) -> None:
-        """End every exchange under way as cancelled."""
+        """Cancel every exchange in flight."""
         for exchange, task in list(self._busy.items()):
             exchange.cancelled = True
             task.cancel()
@@ -88,15 +88,15 @@ class LibraryTransport:
         return assemble_chunks(exchange, self._library, keep_text=keep_text)
 
     def refusal(self, exchange: Exchange) -> str | None:
-        """The server's name for its refusal, as the library tells it."""
+        """The server's name for its refusal, from the library's error."""
         return exchange.failure.type if exchange.failure is not None else None
 
     async def decide(self, stop: Stop) -> tuple[str, ...]:
-        """Nothing is open."""
+        """Do nothing: there is only one way to send."""
         return ()
 
     def close(self) -> None:
-        """The library closes what is its own."""
+        """Do nothing: the library closes its own connections."""
 
     async def _stream(self, exchange: Exchange) -> None:
         prepared = exchange.prepared
@@ -111,7 +111,7 @@ class LibraryTransport:
 
 
 def assemble_chunks(exchange: Exchange, library: Library, *, keep_text: bool) -> Generator[None, None, RequestRecord]:
-    """Build the record of an ended exchange that went through a library; `keep_text` keeps the answer."""
+    """Build the record of an ended exchange that went through a library. `keep_text` keeps the answer's text."""
     record = facts(exchange)
     record.clock = SDK
     failure, stamps = exchange.failure, exchange.reads

@@ -113,7 +113,7 @@ def test_the_look_catches_the_request_and_sends_nothing(scripted: Scripted) -> N
 def test_where_litellm_sends_by_itself_the_look_says_so() -> None:
     _, found = look(spec("cohere_chat/command-r", api_key="k"))
     assert (found.base_url, found.dialect) == ("", "litellm")
-    assert found.notes == ("sdk: LiteLLM sends cohere_chat/command-r by a client of its own",)
+    assert found.notes == ("sdk: LiteLLM sends cohere_chat/command-r with its own client",)
     wire = refused_look(spec("cohere_chat/command-r", api_key="k", litellm_mode="wire"))
     assert (wire[0], wire[2]) == ("--litellm-mode", "use --litellm-mode sdk")
 

@@ -32,7 +32,7 @@ def bad(status: int | None, message: str = "no", **facts: object) -> RequestReco
         (bad(400), good("Hi"), None, False, "on the wire the first request failed: no"),
         (good("Hi"), bad(400), "Hi", True, "LiteLLM's own call failed: no"),
         (bad(429), bad(503), None, True, "neither way could be tried"),
-        (good("Hi", server_input_tokens=7), good("Hi", server_input_tokens=8), "Hi", True, "8 input tokens where"),
+        (good("Hi", server_input_tokens=7), good("Hi", server_input_tokens=8), "Hi", True, "8 input tokens, and"),
     ],
 )
 def test_the_choice(

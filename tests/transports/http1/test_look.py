@@ -64,7 +64,7 @@ TWO_MODELS = response(b'{"data":[{"id":"a"},{"id":"b"}]}')
         (NOT_FOUND, [response(b'{"error":"key"}', "403 Forbidden")], "m", "chat/completions: the server answered 403"),
         (TWO_MODELS, [response(b'{"error":"no"}', "400 X")], "m", "refuses 'm'.*it lists a, b"),
         (TWO_MODELS, GOOD, "", "--model: not given, and the server lists a, b"),
-        (NOT_FOUND, GOOD, "", "--model: not given, and the server keeps no list"),
+        (NOT_FOUND, GOOD, "", "--model: not given, and the server has no list"),
         (b"garbage\r\n\r\n", GOOD, "m", "not HTTP/1.1"),
     ],
 )  # fmt: skip

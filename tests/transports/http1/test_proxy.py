@@ -87,5 +87,5 @@ def test_proxies_of_the_environment(
 
 def test_a_proxy_that_is_not_spoken(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("https_proxy", "socks5://p:1080")
-    with pytest.raises(InputError, match="a proxy by socks5 is not spoken"):
+    with pytest.raises(InputError, match="socks5 proxies are not supported"):
         find_proxy(Origin.of("https://far.example/v1"))

@@ -47,7 +47,7 @@ class Readings:
     notes: list[str] = field(default_factory=list)
 
     def points(self, metric: str, statistic: str) -> list[list[float]]:
-        """One statistic of one metric; empty if there is none."""
+        """One statistic of one metric; empty: CloudWatch has no data for it."""
         return self.series.get(metric, {}).get(statistic, [])
 
     @property

@@ -1,6 +1,6 @@
 """What GetImportedModel says of a model before a run, and what a run keeps of it.
 
-In: a spec, the model, its region. Out: the answer, or why there is none; the facts for environment.json. The runtime
+In: a spec, the model, its region. Out: the answer, or why it is missing; the facts for environment.json. The runtime
 works without the control plane, so a refusal here ends no run.
 """
 
@@ -18,7 +18,7 @@ _CONNECT_S, _ANSWER_S = 3.0, 10.0
 
 
 def ask_model(spec: Spec, model: str, region: str | None, *, needed: bool) -> tuple[dict[str, Any], str]:
-    """GetImportedModel's answer and an empty text; or an empty answer, and why there is none.
+    """GetImportedModel's answer and an empty text; or an empty answer, and why it is missing.
 
     Args:
         spec: its profile and endpoint URL are used.

@@ -26,7 +26,7 @@ def describe(aws: Aws, model: str) -> dict[str, Any]:
     """GetImportedModel's answer, by ARN or name.
 
     Raises:
-        InputError: there is none, or the service refuses.
+        InputError: there is no such model, or the service refuses.
     """
     with aws_errors(model):
         answer: dict[str, Any] = aws.client("bedrock").get_imported_model(modelIdentifier=model)
@@ -38,7 +38,7 @@ def delete(aws: Aws, model: str) -> None:
     """DeleteImportedModel.
 
     Raises:
-        InputError: there is none, or the service refuses.
+        InputError: there is no such model, or the service refuses.
     """
     with aws_errors(model):
         aws.client("bedrock").delete_imported_model(modelIdentifier=model)

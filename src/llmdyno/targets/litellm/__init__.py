@@ -1,7 +1,7 @@
-"""``--api litellm``: any of LiteLLM's model strings, driven by our own sockets where that works.
+"""``--api litellm``: any model string of LiteLLM. Our own sockets send the requests if that works.
 
-:mod:`target` is the target; :mod:`library` is LiteLLM, imported only when it is used; :mod:`transport` sends by our
-sockets or through the library, and :mod:`trial` decides which.
+:mod:`target` is the target. :mod:`library` is LiteLLM, imported only when it is used. :mod:`transport` sends through
+our sockets or through the library, and :mod:`trial` decides which.
 """
 
 from llmdyno.targets.litellm.target import late_reader, open_target, preflight, resolve, service, url

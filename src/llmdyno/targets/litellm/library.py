@@ -1,8 +1,9 @@
-"""LiteLLM: as a maker of requests for our own sockets, as a reader of answers, and as a client of its own.
+"""LiteLLM: it makes requests for our own sockets, decodes answers, or sends requests itself.
 
-In: a LiteLLM model string and parameters. Out: the HTTP request that it would send, caught by a transport that it
-is handed through its public client parameters; events from recorded bytes, by its own parser; or its own stream.
-Importing this module imports LiteLLM, which takes seconds: that stays before the clock.
+In: a LiteLLM model string and parameters. Out: the HTTP request that LiteLLM would send; events that its parser finds
+in recorded bytes; or LiteLLM's own stream. To catch a request, LiteLLM gets an HTTP transport of ours through its
+public client parameters. Importing this module imports LiteLLM, which takes seconds, so it happens before the clock
+starts.
 """
 
 from __future__ import annotations
@@ -39,7 +40,7 @@ from llmdyno.workload.session import Messages, user_message
 _ROUTES = "llama, deepseek_r1, qwen2, qwen3, openai, moonshot, mistral, converse"
 _RUNTIME_PATH = re.compile(r"(?P<base>.*)/model/(?P<model>.+)/(?P<operation>[a-z-]+)")
 _ESTIMATED = ("llama", "qwen", "mistral")
-"""Bedrock routes whose usage is LiteLLM's own estimate, not the service's count."""
+"""Bedrock routes whose token counts are LiteLLM's estimate and not the service's counts."""
 _JOINED = "{% for message in messages %}{{ message['content'] }}{% if not loop.last %} {% endif %}{% endfor %}"
 _AWS_PARAMETERS = tuple(
     "aws_" + name
@@ -52,7 +53,7 @@ _CREDENTIAL = re.compile(r"Credential=[^/]+/\d+/(?P<region>[^/]+)/(?P<service>[^
 _NOT_CARRIED = ("host", "content-length", "connection", "accept-encoding", "transfer-encoding")
 _SIGNATURE = ("authorization", "x-amz-date", "x-amz-security-token", "x-amz-content-sha256")
 
-# At its end the interpreter would look for garbage among LiteLLM's objects, which takes up to two seconds.
+# Without this, the interpreter spends up to two seconds at exit on garbage collection of LiteLLM's objects.
 atexit.register(gc.freeze)
 litellm.suppress_debug_info = True
 litellm.telemetry = False
@@ -62,9 +63,10 @@ warnings.filterwarnings("ignore", module=r"(litellm|pydantic|aiohttp|openai|http
 
 @dataclass(frozen=True, slots=True)
 class Caught:
-    """The request that LiteLLM would send: where, what, and for AWS in which region and service it is signed.
+    """The request that LiteLLM would send.
 
-    `secrets` are the values of headers that authorise it.
+    `signed_for`: the AWS region and service of its signature (None: it has no AWS signature). `secrets`: the values of
+    its authorization headers.
     """
 
     base_url: str
@@ -73,13 +75,13 @@ class Caught:
     secrets: tuple[str, ...]
 
 
-class _CaughtRequest(BaseException):  # no handler of LiteLLM's takes it for an error of the network
+class _CaughtRequest(BaseException):  # not an Exception, so that LiteLLM does not handle it
     def __init__(self, request: httpx.Request) -> None:
         self.request = request
 
 
 class _Recorded(httpx.SyncByteStream):
-    """A recorded body, in the pieces in which it arrived; `given` counts those taken out."""
+    """A recorded body, in the pieces in which it arrived. `given` counts the pieces that were read."""
 
     def __init__(self, pieces: list[bytes]) -> None:
         self._pieces = pieces
@@ -92,7 +94,7 @@ class _Recorded(httpx.SyncByteStream):
 
 
 class _Transport(httpx.BaseTransport):
-    """Catches requests, or answers them with what was recorded."""
+    """Catches requests, or answers them with a recorded body."""
 
     recorded: _Recorded | None = None
     media_type = "text/event-stream"
@@ -104,11 +106,16 @@ class _Transport(httpx.BaseTransport):
 
 
 class LiteLLM:
-    """One model, as LiteLLM reaches it. `parameters` go into each call as they are. With `settle`, what LiteLLM would
-    look up on the network for each request is settled beforehand, without another prompt coming of it.
+    """One model of LiteLLM's.
+
+    Args:
+        model: LiteLLM's model string.
+        parameters: go into each call without a change.
+        settle: tell LiteLLM beforehand what it would look up on the network for each request. The prompts stay the
+            same.
 
     Raises:
-        InputError: the model string names no provider that LiteLLM knows.
+        InputError: LiteLLM does not know the model's provider.
     """
 
     def __init__(self, model: str, parameters: Mapping[str, Any], *, settle: bool) -> None:
@@ -131,16 +138,16 @@ class LiteLLM:
         self.notes: list[str] = []
         if self.provider == "bedrock" and imported_model_arn(rest) == rest:
             fits = f"put a route before the ARN, bedrock/llama/arn:…; routes: {_ROUTES}"
-            raise InputError("--model", "LiteLLM does not know how this imported model is asked", fits)
+            raise InputError("--model", "LiteLLM does not know the request format of this imported model", fits)
         if found is not None and route == "mistral":
-            # LiteLLM puts the route's name and a bare ARN into the path, which the service refuses.
+            # LiteLLM puts the route's name and an unencoded ARN into the path, and the service refuses that.
             self.model = "bedrock/mistral.imported-model"
             self._parameters = {"model_id": name, "aws_region_name": imported_model_region(name), **self._parameters}
             self.notes.append(f"LiteLLM breaks the path of bedrock/mistral/<arn>; asked as {self.model} with model_id")
 
         if found is not None and route == "llama" and settle:
-            # For each request it asks huggingface.co for a template under the ARN's name, finds none, and joins the
-            # messages with spaces: a template that says just that keeps the ARN at home.
+            # For each request, LiteLLM asks huggingface.co for a template with the ARN as its name. It finds none, and
+            # joins the messages with spaces. This template does the same, and the ARN stays on this machine.
             litellm.register_prompt_template(model=name, tokenizer_config={"chat_template": _JOINED})
 
     @property
@@ -152,7 +159,8 @@ class LiteLLM:
         """The request that LiteLLM would send.
 
         Raises:
-            InputError: LiteLLM refuses to make it (a parameter, a missing key), or sends it by itself.
+            InputError: LiteLLM refuses to make the request (a parameter, a missing key), or sends it with its own
+                client.
         """
         self._transport.recorded = None
         first: Exception | None = None
@@ -160,7 +168,7 @@ class LiteLLM:
             try:
                 self._call(messages, max_tokens, by_handler=by_handler)
                 first = None
-                break  # it was sent, by some other client
+                break  # another client of LiteLLM's sent it
             except _CaughtRequest as caught:
                 found = self._caught(caught.request)
                 if self._by_handler is None:
@@ -174,7 +182,7 @@ class LiteLLM:
         raise self._not_caught(first)
 
     def read(self, pieces: list[bytes], media_type: str) -> list[Event]:
-        """The events of a recorded answer, by LiteLLM's own parser; `end` counts pieces."""
+        """The events that LiteLLM's parser finds in a recorded answer. An event's `end` counts pieces."""
         recorded = self._transport.recorded = _Recorded(pieces)
         self._transport.media_type = media_type
         events: list[Event] = []
@@ -190,12 +198,12 @@ class LiteLLM:
 
     async def open(self, messages: Messages, max_tokens: int) -> tuple[dict[bytes, bytes], AsyncIterator[Any]]:
         """Call LiteLLM's own streaming completion."""
-        # Retries that the library makes by itself would hide in a request's time.
+        # The time of a hidden retry would count as the request's own time.
         stream: Any = await litellm.acompletion(**self._arguments(messages, max_tokens), max_retries=0)
         return _headers(getattr(stream, "_response_headers", None)), stream
 
     def event(self, chunk: Any, number: int) -> Event:
-        """A chunk of LiteLLM's as an event; its usage only where it is the provider's own."""
+        """Turn a chunk of LiteLLM's into an event. It has token counts only if the provider counted them."""
         kind, text, finish_reason = OTHER, "", None
         if chunk.choices:
             choice = chunk.choices[0]
@@ -211,9 +219,9 @@ class LiteLLM:
         return Event(number, kind, text, finish_reason, usage.prompt_tokens, usage.completion_tokens, None, name)
 
     def refusal(self, error: Exception, streaming: bool) -> tuple[int | None, dict[bytes, bytes], Failure]:
-        """What an error of LiteLLM's says: the status, the answer's headers, the failure.
+        """Explain an error of LiteLLM's: the status, the answer's headers, the failure.
 
-        Not-ready and throttled are both its RateLimitError: the service's own name for it is in the headers.
+        LiteLLM's RateLimitError means both "not ready" and "throttled". The headers have the service's own name for it.
         """
         headers = _headers(getattr(getattr(error, "response", None), "headers", None))
         status = getattr(error, "status_code", None)
@@ -230,7 +238,7 @@ class LiteLLM:
         return None, headers, Failure(STREAM_ERROR, None, text, name)
 
     def credentials(self) -> Any:
-        """botocore's credentials as LiteLLM finds them: its parameters, its variables, AWS's own chain."""
+        """The AWS credentials that LiteLLM finds: from its parameters, its variables, or AWS's own chain."""
         return BaseAWSLLM().get_credentials(**{name: self._parameters.get(name) for name in _AWS_PARAMETERS})
 
     def _arguments(self, messages: Messages, max_tokens: int) -> dict[str, Any]:
@@ -244,8 +252,11 @@ class LiteLLM:
         }
 
     def _call(self, messages: Messages, max_tokens: int, *, by_handler: bool) -> Any:
-        """A call whose request goes to our transport: by a handler of LiteLLM's own, or, on the routes that go through
-        the openai package, by the session that LiteLLM gives it."""
+        """Call LiteLLM so that its request goes to our transport.
+
+        `by_handler`: give our transport to LiteLLM's own HTTP handler. Some routes use the openai package instead.
+        Those get our transport through LiteLLM's client session.
+        """
         arguments = self._arguments(messages, max_tokens)
         litellm.client_session = None if by_handler else self._session
         try:
@@ -271,23 +282,25 @@ class LiteLLM:
         return Caught(f"{url.scheme}://{host}{port}", made, signed_for, secrets)
 
     def _check_key(self, caught: Caught) -> None:
-        """A request that carries no key, where its provider wants one, would only be refused."""
+        """Check that a request has the key that its provider needs.
+
+        Raises:
+            InputError: the key is missing.
+        """
         missing = self._missing()
         if missing.endswith("_KEY") and not caught.secrets and caught.signed_for is None:
-            raise InputError(missing, f"not set, and {self._asked} needs that", "set it, or give --api-key")
+            raise InputError(missing, f"not set, and {self._asked} needs it", "set it, or give --api-key")
 
     def _missing(self) -> str:
-        """The variables that this model's provider wants and that are not set."""
+        """The names of the variables that the model's provider needs and that are not set."""
         if "api_key" in self._parameters:
             return ""
         return " and ".join(litellm.validate_environment(self.model).get("missing_keys") or [])
 
     def _not_caught(self, error: Exception | None) -> InputError:
         model = self._asked
-        if error is None or _no_connection(error):  # our transport connects to nothing: it was another client's
-            return InputError(
-                "--litellm-mode", f"LiteLLM sends {model} by a client of its own", "use --litellm-mode sdk"
-            )
+        if error is None or _no_connection(error):  # our transport does not connect, so another client sent it
+            return InputError("--litellm-mode", f"LiteLLM sends {model} with its own client", "use --litellm-mode sdk")
         if isinstance(error, litellm.UnsupportedParamsError):
             text = _text_of(error).partition(". To drop these")[0]
             return InputError("--litellm-param", text, "leave it out, or add --litellm-param drop_params=true")
@@ -296,12 +309,13 @@ class LiteLLM:
             fits = "set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, name a --profile, or log in"
             return InputError("AWS credentials", f"LiteLLM found none: {_text_of(error)}", fits)
         if missing:
-            return InputError(missing, f"not set, and {model} needs that", "set it, or give --api-key")
-        return InputError("--model", f"LiteLLM makes no request of {model!r}: {_text_of(error)}", "see docs/litellm.md")
+            return InputError(missing, f"not set, and {model} needs it", "set it, or give --api-key")
+        problem = f"LiteLLM cannot make a request for {model!r}: {_text_of(error)}"
+        return InputError("--model", problem, "see docs/litellm.md")
 
 
 def _mended(path: str) -> str:
-    """A runtime path whose imported model's ARN is one encoded segment, as the service routes it."""
+    """The runtime path with the imported model's ARN as one encoded segment, as the service needs it."""
     found = _RUNTIME_PATH.fullmatch(path)
     arn = imported_model_arn(unquote(found["model"])) if found is not None else None
     if found is None or arn is None:
@@ -324,7 +338,7 @@ def _no_connection(error: BaseException | None) -> bool:
 
 
 def _text_of(error: Exception) -> str:
-    """An error's message in one line, without the class names that LiteLLM puts before it."""
+    """The error's message in one line, without the class names that LiteLLM puts before it."""
     text = str(getattr(error, "message", None) or error).partition("\nTraceback")[0]
     text = re.sub(r"^(litellm\.)?(\w+(Error|Exception|Timeout)\s*[:-]\s*)+", "", text.replace("litellm.", ""))
     _, brace, rest = text.partition("{")

@@ -1,7 +1,7 @@
-"""A LiteLLM model string as a target: LiteLLM makes the requests, our sockets send them where that works.
+"""A LiteLLM model string as a target. LiteLLM makes the requests, and our sockets send them if that works.
 
-In: a spec. Out: what LiteLLM would send and where, and a transport that sends it. LiteLLM takes seconds to import, so
-its module is imported here only when it is used.
+In: a spec. Out: the request that LiteLLM would send, its URL, and a transport that sends it. LiteLLM takes seconds to
+import, so this module imports it only when it is used.
 """
 
 from __future__ import annotations
@@ -46,14 +46,14 @@ _DECODED = {
     "/chat/completions": DIALECTS["chat"],
     "/completions": DIALECTS["completions"],
 }
-"""Routes whose answers our own decoders read, by the end of their path."""
+"""The dialects that our own decoders read, by the end of the route's path."""
 
 
 def resolve(spec: Spec, environ: Mapping[str, str]) -> Spec:
-    """Check the keys; LiteLLM's model string holds its route.
+    """Check the keys. The model string holds the route.
 
     Raises:
-        InputError: there is no model, or a key is another API's.
+        InputError: there is no model, or a key of the spec belongs to another API.
     """
     if spec.model is None:
         raise InputError("--model", "not given", "give it as LiteLLM names it, such as openai/gpt-4o-mini")
@@ -68,12 +68,12 @@ def resolve(spec: Spec, environ: Mapping[str, str]) -> Spec:
 
 
 def service(spec: Spec) -> str | None:
-    """Custom Model Import, where the model string holds an imported model's ARN."""
+    """Custom Model Import, if the model string holds an imported model's ARN."""
     return SERVICE if imported_model_arn(spec.model or "") is not None else None
 
 
 def url(spec: Spec, environ: Mapping[str, str]) -> str | None:
-    """Where LiteLLM is told to send requests; None: the provider's own place."""
+    """The URL that the user gives to LiteLLM; None: the provider's default."""
     given = _parameters(spec)
     if named := given.get("api_base") or given.get("aws_bedrock_runtime_endpoint"):
         return str(named)
@@ -81,7 +81,7 @@ def url(spec: Spec, environ: Mapping[str, str]) -> str | None:
 
 
 async def preflight(spec: Spec, stack: ExitStack) -> tuple[Spec, Server]:
-    """Catch the request that LiteLLM would send, without sending it; ask GetImportedModel about an imported model.
+    """Catch the request that LiteLLM would send, without sending it. Ask GetImportedModel about an imported model.
 
     Raises:
         InputError: LiteLLM is not installed, knows no such provider, or refuses the parameters.
@@ -122,10 +122,10 @@ async def preflight(spec: Spec, stack: ExitStack) -> tuple[Spec, Server]:
 
 
 def _catch(library: LiteLLM, spec: Spec) -> tuple[Caught | None, str]:
-    """The request that LiteLLM would send and an empty text; or None, and why LiteLLM must send by itself.
+    """The request that LiteLLM would send, and an empty text; or None, and why LiteLLM must send it itself.
 
     Raises:
-        InputError: LiteLLM refuses to make it, or must send by itself where the user asks for our sockets.
+        InputError: LiteLLM refuses to make the request, or must send it itself and the user wants our sockets.
     """
     try:
         return library.catch(user_message("Hello"), 1), ""
@@ -136,7 +136,7 @@ def _catch(library: LiteLLM, spec: Spec) -> tuple[Caught | None, str]:
 
 
 def _model_facts(spec: Spec) -> ModelFacts | None:
-    """The facts of the imported model whose ARN the model string holds; None: it holds none.
+    """The facts about the imported model in the model string; None: the model string has no ARN.
 
     Raises:
         InputError: the profile does not exist.
@@ -150,10 +150,10 @@ def _model_facts(spec: Spec) -> ModelFacts | None:
 
 
 async def open_target(spec: Spec, server: Server, clock: Clock, stack: ExitStack) -> Target:
-    """Open both ways to send: our own sockets, where the request could be caught, and the library.
+    """Open both ways to send: the library, and our own sockets if the request could be caught.
 
     Raises:
-        InputError: the host has no address, or a file of the spec's cannot be used.
+        InputError: the host has no address, or a file that the spec names cannot be used.
     """
     library = load_library(spec)
     template = template_of(spec.chat_template)
@@ -181,11 +181,11 @@ async def open_target(spec: Spec, server: Server, clock: Clock, stack: ExitStack
 
 
 def late_reader(spec: Spec, server: Server) -> Callable[[RequestRecord], None] | None:
-    """Reads answers after the run by LiteLLM's own parser, where their bytes were kept."""
+    """A function that decodes a record's kept bytes with LiteLLM's parser, after the run; None: no bytes are kept."""
     if not server.base_url:
         return None
     library = load_library(spec)
-    library.catch(user_message("Hello"), 1)  # which of LiteLLM's clients a route goes by shows with its first request
+    library.catch(user_message("Hello"), 1)  # the first request shows which of LiteLLM's clients the route uses
 
     def read(record: RequestRecord) -> None:
         if record.body is not None:
@@ -198,7 +198,7 @@ def load_library(spec: Spec) -> LiteLLM:
     """LiteLLM, for a spec's model and parameters.
 
     Raises:
-        InputError: it is not installed, or knows no such provider.
+        InputError: LiteLLM is not installed, or does not know the provider.
     """
     try:
         from llmdyno.targets.litellm.library import LiteLLM
@@ -210,8 +210,13 @@ def load_library(spec: Spec) -> LiteLLM:
 
 
 def dialect_of(library: LiteLLM, base_url: str, path: str) -> Dialect:
-    """LiteLLM's requests, all to one place; answers read by our own decoder where their route shows one, else after
-    the run by LiteLLM's parser."""
+    """The dialect of LiteLLM's requests to one URL.
+
+    Our own decoder reads the answers if we have one for the route. If not, LiteLLM's parser reads them after the run.
+
+    Raises:
+        InputError: from `encode`, if LiteLLM sends a request to another URL.
+    """
     path = path.partition("?")[0]
     ours = next((dialect for suffix, dialect in _DECODED.items() if path.endswith(suffix)), None)
 
@@ -239,7 +244,7 @@ def _signer(library: LiteLLM, server: Server) -> Sign | None:
 
 
 def _parameters(spec: Spec) -> dict[str, Any]:
-    """What our own keys say to a LiteLLM call; its own parameters win."""
+    """The parameters of a LiteLLM call, from our own keys. The user's LiteLLM parameters override them."""
     ours = {
         "api_base": spec.base_url,
         "api_key": spec.api_key,

@@ -1,7 +1,7 @@
-"""LiteLLM's two ways to send, as one transport: our sockets send what it makes, or it sends by itself.
+"""One transport with two ways to send: our sockets send the requests that LiteLLM makes, or LiteLLM sends them itself.
 
-In: both ways. Out: the one that was decided on. One request each way, after waking and before the load, decides; the
-choice is inside, so the engine drives a single transport.
+In: a transport for each way. Out: the transport that was chosen. After the wake phase and before the load, one request
+each way decides. The engine does not know the choice; it drives one transport.
 """
 
 from __future__ import annotations
@@ -26,8 +26,11 @@ MEDIA_TYPE = "text/event-stream"
 
 
 class LiteLLMTransport:
-    """`wire` is None where LiteLLM must send by itself. `mode` is the spec's: `auto`, `wire` or `sdk`. `try_first`:
-    whether a trial decides."""
+    """Sends through our sockets or through LiteLLM.
+
+    `wire`: our sockets (None: LiteLLM must send itself). `sdk`: LiteLLM. `mode`: the spec's choice: `auto`, `wire` or
+    `sdk`. `try_first`: whether a trial decides.
+    """
 
     def __init__(
         self,
@@ -51,23 +54,23 @@ class LiteLLMTransport:
 
     @property
     def clock(self) -> str:
-        """The clock of the way that was decided on."""
+        """The clock of the chosen way."""
         return self._sends.clock
 
     @property
     def in_flight(self) -> Sequence[Exchange]:
-        """The exchanges under way."""
+        """The exchanges that are being performed now."""
         return self._sends.in_flight
 
     def prepare(self, turn: Turn) -> Payload:
-        """What either way needs: it is not decided yet."""
+        """The payload for both ways, because the choice comes later."""
         messages = self._template(turn.messages)
         if self._wire is None:
             return Payload(messages=messages)
         return dataclasses.replace(self._wire.prepare(turn), messages=messages)
 
     async def perform(self, exchange: Exchange, timeout_s: float) -> None:
-        """Send, by the way that was decided on."""
+        """Send an exchange's request the chosen way."""
         await self._sends.perform(exchange, timeout_s)
 
     def read(self, exchange: Exchange, *, keep_text: bool) -> Generator[None, None, RequestRecord]:
@@ -75,11 +78,11 @@ class LiteLLMTransport:
         return self._sends.read(exchange, keep_text=keep_text)
 
     def refusal(self, exchange: Exchange) -> str | None:
-        """The server's name for its refusal."""
+        """The server's name for its refusal; None: the server gave no name."""
         return self._sends.refusal(exchange)
 
     async def decide(self, stop: Stop) -> tuple[str, ...]:
-        """Send one request each way and choose. A run that ends early sends nothing more and chooses nothing.
+        """Send one request each way and choose. If the run ends early, send nothing more and choose nothing.
 
         Raises:
             InputError: the endpoint refuses both.
@@ -105,20 +108,24 @@ class LiteLLMTransport:
         return choice.notes
 
     def cancel(self) -> None:
-        """End every exchange under way as cancelled, those of a trial too."""
+        """Cancel every exchange in flight, also those of a trial."""
         self._sdk.cancel()
         if self._wire is not None:
             self._wire.cancel()
 
     def close(self) -> None:
-        """Close what is open."""
+        """Close all connections."""
         self._sdk.close()
         if self._wire is not None:
             self._wire.close()
 
     async def _try_wire(self, transport: Http1Transport, turn: Turn) -> tuple[RequestRecord, str | None]:
-        """Our own request's record with its text, and the text that LiteLLM's parser finds in the same bytes (None:
-        that parser is the decoder)."""
+        """Try our sockets.
+
+        Returns:
+            The record with its text, and the text that LiteLLM's parser finds in the same bytes (None: the record's
+            text already comes from that parser, or the request failed).
+        """
         exchange = Exchange(Prepared.of(turn, transport.prepare(turn)), 0)
         await transport.perform(exchange, self._timeout_s)
         pieces = list(exchange.pieces)

@@ -1,7 +1,7 @@
-"""Wire or SDK: one request each way, before the load, decides how a client library's endpoint is driven.
+"""Chooses between our sockets ("wire") and the library ("sdk"), from one request each way before the load. PURE.
 
-In: what came of a request that we sent ourselves, what came of one that the library sent, and what the library's
-parser makes of our answer's bytes. Out: whether our sockets send the load, and why. PURE: it sends nothing.
+In: the record of a request that our sockets sent, the record of a request that the library sent, and the text that the
+library's parser finds in our answer's bytes. Out: whether our sockets send the load, and why. It sends nothing.
 """
 
 from __future__ import annotations
@@ -13,30 +13,30 @@ from llmdyno.errors import InputError
 from llmdyno.timeline.record import OK, RequestRecord
 
 PROMPT, TOKENS = "Say hello in a few words.", 16
-"""What the two requests ask."""
+"""The prompt and the max_tokens of the two requests."""
 
 _PASSING = (408, 424, 429)
-"""Refusals that say nothing of the request itself."""
+"""Refusals that are not the fault of the request itself."""
 
 
 @dataclass(frozen=True, slots=True)
 class Choice:
-    """Whether the wire carries the load, and what was found, in words."""
+    """Whether our sockets send the load, and notes that say why."""
 
     wire: bool
     notes: tuple[str, ...]
 
 
 def choose(wire: RequestRecord | None, sdk: RequestRecord | None, parsed: str | None) -> Choice:
-    """Choose between the two.
+    """Choose between our sockets and the library.
 
     Args:
-        wire: our own request's record, with its text; None where it was not to be tried.
-        sdk: the library's, with its text; None where it was not to be tried.
-        parsed: the text that the library's parser finds in our answer's bytes; None where that parser is the decoder.
+        wire: the record of our own request, with its text; None: our sockets were not tried.
+        sdk: the record of the library's request, with its text; None: the library was not tried.
+        parsed: the text that the library's parser finds in our answer's bytes; None: `wire` already has that text.
 
     Raises:
-        InputError: the endpoint refuses, for a reason that waiting does not cure.
+        InputError: the endpoint refuses for a reason that waiting does not cure.
     """
     tried = [record for record in (wire, sdk) if record is not None]
     if all(_refused(record) for record in tried):
@@ -77,9 +77,9 @@ def _counts(wire: RequestRecord, sdk: RequestRecord) -> tuple[str, ...]:
     ours, theirs = wire.server_input_tokens, sdk.server_input_tokens
     if ours is None or theirs is None or ours == theirs:
         return ()
-    return (f"LiteLLM counts {theirs} input tokens where the service counts {ours}",)
+    return (f"LiteLLM counts {theirs} input tokens, and the service counts {ours}",)
 
 
 def _plain(text: str | None) -> str:
-    """Text without the marks that set reasoning apart, which LiteLLM takes out."""
+    """The text without spaces and without the tags around reasoning, because LiteLLM removes them."""
     return "".join(re.sub(r"</?think>", "", text or "").split())

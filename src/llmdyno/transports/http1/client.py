@@ -1,8 +1,8 @@
-"""The client of one origin: resolves, connects, keeps idle connections, performs exchanges.
+"""The client of one origin: it resolves the host, connects, keeps idle connections and performs exchanges.
 
-In: an origin and exchanges. Out: exchanges that have ended, whatever happened to them: a failure is a
-fact in the exchange, never an exception. The pool is a stack of idle connections: taking and giving
-back cost the same however many there are, and the warmest goes out first.
+In: an origin and exchanges. Out: ended exchanges. A failure is a fact in the exchange, never an exception. The pool is
+a stack of idle connections. Taking one and returning one cost the same for any size of the stack, and the connection
+that was used last is used first.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ from llmdyno.transports.http1.wire import Origin, serialise
 
 
 class Client:
-    """Connections to one origin; `sign` authorises requests that are given unsigned."""
+    """Connections to one origin. `sign` signs the requests that are unsigned."""
 
     def __init__(
         self,
@@ -48,21 +48,21 @@ class Client:
 
     @property
     def in_flight(self) -> list[Exchange]:
-        """The exchanges under way."""
+        """The exchanges that are being performed now."""
         return list(self._busy)
 
     async def resolve(self) -> None:
-        """Look the host's addresses up, once; its proxy's, where there is one.
+        """Look up the addresses of the host, or of the proxy if there is one. Call it once.
 
         Raises:
-            OSError: there are none.
+            OSError: the host has no address.
         """
         peer = self._proxy or self._origin
         found = await self._loop.getaddrinfo(peer.host, peer.port, type=socket.SOCK_STREAM)
         self._addresses = [(family, address) for family, _, _, _, address in found]
 
     async def perform(self, exchange: Exchange, timeout_s: float) -> None:
-        """Send an exchange's request and wait until its answer has ended; the timeout includes connecting."""
+        """Send an exchange's request, and wait until its answer has ended. The timeout includes connecting."""
         deadline_ns = monotonic_ns() + int(timeout_s * 1e9)
         self._busy[exchange] = None
         try:
@@ -89,7 +89,7 @@ class Client:
             del self._busy[exchange]
 
     def cancel_all(self) -> None:
-        """End every exchange under way as cancelled."""
+        """Cancel every exchange in flight."""
         for exchange, holder in list(self._busy.items()):
             exchange.cancelled = True
             if isinstance(holder, Connection):
@@ -104,7 +104,7 @@ class Client:
         self._idle.clear()
 
     def _sealed(self, exchange: Exchange) -> bytes:
-        """The request's bytes; a signature is made now, so that it is fresh, and its cost noted."""
+        """The request's bytes. An unsigned request is signed now, so that its signature is fresh."""
         unsigned = exchange.prepared.payload.unsigned
         if unsigned is None:
             return exchange.prepared.payload.wire
@@ -114,7 +114,7 @@ class Client:
         return wire
 
     def serialise(self, request: HttpRequest) -> bytes:
-        """A request's bytes, as this client's way to the origin wants them."""
+        """The bytes of a request to the origin, directly or through the proxy."""
         plain_proxy = self._proxy is not None and self._origin.scheme == "http"
         return serialise(self._origin, request, self._proxy.headers() if plain_proxy and self._proxy else None)
 
@@ -126,7 +126,7 @@ class Client:
         return None
 
     async def _open(self, exchange: Exchange, deadline_ns: int, timeout_s: float) -> Connection | None:
-        """A new connection, or None with the failure noted in the exchange."""
+        """Open a connection. Returns None if that fails; the exchange then holds the failure."""
         if exchange.cancelled:
             exchange.end_ns = monotonic_ns()
             return None
@@ -141,7 +141,7 @@ class Client:
             exchange.failure = Failure(TIMEOUT, None, f"{what} {self._origin.authority} within {timeout_s:g} s")
         except asyncio.CancelledError:
             if not exchange.cancelled:
-                raise  # it is the whole run that was cancelled
+                raise  # the whole run was cancelled
         except ssl.SSLError as error:
             exchange.failure = Failure(TLS, None, tls_text(error, self._origin))
         except OSError as error:
@@ -151,10 +151,10 @@ class Client:
         return None
 
     async def _tunnel(self, sock: socket.socket, proxy: Proxy) -> None:
-        """Ask a proxy for a way through to the origin (RFC 9110, CONNECT).
+        """Ask the proxy for a tunnel to the origin (RFC 9110, CONNECT).
 
         Raises:
-            OSError: it refuses.
+            OSError: the proxy refuses.
         """
         there = f"{self._origin.host}:{self._origin.port}"
         lines = [f"CONNECT {there} HTTP/1.1", f"Host: {there}", *(f"{k}: {v}" for k, v in proxy.headers().items())]
@@ -171,7 +171,7 @@ class Client:
 
     async def _connect(self, exchange: Exchange) -> Connection:
         error: OSError | None = None
-        for place, (family, address) in enumerate(self._addresses):
+        for index, (family, address) in enumerate(self._addresses):
             sock = socket.socket(family, socket.SOCK_STREAM)
             try:
                 sock.setblocking(False)
@@ -180,8 +180,8 @@ class Client:
                 if self._proxy is not None and self._tls is not None:
                     await self._tunnel(sock, self._proxy)
                 exchange.connected_ns = monotonic_ns()
-                if place:  # the next one goes straight to the address that answers
-                    self._addresses.insert(0, self._addresses.pop(place))
+                if index:  # the next connection tries the address that answered first
+                    self._addresses.insert(0, self._addresses.pop(index))
                 tls = None
                 if self._tls is not None:
                     tls = TlsLayer(self._tls, self._origin.host)
@@ -203,15 +203,15 @@ class Client:
 
 
 def connect_text(error: OSError, origin: Origin) -> str:
-    """Why no connection came about, for a person."""
+    """Why the connection failed, as text for the user."""
     if isinstance(error, socket.gaierror):
         return f"cannot look up {origin.host}: {error.strerror or error}"
-    reason = os.strerror(error.errno) if error.errno else str(error)  # asyncio words it its own way
+    reason = os.strerror(error.errno) if error.errno else str(error)  # asyncio's text repeats the address
     return f"cannot connect to {origin.host} port {origin.port}: {reason[:1].lower() + reason[1:]}"
 
 
 def tls_text(error: ssl.SSLError, origin: Origin) -> str:
-    """Why TLS failed, for a person."""
+    """Why TLS failed, as text for the user."""
     if isinstance(error, ssl.SSLCertVerificationError):
         return f"TLS with {origin.authority} failed: the certificate does not verify ({error.verify_message})"
     reason = (error.reason or str(error)).lower().replace("_", " ")

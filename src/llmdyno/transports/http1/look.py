@@ -1,8 +1,8 @@
-"""A look at an HTTP endpoint before the load: does it answer, is it what the user named?
+"""The check of an HTTP endpoint before the load: does it answer, and does it have the model?
 
-In: a client, what requests carry, an API's name and headers. Out: what the server says of itself, or an
-:class:`~llmdyno.errors.InputError` with the remedy. It asks ``GET /models`` and, when the list lacks the model, for
-one answer of one token. The load itself has not begun.
+In: a client, what every request carries, an API's name and headers. Out: what the server reports about itself, or an
+:class:`~llmdyno.errors.InputError` that says what to do. It sends ``GET /models``. If the list does not have the model,
+it also asks the model for an answer of one token.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ _PATIENCE_S = 10.0
 
 
 class Api(NamedTuple):
-    """An API as a look sees it: its name for a person, the headers of a GET, and how a user gives the key."""
+    """An API: its name for the user, the headers of a GET, and how the user gives the key."""
 
     name: str
     headers: Mapping[str, str]
@@ -35,7 +35,7 @@ class Api(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Found:
-    """What the endpoint said of itself: its models (None: it keeps no list), its Server header, its label."""
+    """What the endpoint reported: its models (None: it has no list), its Server header, its emulator label."""
 
     models: list[str] | None
     server: str | None
@@ -50,7 +50,7 @@ class _Answer:
 
 
 class _Look(NamedTuple):
-    """One look: the client, where it goes, what requests carry, which API it is, how long each answer may take."""
+    """One check: the client, the endpoint, what every request carries, the API, how long each answer may take."""
 
     client: Client
     origin: Origin
@@ -62,10 +62,10 @@ class _Look(NamedTuple):
 async def look(
     client: Client, origin: Origin, envelope: Envelope, dialect: Dialect, api: Api, *, timeout_s: float
 ) -> Found:
-    """Ask the endpoint for its models; without a model in `envelope` its list must hold exactly one.
+    """Ask the endpoint for its models. If `envelope` names no model, the list must have exactly one.
 
     Raises:
-        InputError: it cannot be reached, does not speak the API, refuses the key or lacks the model.
+        InputError: the endpoint cannot be reached, does not speak the API, refuses the key or does not have the model.
     """
     one = _Look(client, origin, envelope, api, min(timeout_s, _PATIENCE_S))
     answer = await _get(one, origin.path + "/models")
@@ -75,7 +75,7 @@ async def look(
         await _check_base(one, answer)
     if not envelope.model:
         if models is None or len(models) != 1:
-            listed = _listed(models) if models else "keeps no list of models"
+            listed = _listed(models) if models else "has no list of models"
             raise InputError("--model", f"not given, and the server {listed}", "name the model")
     elif models is None or envelope.model not in models:
         await _ask_model(one, dialect, models)
@@ -84,12 +84,16 @@ async def look(
 
 
 async def _check_base(one: _Look, answer: _Answer) -> None:
-    """There is no list of models. Perhaps the API is under /v1, or this is a web site; a server may keep no list."""
+    """Find out why there is no list of models. The API may be under /v1, or this may be a web site.
+
+    Raises:
+        InputError: the URL is not the base URL of the API.
+    """
     origin = one.origin
     if not origin.path.endswith("/v1"):
         other = await _get(one, origin.path + "/v1/models")
         if other.status == 200 and _models(other.body) is not None:
-            raise InputError(str(origin), "is not the API's base", f"did you mean --base-url {origin}/v1 ?")
+            raise InputError(str(origin), "is not the API's base URL", f"did you mean --base-url {origin}/v1 ?")
     if answer.status == 200:
         media_type = answer.headers.get(b"content-type", b"no content type").decode("latin-1").partition(";")[0]
         what = f"is not {one.api.name}: /models answered with {media_type}"
@@ -97,7 +101,11 @@ async def _check_base(one: _Look, answer: _Answer) -> None:
 
 
 async def _ask_model(one: _Look, dialect: Dialect, models: list[str] | None) -> None:
-    """Lists leave aliases and adapters out, so the model itself is asked before it is refused."""
+    """Ask the model itself, because lists leave out aliases and adapters.
+
+    Raises:
+        InputError: the server refuses the model.
+    """
     origin, envelope = one.origin, one.envelope
     request = dialect.encode(envelope, user_message("Hello"), 1)
     answer = await _send(one, request)
@@ -114,7 +122,7 @@ async def _ask_model(one: _Look, dialect: Dialect, models: list[str] | None) -> 
 def _check_key(one: _Look, answer: _Answer, where: str) -> None:
     if answer.status in (401, 403):
         message = _hidden(error_text(answer.body), one.envelope)
-        fits = f"give a key that it accepts, with {one.api.key_flag}"
+        fits = f"give a valid key with {one.api.key_flag}"
         raise InputError(where, f"the server answered {answer.status} ({message})", fits)
 
 
@@ -140,7 +148,7 @@ async def _send(one: _Look, request: HttpRequest) -> _Answer:
         message = exchange.failure.message if exchange.failure else "no answer"
         remedy = "check the URL and whether the server is up"
         if exchange.failure and exchange.failure.kind == "tls":
-            remedy = "check the URL's scheme and the server's certificate (--ca-file names another authority)"
+            remedy = "check the URL's scheme and the server's certificate; --ca-file trusts another authority"
         raise InputError(str(origin), message, remedy)
     return _Answer(exchange.status, exchange.headers, b"".join(exchange.pieces))
 

@@ -1,6 +1,6 @@
-"""Proxies as the environment names them: HTTP_PROXY, HTTPS_PROXY, ALL_PROXY, NO_PROXY.
+"""Finds the proxy that the environment names: HTTP_PROXY, HTTPS_PROXY, ALL_PROXY, NO_PROXY.
 
-In: an origin and the environment. Out: the proxy that leads there, or none. This host itself is never asked through it.
+In: an origin and the environment. Out: the proxy to use, or None. Requests to this machine never use a proxy.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from llmdyno.transports.http1.wire import Origin
 
 @dataclass(frozen=True, slots=True)
 class Proxy:
-    """An HTTP proxy: where it is, and what it is shown."""
+    """An HTTP proxy: its host and port, and the authorization that it needs."""
 
     host: str
     port: int
@@ -29,7 +29,7 @@ class Proxy:
         return f"[{self.host}]:{self.port}" if ":" in self.host else f"{self.host}:{self.port}"
 
     def headers(self) -> dict[str, str]:
-        """What a request to it carries."""
+        """The headers that a request to the proxy needs."""
         return {"Proxy-Authorization": self.authorization} if self.authorization else {}
 
 
@@ -37,9 +37,9 @@ def find_proxy(origin: Origin) -> Proxy | None:
     """The proxy for an origin.
 
     Raises:
-        InputError: a variable names one that cannot be used.
+        InputError: a variable names a proxy that cannot be used.
     """
-    # Looked at before the library is imported, which takes longer than the rest of the start-up's network code.
+    # This check comes first, because the import below is slow.
     if not any(name.lower().endswith("_proxy") and value for name, value in os.environ.items()):
         return None
     import urllib.request
@@ -56,9 +56,9 @@ def find_proxy(origin: Origin) -> Proxy | None:
     try:
         port = parts.port or 80
     except ValueError:
-        raise InputError(where, "its port is no number from 1 to 65535", "http://host:port") from None
+        raise InputError(where, "its port is not a number from 1 to 65535", "use http://host:port") from None
     if parts.scheme != "http" or not parts.hostname:
-        raise InputError(where, f"a proxy by {parts.scheme} is not spoken", "http://host:port, or unset it")
+        raise InputError(where, f"{parts.scheme} proxies are not supported", "use http://host:port, or unset it")
     authorization = None
     if parts.username is not None:
         plain = f"{unquote(parts.username)}:{unquote(parts.password or '')}"

@@ -1,6 +1,7 @@
-"""The TLS context of a run: whom it trusts, what it shows, what it speaks.
+"""Makes the TLS context of a run.
 
-In: files and switches. Out: a context that offers HTTP/1.1 alone (ALPN) and verifies the server unless told otherwise.
+In: certificate files and switches. Out: a context that offers only HTTP/1.1 (ALPN) and, by default, verifies the
+server.
 """
 
 from __future__ import annotations
@@ -13,10 +14,16 @@ from llmdyno.errors import InputError
 def make_context(
     *, ca_file: str | None = None, client_cert: str | None = None, client_key: str | None = None, insecure: bool = False
 ) -> ssl.SSLContext:
-    """Make it.
+    """Make a TLS context.
+
+    Args:
+        ca_file: a PEM file of the authorities to trust (default: the system's).
+        client_cert: a PEM file of the certificate to show to the server, with its chain.
+        client_key: a PEM file of the certificate's private key (default: it is in `client_cert`).
+        insecure: do not verify the server.
 
     Raises:
-        InputError: a file cannot be read, or is not what it should be.
+        InputError: a file cannot be read, or does not have the right content.
     """
     try:
         context = ssl.create_default_context(cafile=ca_file)
@@ -29,7 +36,7 @@ def make_context(
         context.verify_mode = ssl.CERT_NONE
     if client_cert is not None:
         try:
-            # Without a password given none is asked for: a prompt in the middle would hold the command up.
+            # An empty password, because OpenSSL would otherwise stop and prompt for one.
             context.load_cert_chain(client_cert, client_key, password=lambda: "")
         except (OSError, ssl.SSLError) as error:
             fits = "give PEM files: a certificate with its chain, and its private key without a password"

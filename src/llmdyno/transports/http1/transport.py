@@ -1,7 +1,7 @@
-"""Our own sockets as a transport: a dialect's bytes over HTTP/1.1.
+"""A transport over our own sockets: a dialect's bytes over HTTP/1.1.
 
-In: turns. Out: their bytes before the clock, exchanges with the kernel's stamps, records. It knows one endpoint and
-one dialect, and no service by name.
+In: turns. Out: their bytes, before the clock starts; exchanges with the kernel's stamps; records. It knows one endpoint
+and one dialect. It does not know any service by name.
 """
 
 from __future__ import annotations
@@ -28,7 +28,10 @@ Template = Callable[[Messages], Messages]
 
 
 class Http1Transport:
-    """One endpoint over our own sockets; `template` is applied to a turn's messages before they are encoded."""
+    """One endpoint over our own sockets.
+
+    `template` changes a turn's messages before they are encoded. `signed`: requests are signed just before their send.
+    """
 
     def __init__(
         self, client: Client, dialect: Dialect, envelope: Envelope, template: Template, clock: Clock, *, signed: bool
@@ -43,16 +46,16 @@ class Http1Transport:
 
     @property
     def clock(self) -> str:
-        """The kernel's stamps where it gives them."""
+        """`kernel` if the kernel stamps arrivals, else `user`."""
         return KERNEL if self._clock.kernel_stamps else USER
 
     @property
     def in_flight(self) -> Sequence[Exchange]:
-        """The exchanges under way."""
+        """The exchanges that are being performed now."""
         return self._client.in_flight
 
     def prepare(self, turn: Turn) -> Payload:
-        """The turn's whole HTTP message, or its unsigned form."""
+        """The turn's whole HTTP message, or its request to be signed later."""
         request = self.dialect.encode(self._envelope, self._template(turn.messages), turn.max_tokens)
         return Payload(unsigned=request) if self._signed else Payload(self._client.serialise(request))
 
@@ -61,15 +64,15 @@ class Http1Transport:
         return assemble(exchange, self.dialect, self._clock, keep_text=keep_text)
 
     def refusal(self, exchange: Exchange) -> str | None:
-        """The server's name for its refusal."""
+        """The server's name for its refusal; None: the server gave no name."""
         return refusal_of(exchange, self.dialect)
 
     async def decide(self, stop: Stop) -> tuple[str, ...]:
-        """Nothing is open."""
+        """Do nothing: there is only one way to send."""
         return ()
 
     def cancel(self) -> None:
-        """End every exchange under way as cancelled."""
+        """Cancel every exchange in flight."""
         self._client.cancel_all()
 
     def close(self) -> None:
@@ -78,16 +81,16 @@ class Http1Transport:
 
 
 def proxy_of(base_url: str) -> Proxy | None:
-    """The proxy that the environment names for an endpoint.
+    """The proxy that the environment names for an endpoint; None: no proxy.
 
     Raises:
-        InputError: it names one that cannot be used.
+        InputError: the environment names a proxy that cannot be used.
     """
     return find_proxy(Origin.of(base_url))
 
 
 async def open_client(spec: Spec, base_url: str, sign: Sign | None = None) -> Client:
-    """A client of an endpoint, with its address looked up; TLS as the spec says.
+    """Make a client of an endpoint and look up the host's address. The spec says how TLS works.
 
     Raises:
         InputError: the host has no address, or a TLS file or proxy cannot be used.
@@ -106,7 +109,7 @@ async def open_client(spec: Spec, base_url: str, sign: Sign | None = None) -> Cl
 
 
 def envelope_of(spec: Spec, base_url: str, model: str) -> Envelope:
-    """What every request of a run carries."""
+    """The values that every request of a run carries."""
     return Envelope(
         Origin.of(base_url).path,
         model,

@@ -1,6 +1,6 @@
-"""From a request to the bytes of an HTTP/1.1 message, before the clock starts.
+"""Turns a request into the bytes of an HTTP/1.1 message, before the clock starts.
 
-In: an origin and a request. Out: head and body in one piece, so that one write sends it.
+In: an origin and a request. Out: head and body in one piece, so that one write sends both.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ USER_AGENT = f"llmdyno/{__version__}"
 
 @dataclass(frozen=True, slots=True)
 class Origin:
-    """A server: scheme, host and port, and the path that its API hangs under."""
+    """A server: scheme, host, port, and the base path of its API."""
 
     scheme: str
     host: str
@@ -26,14 +26,14 @@ class Origin:
 
     @classmethod
     def of(cls, base_url: str) -> Origin:
-        """Read a base URL that the spec has checked."""
+        """Read a base URL. The spec has checked it before."""
         parts = urlsplit(base_url)
         port = parts.port or (443 if parts.scheme == "https" else 80)
         return cls(parts.scheme, parts.hostname or "", port, parts.path.rstrip("/"))
 
     @property
     def authority(self) -> str:
-        """What goes into the Host header."""
+        """The value of the Host header."""
         host = f"[{self.host}]" if ":" in self.host else self.host
         default = 443 if self.scheme == "https" else 80
         return host if self.port == default else f"{host}:{self.port}"
@@ -43,9 +43,9 @@ class Origin:
 
 
 def serialise(origin: Origin, request: HttpRequest, proxy_headers: Mapping[str, str] | None = None) -> bytes:
-    """The whole message. Compression is refused: it would hold back chunks.
+    """The whole message. It refuses compression, which would delay chunks.
 
-    With `proxy_headers`, be they empty, it is for a proxy that passes it on: then it names the whole URL.
+    With `proxy_headers` (even empty), the request line has the absolute URL, as a forward proxy needs it.
     """
     target = request.path if proxy_headers is None else f"{origin.scheme}://{origin.authority}{request.path}"
     lines = [
