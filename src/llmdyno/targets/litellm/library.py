@@ -103,6 +103,13 @@ class _Transport(httpx.BaseTransport):
         return httpx.Response(200, headers={"content-type": self.media_type}, stream=self.recorded, request=request)
 
 
+# LiteLLM keeps the openai package's clients for all later calls, and with them the session of the call that made them.
+# So all models of this process share one transport.
+_TRANSPORT = _Transport()
+_HANDLER = HTTPHandler(client=httpx.Client(transport=_TRANSPORT))
+_SESSION = httpx.Client(transport=_TRANSPORT)
+
+
 class LiteLLM:
     """One model, as LiteLLM reaches it. `parameters` go into each call as they are. With `settle`, what LiteLLM would
     look up on the network for each request is settled beforehand, without another prompt coming of it.
@@ -120,9 +127,6 @@ class LiteLLM:
         except Exception as error:
             fits = "give it as LiteLLM names it: openai/gpt-4o-mini, bedrock/llama/arn:…, hosted_vllm/my-model"
             raise InputError("--model", f"{model!r}: {_text_of(error)}", fits) from None
-        self._transport = _Transport()
-        self._handler = HTTPHandler(client=httpx.Client(transport=self._transport))
-        self._session = httpx.Client(transport=self._transport)
         self._by_handler: bool | None = None
         route, _, name = rest.partition("/")
         found = imported_model_arn(name) if self.provider == "bedrock" else None
@@ -154,7 +158,7 @@ class LiteLLM:
         Raises:
             InputError: LiteLLM refuses to make it (a parameter, a missing key), or sends it by itself.
         """
-        self._transport.recorded = None
+        _TRANSPORT.recorded = None
         first: Exception | None = None
         for by_handler in (True, False) if self._by_handler is None else (self._by_handler,):
             try:
@@ -175,8 +179,8 @@ class LiteLLM:
 
     def read(self, pieces: list[bytes], media_type: str) -> list[Event]:
         """The events of a recorded answer, by LiteLLM's own parser; `end` counts pieces."""
-        recorded = self._transport.recorded = _Recorded(pieces)
-        self._transport.media_type = media_type
+        recorded = _TRANSPORT.recorded = _Recorded(pieces)
+        _TRANSPORT.media_type = media_type
         events: list[Event] = []
         try:
             chunks = self._call(user_message("Hello"), 1, by_handler=bool(self._by_handler))
@@ -185,7 +189,7 @@ class LiteLLM:
             _, _, failure = self.refusal(error, True)
             events.append(Event(max(1, recorded.given), failure=failure))
         finally:
-            self._transport.recorded = None
+            _TRANSPORT.recorded = None
         return events
 
     async def open(self, messages: Messages, max_tokens: int) -> tuple[dict[bytes, bytes], AsyncIterator[Any]]:
@@ -247,9 +251,9 @@ class LiteLLM:
         """A call whose request goes to our transport: by a handler of LiteLLM's own, or, on the routes that go through
         the openai package, by the session that LiteLLM gives it."""
         arguments = self._arguments(messages, max_tokens)
-        litellm.client_session = None if by_handler else self._session
+        litellm.client_session = None if by_handler else _SESSION
         try:
-            return litellm.completion(**arguments, **({"client": self._handler} if by_handler else {}))
+            return litellm.completion(**arguments, **({"client": _HANDLER} if by_handler else {}))
         finally:
             litellm.client_session = None
 
