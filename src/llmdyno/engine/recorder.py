@@ -40,7 +40,7 @@ class Recorder:
         self._stop = stop
         self._keep_text = keep_text
         self.emulated: str | None = None
-        self.error: OSError | None = None
+        self.error: Exception | None = None
         self.recorded = 0
         self._secrets = tuple(secret for secret in secrets if len(secret) >= 4)
         self._queue: deque[Exchange] = deque()
@@ -119,7 +119,7 @@ class Recorder:
         if self.error is None:
             try:
                 self._sink(record)
-            except OSError as error:
+            except Exception as error:  # one that is raised here would stop the recorder, not the run
                 self.error = error
                 self._stop()
 

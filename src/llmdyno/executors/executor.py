@@ -40,12 +40,14 @@ Execute = Callable[[Sequence[Job], Sink, Watch, Stop], Awaitable[tuple[Observed,
 
 
 def split(spec: Spec, server: Server, plan: Plan, workers: int = 1) -> list[Job]:
-    """The plan's jobs, one a worker.
+    """The plan's jobs, one a worker, of which there are no more than requests may be in flight.
 
     Raises:
         InputError: this machine cannot hold as many connections.
     """
     allow_connections(spec)
+    most = spec.max_concurrency if spec.open_loop else spec.users
+    workers = min(workers, most or workers)
     return [Job(spec, server, plan, Slice(worker, workers)) for worker in range(workers)]
 
 

@@ -6,7 +6,7 @@ as the HTTP parser cut them. Nothing is decoded here.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from llmdyno.protocols.dialect import HttpRequest
@@ -22,7 +22,7 @@ class Payload:
     """A turn as a transport sends it: `wire`, the whole HTTP message; or `unsigned`, a request that is signed just
     before its send; or `messages`, for a client library that makes the bytes itself."""
 
-    wire: bytes = b""
+    wire: bytes = field(default=b"", repr=False)  # it holds the key
     unsigned: HttpRequest | None = None
     messages: Messages = ()
 
