@@ -1,4 +1,4 @@
-"""What goes wrong in a run, under a virtual clock: turns that cannot be made, failing watchers, workers without users."""
+"""What goes wrong in a run, under a virtual clock: turns that cannot be made, watchers that fail, no users left."""
 
 from __future__ import annotations
 

@@ -59,8 +59,10 @@ def allow_connections(spec: Spec) -> None:
     """
     if spec.open_loop and spec.max_concurrency is None:
         allow_open_files(_OPEN_FILES, needed=False)
+    elif spec.open_loop and spec.max_concurrency is not None:
+        allow_open_files(spec.max_concurrency, flag="--max-concurrency")
     else:
-        allow_open_files(spec.max_concurrency or spec.users)
+        allow_open_files(spec.users, flag="--stage" if spec.stages else "--concurrency")
 
 
 def executor(name: str = "inline") -> Execute:

@@ -9,8 +9,9 @@ from llmdyno.errors import InputError
 _SPARE_FILES = 64
 
 
-def allow_open_files(connections: int, *, needed: bool = True) -> None:
+def allow_open_files(connections: int, *, needed: bool = True, flag: str = "--concurrency") -> None:
     """Raise the process's soft limit on open files as far as the load needs, or, not `needed`, as far as it goes.
+    `flag` says how many connections there are.
 
     Raises:
         InputError: the hard limit is below what is needed, or there are not so many ephemeral ports.
@@ -19,7 +20,7 @@ def allow_open_files(connections: int, *, needed: bool = True) -> None:
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     if needed and (ports := _ephemeral_ports()) is not None and connections > ports:
         raise InputError(
-            "--concurrency",
+            flag,
             f"{connections} connections to one address do not fit into this host's {ports} ephemeral ports",
             f"use at most {ports}, or widen net.ipv4.ip_local_port_range",
         )
@@ -28,7 +29,7 @@ def allow_open_files(connections: int, *, needed: bool = True) -> None:
     if hard != resource.RLIM_INFINITY and hard < files:
         if needed:
             raise InputError(
-                "--concurrency",
+                flag,
                 f"{connections} connections do not fit under this process's limit of {hard} open files",
                 f"use at most {hard - _SPARE_FILES}, or raise the hard limit (ulimit -Hn)",
             )

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from typing import Any
 
 import msgspec
@@ -37,9 +36,9 @@ class Server(msgspec.Struct, frozen=True):
     library: str | None = None
     signed_for: tuple[str, str] | None = None
 
-    def __rich_repr__(self) -> Iterator[tuple[str, Any]]:
+    def __rich_repr__(self) -> list[tuple[str, Any]]:
         """Every field but the secrets; `repr` is made from it."""
-        return ((name, getattr(self, name)) for name in self.__struct_fields__ if name != "secrets")
+        return [(name, getattr(self, name)) for name in self.__struct_fields__ if name != "secrets"]
 
     def __repr__(self) -> str:
         """Every field but the secrets."""

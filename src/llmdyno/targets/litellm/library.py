@@ -94,13 +94,18 @@ class _Recorded(httpx.SyncByteStream):
 class _Transport(httpx.BaseTransport):
     """Catches requests, or answers them with what was recorded."""
 
-    recorded: _Recorded | None = None
-    media_type = "text/event-stream"
+    def __init__(self) -> None:
+        self._recorded: _Recorded | None = None
+        self._media_type = ""
+
+    def play(self, recorded: _Recorded | None, media_type: str = "") -> None:
+        """Answer requests with this body; None: catch them again."""
+        self._recorded, self._media_type = recorded, media_type
 
     def handle_request(self, request: httpx.Request) -> httpx.Response:
-        if self.recorded is None:
+        if self._recorded is None:
             raise _CaughtRequest(request)
-        return httpx.Response(200, headers={"content-type": self.media_type}, stream=self.recorded, request=request)
+        return httpx.Response(200, headers={"content-type": self._media_type}, stream=self._recorded, request=request)
 
 
 # LiteLLM keeps the openai package's clients for all later calls, and with them the session of the call that made them.
@@ -158,7 +163,6 @@ class LiteLLM:
         Raises:
             InputError: LiteLLM refuses to make it (a parameter, a missing key), or sends it by itself.
         """
-        _TRANSPORT.recorded = None
         first: Exception | None = None
         for by_handler in (True, False) if self._by_handler is None else (self._by_handler,):
             try:
@@ -179,8 +183,8 @@ class LiteLLM:
 
     def read(self, pieces: list[bytes], media_type: str) -> list[Event]:
         """The events of a recorded answer, by LiteLLM's own parser; `end` counts pieces."""
-        recorded = _TRANSPORT.recorded = _Recorded(pieces)
-        _TRANSPORT.media_type = media_type
+        recorded = _Recorded(pieces)
+        _TRANSPORT.play(recorded, media_type)
         events: list[Event] = []
         try:
             chunks = self._call(user_message("Hello"), 1, by_handler=bool(self._by_handler))
@@ -189,7 +193,7 @@ class LiteLLM:
             _, _, failure = self.refusal(error, True)
             events.append(Event(max(1, recorded.given), failure=failure))
         finally:
-            _TRANSPORT.recorded = None
+            _TRANSPORT.play(None)
         return events
 
     async def open(self, messages: Messages, max_tokens: int) -> tuple[dict[bytes, bytes], AsyncIterator[Any]]:
