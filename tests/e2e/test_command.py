@@ -142,7 +142,7 @@ def test_a_directory_that_is_taken_is_refused_before_anything_is_sent(scripted: 
     server = scripted([response(b"{}")])
     (tmp_path / "taken").mkdir()
     (tmp_path / "taken" / "mine").touch()
-    with pytest.raises(llmdyno.InputError, match="--out: .* is there already"):
+    with pytest.raises(llmdyno.InputError, match=r"--out: .* is there already"):
         llmdyno.run(llmdyno.Spec(base_url=server.url, model="m", requests=1, out=str(tmp_path / "taken")))
     assert server.accepted == 0
 

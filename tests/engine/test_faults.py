@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Iterator
+from typing import Any
 
 import pytest
 from tests.engine.virtual import MS, SECOND, START_NS, Answer, Outcome, VirtualLoop, whole_run
 
 from llmdyno import InputError, Spec
 from llmdyno.engine.pacing import Pace, instants, stages, users
+from llmdyno.experiments.load import load_plan
 from llmdyno.timeline.observed import Snapshot
 from llmdyno.timeline.record import CANCELLED, OK
 from llmdyno.transports.exchange import Exchange
@@ -163,3 +165,17 @@ def test_warm_up_of_one_user_is_split_too() -> None:
     plan = Plan((phase,), Drawn(SPEC, COUNTER), COUNTER, "as given")
     outcome = whole_run(SPEC, plan, lambda exchange, now_ns: USUAL, part=Slice(1, 2))
     assert [record.request for record in outcome.records] == [7]
+
+
+@pytest.mark.parametrize(
+    ("keys", "flag"),
+    [
+        ({"rate": 0.1, "duration_s": 1}, "--rate, --duration"),
+        ({"stages": ["rate=0.1,duration=1"]}, "--stage"),
+    ],
+)
+def test_a_load_without_a_request_names_the_flag_that_made_it(keys: dict[str, Any], flag: str) -> None:
+    spec = Spec(api="openai", base_url="http://h/v1", model="m", seed=1, arrivals="poisson", **keys)
+    with pytest.raises(InputError, match="not one request is planned") as refused:
+        load_plan(spec, Drawn(spec, COUNTER), COUNTER)
+    assert refused.value.where == flag

@@ -75,7 +75,8 @@ def _measured(spec: Spec, source: Source) -> Phase:
         total = ahead = sum(1 for _ in source.offsets_ns())  # the plan itself knows how many there are
         if not total:
             fits = "a higher rate, or longer"
-            raise InputError("--rate, --duration", "not one request is planned in that time", fits)
+            where = "--stage" if spec.stages else "--ramp" if spec.ramp else "--rate, --duration"
+            raise InputError(where, "not one request is planned in that time", fits)
     elif sends_for_s:
         guess = int(spec.users * (2 + sends_for_s * _GUESSED_REQUESTS_A_USER_S))
         ahead = guess if total is None else min(guess, total)
