@@ -21,12 +21,12 @@ from llmdyno.host.loop import loop_factory
 from llmdyno.host.stop import Stop
 from llmdyno.reports.files import exports
 from llmdyno.runs.describe import Announcement, Origin, announcement, describe
-from llmdyno.runs.directory import RunDirectory, default_name
+from llmdyno.runs.directory import RunDirectory, check_out, default_name
 from llmdyno.runs.late import Late
 from llmdyno.runs.run import COMPLETE, INTERRUPTED, Run, conclude_run
 from llmdyno.services.service import find
 from llmdyno.spec.spec import Spec
-from llmdyno.targets.target import late_reader, resolve, target_module
+from llmdyno.targets.target import late_reader, resolve, secrets_of, target_module
 
 OnStart = Callable[[Announcement], None]
 T = TypeVar("T")
@@ -66,6 +66,7 @@ async def measure(
     with contextlib.ExitStack() as stack:
         spec = resolve(spec, os.environ)  # every default is settled
         experiment.check(spec, experiment.options)
+        check_out(spec.out)
         origin = stack.enter_context(Origin())
         spec, server = await stop.guard(target_module(spec.api).preflight(spec, stack))  # the model has a name now
         plan = experiment.plan(spec, experiment.options)  # every phase, decided before the clock starts
@@ -79,7 +80,7 @@ async def measure(
             raise InputError(*problem)  # one refused attempt is not a measurement
         if stop.stopping and not directory.recorded:
             raise asyncio.CancelledError  # nothing was sent for the run, so it leaves no directory
-        late = Late(plan, late_reader(spec, server))
+        late = Late(plan, late_reader(spec, server), secrets_of(spec, server))
         timeline = directory.timeline(late)  # facts, read from the journals
         environment = describe(spec, server, plan, origin, observed)
         status = INTERRUPTED if any(one.interrupted for one in observed) else COMPLETE
@@ -110,13 +111,13 @@ async def to_the_end(work: Awaitable[T], stop: Stop) -> tuple[T, bool]:
         return await task, True
 
 
-def run(spec: Spec, *, watch: Watch = quiet, on_start: OnStart = silent) -> Run:
+def run(spec: Spec, *, watch: Watch | None = None, on_start: OnStart | None = None) -> Run:
     """Measure an endpoint and write the run directory.
 
     Args:
         spec: what to measure.
         watch: gets a snapshot of counters a few times a second.
-        on_start: gets the endpoint and the load, just before the load starts.
+        on_start: gets what is about to be measured.
 
     Returns:
         The run. A failed request is part of it and raises nothing.
@@ -126,14 +127,14 @@ def run(spec: Spec, *, watch: Watch = quiet, on_start: OnStart = silent) -> Run:
         KeyboardInterrupt: the user stopped the run. The run directory keeps what was measured before.
     """
     with asyncio.Runner(loop_factory=loop_factory()) as runner:
-        return runner.run(measure(spec, watch=watch, on_start=on_start))
+        return runner.run(run_async(spec, watch=watch, on_start=on_start))
 
 
-async def run_async(spec: Spec, *, watch: Watch = quiet, on_start: OnStart = silent) -> Run:
-    """Do the same as :func:`run`, inside a running event loop.
+async def run_async(spec: Spec, *, watch: Watch | None = None, on_start: OnStart | None = None) -> Run:
+    """The same as :func:`run`, inside a running event loop; cancelling it writes what was measured.
 
     Raises:
         InputError: as in :func:`run`.
         asyncio.CancelledError: the task was cancelled. The run directory keeps what was measured before.
     """
-    return await measure(spec, watch=watch, on_start=on_start)
+    return await measure(spec, watch=watch or quiet, on_start=on_start or silent)

@@ -164,6 +164,11 @@ def test_the_plan_of_a_timed_load(capsys: pytest.CaptureFixture[str]) -> None:
     ]
 
 
+def test_the_plan_of_a_brief_load_of_one_user(capsys: pytest.CaptureFixture[str]) -> None:
+    text = planned(capsys, LOAD, base_url="http://h:1/v1", duration_s=0.2, concurrency=1)
+    assert text.splitlines()[1] == "# measured: as many requests as fit into 0.2 s,"
+
+
 def test_the_plan_of_cold_starts_on_the_emulator(capsys: pytest.CaptureFixture[str]) -> None:
     text = planned(capsys, COLDSTART, speed=20)
     assert text.splitlines() == [

@@ -5,6 +5,8 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Iterator
 
+import pytest
+
 from llmdyno.engine.supply import AHEAD_BYTES, Supply
 from llmdyno.transports.exchange import Payload
 from llmdyno.workload.session import Reply, Session, Single, Turn, user_message
@@ -114,3 +116,23 @@ def test_a_session_goes_with_its_request() -> None:
     prepared = Supply(iter([session]), prepare, total=1).take()
     assert prepared is not None
     assert (prepared.session, prepared.offset_ns, prepared.think_ns) == (session, 250, 0)
+
+
+def test_a_session_that_cannot_be_made_in_the_background_is_an_error_when_it_is_its_turn() -> None:
+    def failing(turn: Turn) -> Payload:
+        if turn.number == 5:
+            raise ValueError("no request of this prompt")
+        return prepare(turn)
+
+    async def main() -> list[int | None]:
+        supply = Supply(singles(10), failing, total=10, ahead=4)
+        numbers = [taken.request for _ in range(3) if (taken := supply.take()) is not None]
+        with pytest.raises(ValueError, match="no request"):
+            await supply.keep_ahead()
+        numbers += [taken.request for _ in range(2) if (taken := supply.take()) is not None]
+        for _ in range(2):
+            with pytest.raises(ValueError, match="no request"):
+                supply.take()
+        return numbers
+
+    assert asyncio.run(main()) == [0, 1, 2, 3, 4]

@@ -219,6 +219,7 @@ def whole_run(
     sink: Callable[[RequestRecord], None] | None = None,
     part: Slice = WHOLE,
     begin_after_ns: int | None = None,
+    secrets: tuple[str, ...] = (),
 ) -> Outcome:
     """Drive a worker's part of a plan over a scripted transport to its end. `stop_at_ns` (after the start) ends it
     early; `begin_after_ns` has the driver wait first."""
@@ -228,7 +229,7 @@ def whole_run(
         loop = asyncio.get_running_loop()
         assert isinstance(loop, VirtualLoop)
         stop, clock, transport = Stop(), VirtualClock(loop), ScriptedTransport(loop, script)
-        recorder = Recorder(transport, sink or records.append, stop, keep_text=False)
+        recorder = Recorder(transport, sink or records.append, stop, keep_text=False, secrets=secrets)
         rules = Rules(spec.timeout_s, spec.retry_throttled, spec.throttle_pause_s, refusals)
         driver = Driver(transport, recorder, clock, rules, stop, watch)
         phases = prepare_phases(Job(spec, Server(), plan, part), transport)

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import pickle
+from typing import Any
 
+import msgspec
 import pytest
 from tests.engine.driven import job_of, spec_of
 
@@ -13,6 +15,7 @@ from llmdyno.experiments.load import wake_phase
 from llmdyno.runs.environment import Emulation, ModelFacts
 from llmdyno.runs.server import Server
 from llmdyno.timeline.observed import Observed
+from llmdyno.transports.exchange import Payload
 from llmdyno.workload.session import WHOLE, Slice, Turn
 from llmdyno.workload.tokens import Approximation
 
@@ -85,3 +88,22 @@ def test_executors_are_found_by_name() -> None:
     assert executor() is executor("inline") is inline.execute
     with pytest.raises(ModuleNotFoundError):
         executor("nowhere")
+
+
+def test_there_are_no_more_workers_than_requests_in_flight() -> None:
+    def workers(**keys: Any) -> int:
+        job = job_of("http://h/v1", **keys)
+        return len(split(job.spec, job.server, job.plan, 4))
+
+    assert workers(concurrency=3, requests=9) == 3
+    assert workers(rate=9.0, requests=9, max_concurrency=2) == 2
+    assert workers(rate=9.0, requests=9) == 4
+
+
+def test_a_job_s_repr_shows_no_secret_and_a_worker_still_gets_them() -> None:
+    job = job_of("http://h/v1", requests=1, api_key="sk-secret", headers={"X-Token": "sk-secret"})
+    job = job._replace(server=msgspec.structs.replace(job.server, secrets=("sk-secret",)))
+    assert "sk-secret" not in repr(job)
+    assert repr(job.server).startswith("Server(base_url='http://h/v1', model='m', format='', ")
+    assert "sk-secret" not in repr(Payload(b"Authorization: Bearer sk-secret"))
+    assert pickle.loads(pickle.dumps(job)).server.secrets == ("sk-secret",)

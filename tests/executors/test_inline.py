@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import json
+import os
 import pickle
 import time
+from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -22,7 +24,7 @@ from llmdyno.host.stop import Stop
 from llmdyno.timeline.observed import Observed
 from llmdyno.timeline.record import RequestRecord
 from llmdyno.transports.clock import Clock
-from llmdyno.workload.session import Slice
+from llmdyno.workload.session import Session, Slice
 
 REFUSED: list[Action] = [response(b'{"error":{"message":"no access with sk-secret"}}', "403 Forbidden")]
 
@@ -185,3 +187,45 @@ def test_more_users_than_open_files() -> None:
     job = job_of(spec.base_url or "", requests=1)
     with pytest.raises(InputError, match="--concurrency: 1000000 connections"):
         asyncio.run(driven(job._replace(spec=spec)))
+
+
+def open_files() -> int:
+    return len(os.listdir("/proc/self/fd"))
+
+
+def test_a_cancelled_job_records_what_it_sent_and_closes_its_sockets(scripted: Scripted, in_loop: InLoop) -> None:
+    server = scripted(HELD)
+    job = job_of(server.url, concurrency=3, requests=3)
+    records: list[RequestRecord] = []
+
+    async def main() -> tuple[int, int]:
+        before = open_files()
+        begun = asyncio.Event()
+        task = asyncio.ensure_future(drive(job, records.append, lambda one: one.chunks == 3 and begun.set(), Stop()))
+        await begun.wait()
+        task.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await task
+        return before, open_files()
+
+    before, after = in_loop(main())
+    assert [(record.state, len(record.kinds)) for record in records] == [("cancelled", 1)] * 3
+    assert after == before + server.accepted  # the server, in this process, holds its own ends open
+
+
+def test_a_plan_whose_requests_cannot_be_made_leaves_nothing_open(scripted: Scripted, in_loop: InLoop) -> None:
+    def sessions(part: Slice) -> Iterator[Session]:
+        raise InputError("--trace", "holds no request", "another trace")
+        yield
+
+    job = job_of(scripted(GOOD).url, requests=1)
+    job = job._replace(plan=job.plan._replace(phases=(job.plan.phases[0]._replace(sessions=sessions),)))
+
+    async def main() -> tuple[int, int]:
+        before = open_files()
+        with pytest.raises(InputError, match="holds no request"):
+            await drive(job, lambda record: None, quiet, Stop())
+        return before, open_files()
+
+    before, after = in_loop(main())
+    assert after == before

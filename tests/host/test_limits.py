@@ -5,16 +5,19 @@ from __future__ import annotations
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 
-from llmdyno import InputError
+from llmdyno import InputError, Spec
+from llmdyno.executors.executor import allow_connections
 from llmdyno.host.limits import allow_open_files
 
 PORT_RANGE = Path("/proc/sys/net/ipv4/ip_local_port_range")
 ASK = """
 import resource, sys
-from llmdyno import InputError
+from llmdyno import InputError, Spec
+from llmdyno.executors.executor import allow_connections
 from llmdyno.host.limits import allow_open_files
 resource.setrlimit(resource.RLIMIT_NOFILE, (128, 1000))  # a hard limit cannot be raised again: hence a process
 try:
@@ -58,3 +61,18 @@ def test_more_than_the_ephemeral_ports_is_refused() -> None:
         f"--concurrency: {ports + 1} connections to one address do not fit into this host's {ports} ephemeral ports; "
         f"use at most {ports}, or widen net.ipv4.ip_local_port_range"
     )
+
+
+@pytest.mark.skipif(not PORT_RANGE.exists(), reason="this system does not say how many ports it has")
+@pytest.mark.parametrize(
+    ("keys", "flag"),
+    [
+        ({"concurrency": 99_999, "requests": 1}, "--concurrency"),
+        ({"rate": 1.0, "requests": 1, "max_concurrency": 99_999}, "--max-concurrency"),
+        ({"stages": ["concurrency=99999,duration=1"]}, "--stage"),
+    ],
+)
+def test_the_flag_is_named_that_asks_for_the_connections(keys: dict[str, Any], flag: str) -> None:
+    with pytest.raises(InputError) as refused:
+        allow_connections(Spec(base_url="http://h/v1", model="m", **keys))
+    assert refused.value.where == flag

@@ -50,3 +50,27 @@ def test_afterwards_the_handlers_are_as_before() -> None:
         assert signal.getsignal(signal.SIGTERM) is handler
     finally:
         signal.signal(signal.SIGTERM, before)
+
+
+@pytest.mark.parametrize("factory", [asyncio.new_event_loop, uvloop.new_event_loop])
+def test_the_second_signal_interrupts_code_that_never_lets_the_loop_run(factory: object) -> None:
+    """While figures are computed, the loop does not run."""
+    told: list[str] = []
+    usual: list[int] = []
+
+    async def main() -> None:
+        with signals(asyncio.get_running_loop(), lambda: told.append("stop")):
+            os.kill(os.getpid(), signal.SIGINT)
+            assert (told, usual) == ([], [])
+            os.kill(os.getpid(), signal.SIGINT)
+            assert (told, usual) == ([], [signal.SIGINT])
+            await asyncio.sleep(0)
+            assert told == ["stop"]
+
+    before = signal.signal(signal.SIGINT, lambda received, frame: usual.append(received))
+    try:
+        loop = factory()  # type: ignore[operator]
+        loop.run_until_complete(main())
+        loop.close()
+    finally:
+        signal.signal(signal.SIGINT, before)

@@ -153,7 +153,7 @@ def test_a_directory_that_cannot_be_written(tmp_path: Path) -> None:
 # --- ends
 
 
-def broken_off(path: Path, made: list[RequestRecord], error: Exception) -> None:
+def broken_off(path: Path, made: list[RequestRecord], error: BaseException) -> None:
     """A run that ends with an error after these records; the error passes through."""
     with RunDirectory.create(str(path), "x", 0) as directory:
         directory.begin(SPEC, ENVIRONMENT)
@@ -285,3 +285,9 @@ def test_neither_a_summary_nor_a_journal(tmp_path: Path) -> None:
     (path / "summary.json").unlink()
     with pytest.raises(InputError, match="cannot be read as a run"):
         load(path)
+
+
+def test_the_only_request_of_a_run_that_broke_off_stays(tmp_path: Path) -> None:
+    with pytest.raises(KeyboardInterrupt):
+        broken_off(tmp_path / "run", records()[:1], KeyboardInterrupt())
+    assert same(load(tmp_path / "run").timeline, make_timeline(*records()[:1]))

@@ -66,3 +66,12 @@ def test_a_full_disk_raises_and_leaves_the_records_before(tmp_path: Path) -> Non
         journal.append(records()[1])  # its first 50 bytes are written
     journal.close()
     assert list(read_journal(tmp_path / "j")) == records()[:1]
+
+
+def test_half_a_character_does_not_lose_the_record(tmp_path: Path) -> None:
+    record = make_record(0, 1.0, [], state="failed", error_kind="connect", error_message="a\ud800ü", sent_ns=None)
+    journal = Journal(tmp_path / "journal.jsonl")
+    journal.append(record)
+    journal.close()
+    [read] = read_journal(tmp_path / "journal.jsonl")
+    assert (read.request, read.error_message) == (0, "a?ü")

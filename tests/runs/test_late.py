@@ -62,3 +62,11 @@ def test_answers_whose_bytes_were_kept_are_read_first() -> None:
     assert read_numbers == [0]
     assert late.answers == {0: "yes", 1: "no!"}
     assert timeline.requests["tokenizer_output_tokens"].tolist() == [5, 5]
+
+
+def test_an_error_that_is_read_late_shows_no_secret() -> None:
+    def read(record: RequestRecord) -> None:
+        record.body, record.error_message = None, "bad key sk-secret"
+
+    late = Late(plan_of(), read, ("sk-secret",))
+    assert late.read(answered(0, body=b"raw")).error_message == "bad key ***"

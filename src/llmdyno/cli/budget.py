@@ -88,4 +88,7 @@ def decide(
 
 
 def _ask(question: str) -> bool:
-    return input(question).strip().lower() in ("y", "yes")
+    try:
+        return input(question).strip().lower() in ("y", "yes")
+    except EOFError:
+        return False

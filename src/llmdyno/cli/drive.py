@@ -320,14 +320,16 @@ def _watched(spec: Spec, live: LiveView) -> Iterator[None]:
 
 
 def print_plan(spec: Spec, experiment: Experiment) -> int:
-    """Print the resolved spec and the plan's totals, and send nothing."""
+    """Print the resolved spec and the plan's totals; nothing is sent."""
+    from llmdyno.workload.plan import WARM
+
     plan = experiment.plan(spec, experiment.options)
     print(spec.to_toml(), end="")
     if spec.speed is not None:
         print(f"\n# EMULATED endpoint: profile {spec.deployment}, at {spec.speed:g}× real speed.", end="")
     print(f"\n# Plan (prompt tokens by {plan.counter.name}); nothing was sent.")
     for phase in plan.phases:
-        if phase.ahead <= 2 and phase.total is None:
+        if phase.name == WARM:
             print(f"# {phase.name}: one request at a time until the model answers")
         elif phase.total is None:
             inputs, outputs = spec.input_tokens.mean, spec.output_tokens.mean

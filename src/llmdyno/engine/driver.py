@@ -83,6 +83,10 @@ class Driver:
         self._watch = watch
         self._sleeper = Sleeper(clock)
 
+    def close(self) -> None:
+        """Let the timer go, of a driver that may never have run."""
+        self._sleeper.close()
+
     async def run(self, phases: Sequence[DrivenPhase]) -> None:
         """Drive the phases, one after the other.
 
@@ -100,7 +104,8 @@ class Driver:
             for phase in phases:
                 if phase.name != WARM and not decided and not self.stop.stopping:
                     decided = True
-                    self.observed.notes += await self.transport.decide(self.stop)
+                    notes = await self.transport.decide(self.stop)
+                    self.observed.notes += tuple(map(self.recorder.hidden, notes))  # they quote the server
                 if not self.stop.stopping:
                     await self._drive(phase)
         finally:
@@ -127,6 +132,9 @@ class Driver:
         background = [asyncio.ensure_future(phase.supply.keep_ahead()), asyncio.ensure_future(self._tick(lane))]
         try:
             await phase.pace(lane)
+        except BaseException:
+            self.observed.interrupted = self.observed.interrupted or phase.name != WARM
+            raise
         finally:
             for task in background:
                 task.cancel()
@@ -136,7 +144,7 @@ class Driver:
                 self.observed.phases.append((phase.name, lane.start_ns, self.clock.now_ns()))
                 self.observed.made_late += phase.supply.made_late
             self.recorder.drain()
-        self._watch(lane.snapshot())
+        self._show(lane)
 
     async def _tick(self, lane: _Lane) -> None:
         """Show counters, sample the process and collect young garbage.
@@ -151,7 +159,7 @@ class Driver:
                 self.observed.loop_lags_s.append(max(0, self.clock.now_ns() - due_ns) / 1e9)
                 self._note_cpu()
             self.clock.sample()
-            self._watch(lane.snapshot())
+            self._show(lane)
             ticks += 1
             if ticks % _COLLECT_EVERY == 0:
                 before_ns = self.clock.now_ns()
@@ -160,6 +168,14 @@ class Driver:
                     self.observed.gc_pauses_s.append((self.clock.now_ns() - before_ns) / 1e9)
             due_ns = self.clock.now_ns() + int(TICK_S * 1e9)
             await asyncio.sleep(TICK_S)
+
+    def _show(self, lane: _Lane) -> None:
+        """Show the counters. A watcher that fails is not called again: the run goes on without it."""
+        try:
+            self._watch(lane.snapshot())
+        except Exception as error:
+            self._watch = quiet
+            self.observed.notes += (f"the watcher failed: {error!r}",)
 
     def _note_cpu(self) -> None:
         self.observed.cpu.append((self.clock.now_ns(), time.process_time()))
@@ -185,7 +201,8 @@ class _Lane:
         self._bound_s = phase.bound_s
         self._driver = driver
         self._shown: tuple[str, int | None, int] = phase.name, None, self.start_ns
-        self._replies: dict[Exchange, Reply] = {}
+        self._replies: dict[int, Reply] = {}
+        """The last reply of each session that needs it, by the session's identity."""
 
     def stopping(self) -> bool:
         return self._driver.stop.stopping
@@ -194,9 +211,14 @@ class _Lane:
         driver = self._driver
         exchange = Exchange(prepared, user)
         exchange.planned_ns = planned_ns
-        await driver.transport.perform(exchange, driver.rules.timeout_s)
+        try:
+            await driver.transport.perform(exchange, driver.rules.timeout_s)
+        except asyncio.CancelledError:
+            exchange.cancelled = True  # it was sent, so it is recorded
+            driver.recorder.add(exchange)
+            raise
         if prepared.session is not None and prepared.session.needs_reply:
-            self._replies[exchange] = driver.recorder.read_now(exchange)
+            self._replies[id(prepared.session)] = driver.recorder.read_now(exchange)
         else:
             driver.recorder.add(exchange)
         return exchange
@@ -205,7 +227,7 @@ class _Lane:
         session = exchange.prepared.session
         if session is None:
             return None
-        turn = session.next(self._replies.pop(exchange, None))
+        turn = session.next(self._replies.pop(id(session), None))
         if turn is None or self.stopping():
             return None
         return Prepared.of(turn, self._driver.transport.prepare(turn), session)

@@ -7,7 +7,8 @@ A pace does not know sockets, records, or any clock except the lane's. To add a 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Sequence
+import contextlib
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from functools import partial
 from typing import Protocol
 
@@ -139,12 +140,26 @@ def wake(cold_starts: int | None, idle_s: float, patience_s: float, interval_s: 
     return partial(_wake, cold_starts=cold_starts, idle_s=idle_s, patience_s=patience_s, interval_s=interval_s)
 
 
+@contextlib.asynccontextmanager
+async def _crew() -> AsyncIterator[asyncio.TaskGroup]:
+    """Tasks that end together: the first error cancels the others, and is raised when all of them have ended."""
+    try:
+        async with asyncio.TaskGroup() as group:
+            yield group
+    except BaseExceptionGroup as errors:
+        raise errors.exceptions[0] from None
+
+
 # --- closed loops
 
 
 async def _users(lane: Lane, *, count: int) -> None:
-    count = min(lane.part.share(count), lane.total if lane.total is not None else count)
-    await asyncio.gather(*(_user(lane, lane.part.at(index), _always) for index in range(count)))
+    count = lane.part.share(count)
+    if lane.total is not None:
+        count = min(max(1, count), lane.total)  # sessions that are this worker's need a user
+    async with _crew() as crew:
+        for index in range(count):
+            crew.create_task(_user(lane, lane.part.at(index), _always))
 
 
 def _always(user: int) -> bool:
@@ -152,18 +167,25 @@ def _always(user: int) -> bool:
 
 
 async def _user(lane: Lane, user: int, wanted: Callable[[int], bool]) -> None:
-    """Drive one user: session after session, turn by turn, while `wanted` is true for the user."""
-    while wanted(user) and not lane.stopping() and (lane.deadline_ns is None or lane.now_ns() < lane.deadline_ns):
-        prepared = lane.take()
+    """One user: a session after the other, turn by turn, while the user is wanted and the phase lasts."""
+
+    def goes_on() -> bool:
+        in_time = lane.deadline_ns is None or lane.now_ns() < lane.deadline_ns
+        return in_time and wanted(user) and not lane.stopping()
+
+    prepared: Prepared | None = None
+    while goes_on():
+        prepared = prepared or lane.take()
         if prepared is None:
             return
-        while prepared is not None and not lane.stopping():
-            if prepared.think_ns:
-                await lane.sleep_until(lane.now_ns() + prepared.think_ns)
-            exchange = await _with_retries(lane, await lane.send(prepared, user))
-            if pause_s := _pause_s(lane, exchange):
-                await lane.sleep_until(lane.now_ns() + int(pause_s * 1e9))
-            prepared = lane.following(exchange)
+        if prepared.think_ns:
+            await lane.sleep_until(lane.now_ns() + prepared.think_ns)
+            if not goes_on():
+                return
+        exchange = await _with_retries(lane, await lane.send(prepared, user))
+        if pause_s := _pause_s(lane, exchange):
+            await lane.sleep_until(lane.now_ns() + int(pause_s * 1e9))
+        prepared = lane.following(exchange)
 
 
 async def _with_retries(lane: Lane, exchange: Exchange) -> Exchange:
@@ -198,43 +220,35 @@ async def _stages(lane: Lane, *, parts: tuple[tuple[float, float, int], ...]) ->
         return user < wanted
 
     end_ns = lane.start_ns
-    for start_s, duration_s, count in parts:
-        begin_ns = lane.start_ns + int(start_s * 1e9)
-        if begin_ns > end_ns:
-            wanted = 0
-        if not await lane.sleep_until(begin_ns):
-            break
-        wanted, end_ns = count, begin_ns + int(duration_s * 1e9)
-        for user in range(count):
-            if lane.part.has(user) and (user not in tasks or tasks[user].done()):
-                tasks[user] = asyncio.ensure_future(_user(lane, user, is_wanted))
-        if not await lane.sleep_until(end_ns):
-            break
-    wanted = 0
-    await asyncio.gather(*tasks.values())
+    async with _crew() as crew:
+        for start_s, duration_s, count in parts:
+            begin_ns = lane.start_ns + int(start_s * 1e9)
+            if begin_ns > end_ns:
+                wanted = 0
+            if not await lane.sleep_until(begin_ns):
+                break
+            wanted, end_ns = count, begin_ns + int(duration_s * 1e9)
+            for user in range(count):
+                if lane.part.has(user) and (user not in tasks or tasks[user].done()):
+                    tasks[user] = crew.create_task(_user(lane, user, is_wanted))
+            if not await lane.sleep_until(end_ns):
+                break
+        wanted = 0
 
 
 # --- the open loop
 
 
 async def _instants(lane: Lane, *, max_in_flight: int | None) -> None:
-    places = asyncio.Semaphore(lane.part.share(max_in_flight)) if max_in_flight is not None else None
-    tasks: set[asyncio.Task[None]] = set()
-    while (prepared := lane.take()) is not None:
-        planned_ns = lane.start_ns + (prepared.offset_ns or 0)
-        if not await lane.sleep_until(planned_ns):
-            break
-        task = asyncio.ensure_future(_planned(lane, prepared, planned_ns, places))
-        tasks.add(task)
-        task.add_done_callback(partial(_forget, tasks))
-    if tasks:
-        await asyncio.gather(*tasks)
-
-
-def _forget(tasks: set[asyncio.Task[None]], task: asyncio.Task[None]) -> None:
-    """Drop a task that succeeded. Keep a task that failed: the phase raises its error at the end."""
-    if not task.cancelled() and task.exception() is None:
-        tasks.discard(task)
+    # A worker without a share of the limit still sends what is its own, one request at a time.
+    places = asyncio.Semaphore(max(1, lane.part.share(max_in_flight))) if max_in_flight is not None else None
+    async with _crew() as crew:
+        while (prepared := lane.take()) is not None:
+            planned_ns = lane.start_ns + (prepared.offset_ns or 0)
+            if not await lane.sleep_until(planned_ns):
+                break
+            crew.create_task(_planned(lane, prepared, planned_ns, places))
+            await asyncio.sleep(0)  # it leaves, and the sockets are served, before the next one has to be made
 
 
 async def _planned(lane: Lane, prepared: Prepared | None, planned_ns: int, places: asyncio.Semaphore | None) -> None:

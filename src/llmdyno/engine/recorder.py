@@ -10,6 +10,7 @@ import asyncio
 from collections import deque
 from collections.abc import Callable, Generator
 
+from llmdyno.errors import hidden
 from llmdyno.host.stop import Stop
 from llmdyno.protocols.events import OTHER
 from llmdyno.timeline.emulated import label_in
@@ -20,7 +21,6 @@ from llmdyno.transports.transport import Transport
 from llmdyno.workload.session import Reply
 
 _RECENT = 1000
-_HIDDEN = "***"
 Sink = Callable[[RequestRecord], None]
 
 
@@ -41,9 +41,9 @@ class Recorder:
         self._stop = stop
         self._keep_text = keep_text
         self.emulated: str | None = None
-        self.error: OSError | None = None
+        self.error: Exception | None = None
         self.recorded = 0
-        self._secrets = tuple(secret for secret in secrets if len(secret) >= 4)
+        self._secrets = secrets
         self._queue: deque[Exchange] = deque()
         self._work: tuple[Exchange, Generator[None, None, RequestRecord]] | None = None
         self._scheduled = False
@@ -76,10 +76,8 @@ class Recorder:
         return reply
 
     def hidden(self, text: str) -> str:
-        """The text, with each secret replaced by asterisks."""
-        for secret in self._secrets:
-            text = text.replace(secret, _HIDDEN)
-        return text
+        """A text without the secrets in it."""
+        return hidden(text, self._secrets)
 
     def drain(self) -> None:
         """Build and hand over every waiting record now."""
@@ -120,7 +118,7 @@ class Recorder:
         if self.error is None:
             try:
                 self._sink(record)
-            except OSError as error:
+            except Exception as error:  # one that is raised here would stop the recorder, not the run
                 self.error = error
                 self._stop()
 

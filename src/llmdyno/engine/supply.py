@@ -41,6 +41,7 @@ class Supply:
         self._ahead = min(ahead, AHEAD)
         self._ready: deque[Prepared] = deque()
         self._exhausted = False
+        self._failure: Exception | None = None
         self._bytes = 0
         while self._room() and self._make():
             pass
@@ -49,8 +50,14 @@ class Supply:
         return len(self._ready)
 
     def take(self) -> Prepared | None:
-        """The first turn of the next session; None: the phase has no more sessions."""
+        """The next session's first turn; None when the phase has no more.
+
+        Raises:
+            Exception: it cannot be made; what was made before it was taken before.
+        """
         if not self._ready:
+            if self._failure is not None:
+                raise self._failure
             if not self._make():
                 return None
             self.made_late += 1
@@ -71,12 +78,16 @@ class Supply:
         return len(self._ready) < self._ahead and self._bytes < AHEAD_BYTES
 
     def _make(self) -> bool:
-        session = next(self._sessions, None)
-        turn = session.next(None) if session is not None else None
-        if session is None or turn is None:
-            self._exhausted = True
-            return False
-        prepared = Prepared.of(turn, self._prepare(turn), session)
+        try:
+            session = next(self._sessions, None)
+            turn = session.next(None) if session is not None else None
+            if session is None or turn is None:
+                self._exhausted = True
+                return False
+            prepared = Prepared.of(turn, self._prepare(turn), session)
+        except Exception as error:
+            self._exhausted, self._failure = True, error
+            raise
         self._bytes += prepared.payload.size
         self._ready.append(prepared)
         return True

@@ -50,12 +50,14 @@ early. Raises OSError if the sink fails, and InputError if a target cannot be op
 
 
 def split(spec: Spec, server: Server, plan: Plan, workers: int = 1) -> list[Job]:
-    """Make one job for each worker.
+    """The plan's jobs, one a worker, of which there are no more than requests may be in flight.
 
     Raises:
         InputError: this machine does not allow enough connections for the load.
     """
     allow_connections(spec)
+    most = spec.max_concurrency if spec.open_loop else spec.users
+    workers = min(workers, most or workers)
     return [Job(spec, server, plan, Slice(worker, workers)) for worker in range(workers)]
 
 
@@ -67,8 +69,10 @@ def allow_connections(spec: Spec) -> None:
     """
     if spec.open_loop and spec.max_concurrency is None:
         allow_open_files(_OPEN_FILES, needed=False)
+    elif spec.open_loop and spec.max_concurrency is not None:
+        allow_open_files(spec.max_concurrency, flag="--max-concurrency")
     else:
-        allow_open_files(spec.max_concurrency or spec.users)
+        allow_open_files(spec.users, flag="--stage" if spec.stages else "--concurrency")
 
 
 def executor(name: str = "inline") -> Execute:

@@ -57,8 +57,9 @@ async def drive(job: Job, sink: Sink, watch: Watch, stop: Stop, clock: Clock | N
             secrets=secrets_of(spec, job.server),
         )
         rules = Rules(spec.timeout_s, spec.retry_throttled, spec.throttle_pause_s, target.refusals)
-        driver = Driver(target.transport, recorder, clock, rules, stop, watch)
         phases = prepare_phases(job, target.transport)
+        driver = Driver(target.transport, recorder, clock, rules, stop, watch)
+        stack.callback(driver.close)
         observed = driver.observed
         if job.start_unix_ns is not None:
             await driver.begin_at(job.start_unix_ns - clock.unix_offset_ns)

@@ -81,8 +81,9 @@ def _measured(spec: Spec, source: Source) -> Phase:
     if spec.open_loop:
         total = ahead = sum(1 for _ in source.offsets_ns())  # one request for each planned instant
         if not total:
-            fits = "use a higher rate or a longer duration"
-            raise InputError("--rate, --duration", "no request is planned in that time", fits)
+            fits = "a higher rate, or longer"
+            where = "--stage" if spec.stages else "--ramp" if spec.ramp else "--rate, --duration"
+            raise InputError(where, "not one request is planned in that time", fits)
     elif sends_for_s:
         guess = int(spec.users * (2 + sends_for_s * _GUESSED_REQUESTS_A_USER_S))
         ahead = guess if total is None else min(guess, total)

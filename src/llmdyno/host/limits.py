@@ -9,12 +9,9 @@ from llmdyno.errors import InputError
 _SPARE_FILES = 64
 
 
-def allow_open_files(connections: int, *, needed: bool = True) -> None:
-    """Raise the process's soft limit on open files, so that this many connections fit.
-
-    Args:
-        connections: how many connections the load opens at once.
-        needed: raise an error if they do not fit. If False, raise the limit as far as the system allows.
+def allow_open_files(connections: int, *, needed: bool = True, flag: str = "--concurrency") -> None:
+    """Raise the process's soft limit on open files as far as the load needs, or, not `needed`, as far as it goes.
+    `flag` says how many connections there are.
 
     Raises:
         InputError: the hard limit on open files is too low, or there are too few ephemeral ports.
@@ -23,7 +20,7 @@ def allow_open_files(connections: int, *, needed: bool = True) -> None:
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     if needed and (ports := _ephemeral_ports()) is not None and connections > ports:
         raise InputError(
-            "--concurrency",
+            flag,
             f"{connections} connections to one address do not fit into this host's {ports} ephemeral ports",
             f"use at most {ports}, or widen net.ipv4.ip_local_port_range",
         )
@@ -32,7 +29,7 @@ def allow_open_files(connections: int, *, needed: bool = True) -> None:
     if hard != resource.RLIM_INFINITY and hard < files:
         if needed:
             raise InputError(
-                "--concurrency",
+                flag,
                 f"{connections} connections do not fit under this process's limit of {hard} open files",
                 f"use at most {hard - _SPARE_FILES}, or raise the hard limit (ulimit -Hn)",
             )

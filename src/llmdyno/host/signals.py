@@ -10,6 +10,7 @@ import asyncio
 import contextlib
 import signal
 from collections.abc import Callable, Iterator
+from types import FrameType
 
 
 @contextlib.contextmanager
@@ -19,15 +20,15 @@ def signals(loop: asyncio.AbstractEventLoop, stop: Callable[[], None]) -> Iterat
 
     def restore() -> None:
         for number, handler in before.items():
-            loop.remove_signal_handler(number)
             signal.signal(number, handler)
 
-    def once() -> None:
+    # Not the loop's own handlers: they wait for the loop, and so would the second signal while figures are computed.
+    def once(received: int, frame: FrameType | None) -> None:
         restore()
-        stop()
+        loop.call_soon_threadsafe(stop)
 
     for number in before:
-        loop.add_signal_handler(number, once)
+        signal.signal(number, once)
     try:
         yield
     finally:

@@ -52,12 +52,8 @@ class RunDirectory:
         Raises:
             InputError: the directory already exists and is not empty, or it cannot be made or written.
         """
-        if out is not None:
-            path = Path(out)
-            if path.exists() and (not path.is_dir() or any(path.iterdir())):
-                raise InputError("--out", f"{out} already exists", "name a directory that is new or empty")
-        else:
-            path = new_path(Path("runs"), name, now_s)
+        check_out(out)
+        path = Path(out) if out is not None else new_path(Path("runs"), name, now_s)
         directory = cls(path)
         try:
             path.mkdir(parents=True, exist_ok=True)
@@ -76,8 +72,10 @@ class RunDirectory:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        """Close the journal. Remove the directory if nothing was measured, unless the disk failed."""
-        if error is not None and self.recorded <= 1 and not isinstance(error, OSError):
+        """Close the journal. A run in which nothing was measured leaves no directory, unless the disk failed: one that
+        recorded nothing, or whose only request showed that the endpoint cannot be measured."""
+        refused = isinstance(error, InputError) and self.recorded <= 1
+        if refused or (error is not None and self.recorded == 0 and not isinstance(error, OSError)):
             self.abandon()
         self.close()
 
@@ -166,6 +164,17 @@ class RunDirectory:
 
 Export = Callable[[Run], Iterable[tuple[str, bytes]]]
 """Turns a run into files: pairs of a name in the run directory and the content."""
+
+
+def check_out(out: str | None) -> None:
+    """See that a run may be written to a directory; None: the run makes a new one.
+
+    Raises:
+        InputError: it is there already and not empty.
+    """
+    path = Path(out) if out is not None else None
+    if path is not None and path.exists() and (not path.is_dir() or any(path.iterdir())):
+        raise InputError("--out", f"{out} is there already", "name a directory that is new or empty")
 
 
 def default_name(spec: Spec) -> str:

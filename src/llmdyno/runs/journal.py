@@ -30,7 +30,11 @@ class Journal:
         Raises:
             OSError: the write failed. The line may be incomplete.
         """
-        line = memoryview(_encode(record) + b"\n")
+        try:
+            encoded = _encode(record)
+        except UnicodeEncodeError:  # a library's text may hold half a character; the record is kept all the same
+            encoded = _encode(_encodable(record))
+        line = memoryview(encoded + b"\n")
         while line:
             line = line[os.write(self._file, line) :]
 
@@ -39,6 +43,13 @@ class Journal:
         if self._file >= 0:
             os.close(self._file)
             self._file = -1
+
+
+def _encodable(record: RequestRecord) -> RequestRecord:
+    """The record with a question mark for each half of a character in its texts."""
+    texts = {name: value for name in record.__struct_fields__ if isinstance(value := getattr(record, name), str)}
+    whole = {name: text.encode("utf-8", "replace").decode() for name, text in texts.items()}
+    return msgspec.structs.replace(record, **whole)
 
 
 def read_journal(path: Path) -> Iterator[RequestRecord]:

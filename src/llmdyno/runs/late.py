@@ -8,21 +8,24 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+import msgspec
+
+from llmdyno.errors import hidden
 from llmdyno.timeline.columns import MISSING, Timeline
 from llmdyno.timeline.record import RequestRecord, answer_of
 from llmdyno.workload.plan import Plan
 
 
 class Late:
-    """Completes a run's records.
+    """Completes a run's records. `reader` reads answers whose bytes were kept; `secrets` are taken out of the errors
+    that it finds. `answers`: texts by request number."""
 
-    `reader`: decodes the answers whose bytes were kept (None: there are no such answers). `answers`: the texts of the
-    answers, by request number.
-    """
-
-    def __init__(self, plan: Plan, reader: Callable[[RequestRecord], None] | None) -> None:
+    def __init__(
+        self, plan: Plan, reader: Callable[[RequestRecord], None] | None, secrets: tuple[str, ...] = ()
+    ) -> None:
         self.answers: dict[int, str] = {}
         self._reader = reader
+        self._secrets = secrets
         self._keep_text = plan.keep_text
         self._counter = plan.counter if plan.counter.exact else None
         self._counted: dict[int, int] = {}
@@ -31,6 +34,8 @@ class Late:
         """Complete one record."""
         if record.body is not None and self._reader is not None:
             self._reader(record)
+            if record.error_message:
+                record = msgspec.structs.replace(record, error_message=hidden(record.error_message, self._secrets))
         if record.text is not None and self._counter is not None:
             self._counted[record.request] = self._counter.count(record.text)
         if self._keep_text:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import msgspec
 
 from llmdyno.runs.environment import Emulation, ModelFacts
@@ -34,3 +36,11 @@ class Server(msgspec.Struct, frozen=True):
     proxy: str | None = None
     library: str | None = None
     signed_for: tuple[str, str] | None = None
+
+    def __rich_repr__(self) -> list[tuple[str, Any]]:
+        """Every field but the secrets; `repr` is made from it."""
+        return [(name, getattr(self, name)) for name in self.__struct_fields__ if name != "secrets"]
+
+    def __repr__(self) -> str:
+        """Every field but the secrets."""
+        return f"Server({', '.join(f'{name}={value!r}' for name, value in self.__rich_repr__())})"

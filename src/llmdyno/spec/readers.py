@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from decimal import Decimal, InvalidOperation
 from itertools import pairwise
 from numbers import Integral, Real
@@ -277,3 +277,12 @@ def url(value: Any) -> str:
 def distribution(value: Any) -> Distribution:
     """Reads a distribution of lengths; see :meth:`Distribution.parse`."""
     return Distribution.parse(value)
+
+
+def given_secrets(api_key: str | None, headers: Mapping[str, str]) -> tuple[str, ...]:
+    """Values that no error may show: the key, and headers that authorise."""
+    found = [api_key] if api_key else []
+    for name, value in headers.items():
+        if SECRET_HEADER.search(name):
+            found += [value, value.rpartition(" ")[2]]  # the token after "Bearer"
+    return tuple(found)

@@ -25,7 +25,7 @@ from llmdyno.protocols.dialect import NO_REFUSALS, Refusals, text_of
 from llmdyno.protocols.templates import TEMPLATES, from_tokenizer_config
 from llmdyno.runs.environment import Emulation
 from llmdyno.runs.server import Server
-from llmdyno.spec.readers import SECRET_HEADER
+from llmdyno.spec.readers import given_secrets
 from llmdyno.spec.spec import Spec, resolve_common
 from llmdyno.timeline.emulated import Emulated, read_label
 from llmdyno.timeline.record import RequestRecord
@@ -188,12 +188,8 @@ def emulation_of(spec: Spec, environ: Mapping[str, str]) -> Emulated | None:
 
 
 def secrets_of(spec: Spec, server: Server) -> tuple[str, ...]:
-    """Values that no error may show: the API key, secret headers, and the secrets that the target found."""
-    found = [spec.api_key] if spec.api_key else []
-    for name, value in spec.headers.items():
-        if SECRET_HEADER.search(name):
-            found += [value, value.rpartition(" ")[2]]  # the token after "Bearer"
-    return (*found, *server.secrets)
+    """Values that no error may show: the key, secret headers and what the target found."""
+    return (*given_secrets(spec.api_key, spec.headers), *server.secrets)
 
 
 def late_reader(spec: Spec, server: Server) -> Callable[[RequestRecord], None] | None:

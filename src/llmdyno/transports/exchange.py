@@ -6,7 +6,7 @@ the pieces that the HTTP parser gave. Nothing is decoded here.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from llmdyno.protocols.dialect import HttpRequest
@@ -25,7 +25,7 @@ class Payload:
     library that makes the bytes itself.
     """
 
-    wire: bytes = b""
+    wire: bytes = field(default=b"", repr=False)  # it holds the key
     unsigned: HttpRequest | None = None
     messages: Messages = ()
 

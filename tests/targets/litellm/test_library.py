@@ -199,6 +199,16 @@ def test_an_error_in_the_recorded_stream_is_a_failure() -> None:
     assert "Overloaded" in failures[0].message
 
 
+def test_a_second_reader_of_the_same_model_reads_its_own_answers() -> None:
+    """LiteLLM keeps the client of a model's first call for all later ones."""
+    choice = {"index": 0, "delta": {"content": "hi"}, "finish_reason": "stop"}
+    answer = [b"data: " + json.dumps({"choices": [choice]}).encode() + b"\n\n", b"data: [DONE]\n\n"]
+    for _ in range(2):
+        reader = library("openai/twice", api_key="k", api_base="http://127.0.0.1:9/v1")
+        reader.catch(user_message("hello"), 3)
+        assert "".join(event.text for event in reader.read(answer, "text/event-stream")) == "hi"
+
+
 def test_reading_leaves_catching_as_it_was() -> None:
     both = library(f"bedrock/llama/{ARN}")
     both.catch(user_message("a"), 1)

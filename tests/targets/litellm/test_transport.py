@@ -217,3 +217,20 @@ def test_a_turn_is_prepared_for_both_ways_until_one_is_chosen(scripted: Scripted
             assert sdk.prepare(TURN).wire == b""
 
     asyncio.run(main())
+
+
+def test_a_request_is_held_in_one_form_as_soon_as_its_way_is_decided(scripted: Scripted) -> None:
+    turn = Turn(0, "measured", user_message("why"), 1, 2)
+
+    async def forms(mode: str, try_first: bool) -> list[tuple[bool, int]]:
+        found = []
+        async with opened(scripted(GOOD), MadeLibrary(["ab"]), mode=mode, try_first=try_first) as transport:
+            for _ in range(2):
+                payload = transport.prepare(turn)
+                found.append((payload.wire != b"", len(payload.messages)))
+                await transport.decide(Stop())
+        return found
+
+    assert asyncio.run(forms("auto", True)) == [(True, 1), (True, 0)]
+    assert asyncio.run(forms("auto", False)) == [(True, 0), (True, 0)]
+    assert asyncio.run(forms("wire", True)) == [(True, 0), (True, 0)]

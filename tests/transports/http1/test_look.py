@@ -96,3 +96,20 @@ def test_an_endpoint_that_is_not_there(free_port: int) -> None:
         asyncio.run(look_at(f"http://127.0.0.1:{free_port}/v1"))
     with talkative() as port, pytest.raises(InputError, match=r"TLS with 127\.0\.0\.1:.* failed"):
         asyncio.run(look_at(f"https://127.0.0.1:{port}/v1"))
+
+
+def test_a_key_in_a_header_is_not_shown_either(scripted: Scripted) -> None:
+    server = scripted(GOOD, models=response(b'{"error":"no access with sk-header"}', "401 Unauthorized"))
+
+    async def refused() -> None:
+        origin = Origin.of(server.url)
+        client = Client(origin, asyncio.get_running_loop())
+        await client.resolve()
+        try:
+            envelope = Envelope(origin.path, "m", None, {"Authorization": "Bearer sk-header"})
+            await look(client, origin, envelope, CHAT, API, timeout_s=0.5)
+        finally:
+            client.close()
+
+    with pytest.raises(InputError, match=r"no access with \*\*\*"):
+        asyncio.run(refused())

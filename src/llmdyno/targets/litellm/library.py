@@ -96,13 +96,25 @@ class _Recorded(httpx.SyncByteStream):
 class _Transport(httpx.BaseTransport):
     """Catches requests, or answers them with a recorded body."""
 
-    recorded: _Recorded | None = None
-    media_type = "text/event-stream"
+    def __init__(self) -> None:
+        self._recorded: _Recorded | None = None
+        self._media_type = ""
+
+    def play(self, recorded: _Recorded | None, media_type: str = "") -> None:
+        """Answer requests with this body; None: catch them again."""
+        self._recorded, self._media_type = recorded, media_type
 
     def handle_request(self, request: httpx.Request) -> httpx.Response:
-        if self.recorded is None:
+        if self._recorded is None:
             raise _CaughtRequest(request)
-        return httpx.Response(200, headers={"content-type": self.media_type}, stream=self.recorded, request=request)
+        return httpx.Response(200, headers={"content-type": self._media_type}, stream=self._recorded, request=request)
+
+
+# LiteLLM keeps the openai package's clients for all later calls, and with them the session of the call that made them.
+# So all models of this process share one transport.
+_TRANSPORT = _Transport()
+_HANDLER = HTTPHandler(client=httpx.Client(transport=_TRANSPORT))
+_SESSION = httpx.Client(transport=_TRANSPORT)
 
 
 class LiteLLM:
@@ -127,9 +139,6 @@ class LiteLLM:
         except Exception as error:
             fits = "give it as LiteLLM names it: openai/gpt-4o-mini, bedrock/llama/arn:…, hosted_vllm/my-model"
             raise InputError("--model", f"{model!r}: {_text_of(error)}", fits) from None
-        self._transport = _Transport()
-        self._handler = HTTPHandler(client=httpx.Client(transport=self._transport))
-        self._session = httpx.Client(transport=self._transport)
         self._by_handler: bool | None = None
         route, _, name = rest.partition("/")
         found = imported_model_arn(name) if self.provider == "bedrock" else None
@@ -162,7 +171,6 @@ class LiteLLM:
             InputError: LiteLLM refuses to make the request (a parameter, a missing key), or sends it with its own
                 client.
         """
-        self._transport.recorded = None
         first: Exception | None = None
         for by_handler in (True, False) if self._by_handler is None else (self._by_handler,):
             try:
@@ -182,9 +190,9 @@ class LiteLLM:
         raise self._not_caught(first)
 
     def read(self, pieces: list[bytes], media_type: str) -> list[Event]:
-        """The events that LiteLLM's parser finds in a recorded answer. An event's `end` counts pieces."""
-        recorded = self._transport.recorded = _Recorded(pieces)
-        self._transport.media_type = media_type
+        """The events of a recorded answer, by LiteLLM's own parser; `end` counts pieces."""
+        recorded = _Recorded(pieces)
+        _TRANSPORT.play(recorded, media_type)
         events: list[Event] = []
         try:
             chunks = self._call(user_message("Hello"), 1, by_handler=bool(self._by_handler))
@@ -193,7 +201,7 @@ class LiteLLM:
             _, _, failure = self.refusal(error, True)
             events.append(Event(max(1, recorded.given), failure=failure))
         finally:
-            self._transport.recorded = None
+            _TRANSPORT.play(None)
         return events
 
     async def open(self, messages: Messages, max_tokens: int) -> tuple[dict[bytes, bytes], AsyncIterator[Any]]:
@@ -258,9 +266,9 @@ class LiteLLM:
         Those get our transport through LiteLLM's client session.
         """
         arguments = self._arguments(messages, max_tokens)
-        litellm.client_session = None if by_handler else self._session
+        litellm.client_session = None if by_handler else _SESSION
         try:
-            return litellm.completion(**arguments, **({"client": self._handler} if by_handler else {}))
+            return litellm.completion(**arguments, **({"client": _HANDLER} if by_handler else {}))
         finally:
             litellm.client_session = None
 

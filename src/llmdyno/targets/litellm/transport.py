@@ -50,6 +50,7 @@ class LiteLLMTransport:
         self._mode = mode
         self._try_first = try_first
         self._timeout_s = timeout_s
+        self._decided = mode != "auto" or not try_first
         self._sends: Http1Transport | LibraryTransport = wire if wire is not None else sdk
 
     @property
@@ -63,11 +64,10 @@ class LiteLLMTransport:
         return self._sends.in_flight
 
     def prepare(self, turn: Turn) -> Payload:
-        """The payload for both ways, because the choice comes later."""
-        messages = self._template(turn.messages)
-        if self._wire is None:
-            return Payload(messages=messages)
-        return dataclasses.replace(self._wire.prepare(turn), messages=messages)
+        """What the way needs that sends it; before it is decided, what either way needs."""
+        if self._decided or self._wire is None:
+            return self._sends.prepare(turn)
+        return dataclasses.replace(self._wire.prepare(turn), messages=self._template(turn.messages))
 
     async def perform(self, exchange: Exchange, timeout_s: float) -> None:
         """Send an exchange's request the chosen way."""
@@ -105,6 +105,7 @@ class LiteLLMTransport:
         choice = choose(wire, sdk, parsed)
         if not choice.wire:
             self._sends = self._sdk
+        self._decided = True
         return choice.notes
 
     def cancel(self) -> None:

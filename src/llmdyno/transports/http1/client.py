@@ -85,6 +85,13 @@ class Client:
                     exchange.reconnects += 1  # the server had closed it between two requests
                     continue
                 return
+        except asyncio.CancelledError:  # nobody waits for the answer any more, so the connection is of no use
+            holder = self._busy[exchange]
+            exchange.cancelled = True
+            if isinstance(holder, Connection):
+                holder.abort(None)
+            exchange.end_ns = exchange.end_ns or monotonic_ns()
+            raise
         finally:
             del self._busy[exchange]
 

@@ -14,8 +14,9 @@ from typing import Any, NamedTuple
 
 import msgspec
 
-from llmdyno.errors import InputError
+from llmdyno.errors import InputError, hidden
 from llmdyno.protocols.dialect import Dialect, Envelope, HttpRequest, error_text
+from llmdyno.spec.readers import given_secrets
 from llmdyno.timeline.emulated import label_in
 from llmdyno.transports.exchange import Exchange, Payload, Prepared
 from llmdyno.transports.http1.client import Client
@@ -165,4 +166,4 @@ def _models(body: bytes) -> list[str] | None:
 
 
 def _hidden(text: str, envelope: Envelope) -> str:
-    return text.replace(envelope.api_key, "***") if envelope.api_key else text
+    return hidden(text, given_secrets(envelope.api_key, envelope.headers))
