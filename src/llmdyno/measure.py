@@ -9,8 +9,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import os
-from collections.abc import Awaitable, Callable
-from typing import TypeVar
+from collections.abc import Callable
 
 from llmdyno.engine.driver import Watch, quiet
 from llmdyno.errors import InputError
@@ -18,7 +17,7 @@ from llmdyno.executors.executor import executor, split
 from llmdyno.experiments.experiment import Experiment
 from llmdyno.experiments.load import LOAD
 from llmdyno.host.loop import loop_factory
-from llmdyno.host.stop import Stop
+from llmdyno.host.stop import Stop, to_the_end
 from llmdyno.reports.files import exports
 from llmdyno.runs.describe import Announcement, Origin, announcement, describe
 from llmdyno.runs.directory import RunDirectory, check_out, default_name
@@ -29,7 +28,6 @@ from llmdyno.spec.spec import Spec
 from llmdyno.targets.target import late_reader, resolve, secrets_of, target_module
 
 OnStart = Callable[[Announcement], None]
-T = TypeVar("T")
 
 
 def silent(announcement: Announcement) -> None:
@@ -93,22 +91,6 @@ async def measure(
     if cancelled:
         raise asyncio.CancelledError
     return run
-
-
-async def to_the_end(work: Awaitable[T], stop: Stop) -> tuple[T, bool]:
-    """Wait for the work. If this task is cancelled, stop the work and still wait for its result.
-
-    Returns:
-        The result, and whether this task was cancelled.
-    """
-    task = asyncio.ensure_future(work)
-    try:
-        return await asyncio.shield(task), False
-    except asyncio.CancelledError:
-        if task.done():
-            raise
-        stop()
-        return await task, True
 
 
 def run(spec: Spec, *, watch: Watch | None = None, on_start: OnStart | None = None) -> Run:

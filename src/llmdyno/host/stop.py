@@ -59,3 +59,19 @@ class Stop:
             raise
         finally:
             forget()
+
+
+async def to_the_end(work: Awaitable[T], stop: Stop) -> tuple[T, bool]:
+    """Wait for the work. If this task is cancelled, stop the work and still wait for its result.
+
+    Returns:
+        The result, and whether this task was cancelled.
+    """
+    task = asyncio.ensure_future(work)
+    try:
+        return await asyncio.shield(task), False
+    except asyncio.CancelledError:
+        if task.done():
+            raise
+        stop()
+        return await task, True
