@@ -64,9 +64,9 @@ def test_a_run_that_was_killed_is_read_from_its_journal(tmp_path: Path) -> None:
 
 
 def figures(summary: dict[str, Any]) -> dict[str, Any]:
-    """A summary without what a later version may say in other words: its own version, and the verdict's sentences."""
+    """A summary without what a later version may say in other words: its own versions, and the verdict's sentences."""
     plain = json.loads(json.dumps(summary))
-    del plain["llmdyno_version"]
+    del plain["llmdyno_version"], plain["schema_version"]
     for reason in plain["verdict"]["reasons"]:
         del reason["text"]
     return dict(plain)
@@ -260,7 +260,7 @@ def test_a_folder_without_a_run(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("name", "content", "words"),
     [
-        ("summary.json", b'{"schema_version": 99}', "schema version 99; this version of llmdyno reads 1"),
+        ("summary.json", b'{"schema_version": 99}', "schema version 99; this version of llmdyno reads 1, 2"),
         ("summary.json", b"{", "cannot be read as a run"),
         ("environment.json", b"[]", "cannot be read as a run"),
         ("environment.json", b"\xff", "cannot be read as a run"),

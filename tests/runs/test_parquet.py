@@ -36,7 +36,7 @@ def test_pandas_reads_it(tmp_path: Path) -> None:
     assert chunks.groupby("request").size().to_dict() == {0: 3, 2: 1}
     assert chunks["arrival_ns"].tolist() == [1_500_000_000, 2_000_000_000, 3_000_000_000, 4_000_000_000]
     metadata = pq.read_metadata(path / "requests.parquet").metadata
-    assert metadata[b"llmdyno.schema_version"] == b"1"
+    assert metadata[b"llmdyno.schema_version"] == b"2"
 
 
 def test_the_figures_stand_after_the_facts(tmp_path: Path) -> None:
@@ -49,7 +49,7 @@ def test_both_files_know_the_origin(tmp_path: Path) -> None:
     timeline = Timeline(make_timeline(*records()).requests, make_timeline(*records()).chunks, 123)
     for path in write(timeline, tmp_path):
         metadata = pq.read_metadata(path).metadata
-        assert (metadata[b"llmdyno.schema_version"], metadata[b"llmdyno.origin_ns"]) == (b"1", b"123")
+        assert (metadata[b"llmdyno.schema_version"], metadata[b"llmdyno.origin_ns"]) == (b"2", b"123")
     assert read_timeline(*paths(tmp_path), 123).origin_ns == 123
 
 

@@ -10,7 +10,7 @@ from typing import NamedTuple, Protocol
 
 import msgspec
 
-OTHER, TEXT, REASONING, TOOL = 0, 1, 2, 3
+OTHER, TEXT, REASONING, TOOL, REFUSAL = 0, 1, 2, 3, 4
 """Kinds of chunk: no output (role, finish reason, usage, end mark), answer text, reasoning text, part of a tool call.
 Every kind but OTHER is output of the model and counts as such."""
 
@@ -37,7 +37,9 @@ class Event(msgspec.Struct, frozen=True, gc=False):
     `end` is the number of bytes of the body up to and including it. `text` is its output, of the given `kind`. The
     token counts are the server's, cumulative; None where this chunk has none. `response_id` is the server's name for
     the answer; only the first chunk has it. `server_latency_ms` and `server_first_byte_ms` are the server's own
-    measurement of the whole answer and of its first byte. An event with a `failure` is no chunk.
+    measurement of the whole answer and of its first byte. `cached_input_tokens` came from the server's cache;
+    `reasoning_tokens` are those of the output tokens that are reasoning, streamed or not. `end_mark`: the
+    stream's own end, such as ``[DONE]``; nothing counts after it. An event with a `failure` is no chunk.
     """
 
     end: int
@@ -50,6 +52,9 @@ class Event(msgspec.Struct, frozen=True, gc=False):
     response_id: str | None = None
     server_latency_ms: int | None = None
     server_first_byte_ms: int | None = None
+    cached_input_tokens: int | None = None
+    reasoning_tokens: int | None = None
+    end_mark: bool = False
 
 
 class Decoder(Protocol):

@@ -26,7 +26,7 @@ from llmdyno.runs.run import RECOVERED, Run, conclude_run
 from llmdyno.runs.specfile import read_toml
 from llmdyno.spec.readers import REDACTED
 from llmdyno.spec.spec import Spec, build
-from llmdyno.timeline import SCHEMA_VERSION
+from llmdyno.timeline import READABLE_VERSIONS
 from llmdyno.timeline.columns import Timeline, from_records
 from llmdyno.timeline.record import RequestRecord
 
@@ -225,11 +225,11 @@ def load(path: str | Path) -> Run:
             from llmdyno.runs.parquet import read_timeline
 
             summary = json.loads((directory / SUMMARY).read_text(encoding="utf-8"))
-            if summary.get("schema_version") != SCHEMA_VERSION:
+            if summary.get("schema_version") not in READABLE_VERSIONS:
                 raise InputError(
                     str(directory / SUMMARY),
                     f"has schema version {summary.get('schema_version')!r}",
-                    f"this version of llmdyno reads {SCHEMA_VERSION}",
+                    f"this version of llmdyno reads {', '.join(map(str, READABLE_VERSIONS))}",
                 )
             timeline = read_timeline(directory / REQUESTS, directory / CHUNKS, origin_ns)
         else:

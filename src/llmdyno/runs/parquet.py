@@ -18,6 +18,7 @@ from llmdyno.host.memory import give_memory_back
 from llmdyno.metrics.request import RequestMetrics
 from llmdyno.timeline import SCHEMA_VERSION
 from llmdyno.timeline.columns import (
+    ADDED_COLUMNS,
     BOOLEAN_COLUMNS,
     CHUNK_COLUMNS,
     INTEGER_COLUMNS,
@@ -85,10 +86,10 @@ def read_timeline(requests_path: Path, chunks_path: Path, origin_ns: int) -> Tim
     table = _read(requests_path)
     requests: dict[str, Column] = {}
     for name in INTEGER_COLUMNS:
-        values = table[name].to_pylist()
+        values = _stored(table, name)
         requests[name] = np.array([MISSING if value is None else value for value in values], np.int64)
     for name in TEXT_COLUMNS:
-        requests[name] = np.array(table[name].to_pylist(), object)
+        requests[name] = np.array(_stored(table, name), object)
     for name in BOOLEAN_COLUMNS:
         requests[name] = np.array(table[name].to_pylist(), bool)
     stored = _read(chunks_path)
@@ -97,6 +98,17 @@ def read_timeline(requests_path: Path, chunks_path: Path, origin_ns: int) -> Tim
         for name, kind in CHUNK_COLUMNS.items()
     }
     return Timeline(requests, chunks, origin_ns)
+
+
+def _stored(table: Table, name: str) -> list[Any]:
+    """A column's values; all missing if the file is of a version without the column.
+
+    Raises:
+        KeyError: a column is missing that every version has.
+    """
+    if name in ADDED_COLUMNS and name not in table.column_names:
+        return [None] * table.num_rows
+    return list(table[name].to_pylist())
 
 
 def _read(path: Path) -> Table:

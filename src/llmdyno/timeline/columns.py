@@ -19,7 +19,16 @@ from llmdyno.timeline.record import RequestRecord
 MISSING = -(2**63)
 """The integer that means "no value" in a column; null in Parquet."""
 
-TIME_COLUMNS = ("planned_ns", "connect_start_ns", "connected_ns", "tls_ns", "sent_ns", "headers_ns", "end_ns")
+TIME_COLUMNS = (
+    "planned_ns",
+    "connect_start_ns",
+    "connected_ns",
+    "tls_ns",
+    "first_sent_ns",
+    "sent_ns",
+    "headers_ns",
+    "end_ns",
+)
 INTEGER_COLUMNS = (
     "request",
     "user",
@@ -27,19 +36,34 @@ INTEGER_COLUMNS = (
     "http_status",
     *TIME_COLUMNS,
     "reconnects",
+    "resends",
     "attempt",
     "input_tokens",
     "max_tokens",
     "server_input_tokens",
     "server_output_tokens",
+    "cached_input_tokens",
+    "reasoning_tokens",
     "tokenizer_output_tokens",
     "server_latency_ms",
     "server_first_byte_ms",
     "sign_ns",
     "body_bytes",
 )
-TEXT_COLUMNS = ("phase", "state", "error_kind", "error_message", "error_type", "clock", "finish_reason", "response_id")
+TEXT_COLUMNS = (
+    "phase",
+    "state",
+    "error_kind",
+    "error_message",
+    "error_type",
+    "clock",
+    "finish_reason",
+    "response_id",
+    "resend_reason",
+)
 BOOLEAN_COLUMNS = ("reused",)
+ADDED_COLUMNS = ("cached_input_tokens", "reasoning_tokens", "resends", "first_sent_ns", "resend_reason")
+"""Columns that the first version of the schema does not have."""
 CHUNK_COLUMNS: dict[str, np.dtype[Any]] = {
     "request": np.dtype(np.int64),
     "arrival_ns": np.dtype(np.int64),

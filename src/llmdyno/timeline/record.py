@@ -34,6 +34,10 @@ class RequestRecord(msgspec.Struct, kw_only=True):
         sent_ns: the time just before its first byte was written.
         headers_ns: the arrival of the first byte of the response.
         end_ns: the arrival of the last byte, or the time at which the request was given up.
+        resends, first_sent_ns, resend_reason: how often it was written again because the server closed a kept
+            connection at the very moment of the send; when it was first written; why it was written again. `sent_ns`
+            is that of the last time.
+        cached_input_tokens, reasoning_tokens: the server's counts; None: it gives none.
         reconnects: how many idle connections the server had closed before this request could use one.
         clock: what stamped the arrivals.
         response_id: the server's name for the response, as in the server's own logs.
@@ -67,12 +71,17 @@ class RequestRecord(msgspec.Struct, kw_only=True):
     end_ns: int | None = None
     reused: bool = False
     reconnects: int = 0
+    resends: int = 0
+    first_sent_ns: int | None = None
+    resend_reason: str | None = None
     attempt: int = 0
     clock: str = USER
     input_tokens: int = 0
     max_tokens: int = 0
     server_input_tokens: int | None = None
     server_output_tokens: int | None = None
+    cached_input_tokens: int | None = None
+    reasoning_tokens: int | None = None
     finish_reason: str | None = None
     body_bytes: int = 0
     response_id: str | None = None

@@ -186,6 +186,10 @@ class Chunks:
                 record.finish_reason = event.finish_reason
             if event.response_id is not None:
                 record.response_id = event.response_id
+            if event.cached_input_tokens is not None:
+                record.cached_input_tokens = event.cached_input_tokens
+            if event.reasoning_tokens is not None:
+                record.reasoning_tokens = event.reasoning_tokens
             if event.server_latency_ms is not None:
                 record.server_latency_ms = event.server_latency_ms
                 record.server_first_byte_ms = event.server_first_byte_ms
