@@ -138,10 +138,19 @@ def test_spec_file_flags_and_python_give_the_same_run(tmp_path: Path, emulator: 
         assert columns[0][name].tolist() == columns[1][name].tolist() == columns[2][name].tolist()
 
 
+def test_a_directory_that_is_taken_is_refused_before_anything_is_sent(scripted: Scripted, tmp_path: Path) -> None:
+    server = scripted([response(b"{}")])
+    (tmp_path / "taken").mkdir()
+    (tmp_path / "taken" / "mine").touch()
+    with pytest.raises(llmdyno.InputError, match=r"--out: .* already exists"):
+        llmdyno.run(llmdyno.Spec(base_url=server.url, model="m", requests=1, out=str(tmp_path / "taken")))
+    assert server.accepted == 0
+
+
 def test_the_async_twin_and_its_cancellation(tmp_path: Path, emulator: str) -> None:
     async def main() -> None:
         spec = llmdyno.Spec(base_url=emulator, requests=4, output_tokens=10, out=str(tmp_path / "a"))  # type: ignore[arg-type]
-        run = await llmdyno.run_async(spec)
+        run = await llmdyno.run_async(spec, watch=None, on_start=None)
         assert run.succeeded == 4
         long = llmdyno.Spec(
             base_url=emulator, requests=4, output_tokens=50_000, out=str(tmp_path / "b"), ignore_eos=True
