@@ -66,7 +66,7 @@ HEAVY_HOMES = {
     "boto3": {"emulator/moto.py", "aws/clients.py"},
     "botocore": {"aws/session.py", "aws/signing.py", "aws/clients.py", "services/bedrock_import/imports.py"},
     "httptools": {"transports/http1/connection.py", "emulator/connection.py"},
-    "httpx": {"targets/litellm/library.py"},
+    "httpx": {"targets/litellm/library.py", "targets/litellm/catching.py"},
     "huggingface_hub": {"host/tokenizer.py"},
     "jinja2": {"protocols/templates.py"},
     "litellm": {"targets/litellm/library.py"},

@@ -142,7 +142,7 @@ def test_a_directory_that_is_taken_is_refused_before_anything_is_sent(scripted: 
     server = scripted([response(b"{}")])
     (tmp_path / "taken").mkdir()
     (tmp_path / "taken" / "mine").touch()
-    with pytest.raises(llmdyno.InputError, match=r"--out: .* is there already"):
+    with pytest.raises(llmdyno.InputError, match=r"--out: .* already exists"):
         llmdyno.run(llmdyno.Spec(base_url=server.url, model="m", requests=1, out=str(tmp_path / "taken")))
     assert server.accepted == 0
 
@@ -427,7 +427,9 @@ def test_serve_says_what_it_is_and_ends_on_ctrl_c(tmp_path: Path, start: Start) 
     process = start("serve", "--port", "0", "--speed", "3", cwd=tmp_path)
     assert process.stdout is not None
     head = [process.stdout.readline() for _ in range(2)]
-    assert head[0] == "EMULATED deepseek-r1-distill-llama-8b at 3× real speed; times are 3× shorter than in reality\n"
+    assert (
+        head[0] == "EMULATED deepseek-r1-distill-llama-8b at 3× real speed; durations are 3× shorter than in reality\n"
+    )
     with urllib.request.urlopen(head[1].split()[-1] + "/models") as answer:
         assert answer.status == 200
     process.send_signal(signal.SIGINT)

@@ -232,7 +232,7 @@ def test_check_over_bedrock_and_converse(facts: dict[str, str], tmp_path: Path) 
 
 
 def test_comparing_needs_two_runs(tmp_path: Path) -> None:
-    assert "two run directories or more" in command("compare", "one", cwd=tmp_path).stderr
+    assert "two or more run directories" in command("compare", "one", cwd=tmp_path).stderr
     assert "is not a run directory" in command("compare", "one", "two", cwd=tmp_path).stderr
 
 

@@ -13,8 +13,8 @@ from llmdyno.targets import openai
 
 Scripted = Callable[..., ScriptedServer]
 REFUSED = {
-    "deployment": ("--deployment", "is for the embedded emulator", "leave it out, --base-url and --api"),
-    "speed": ("--speed", "is for the embedded emulator", "leave it out, --base-url and --api"),
+    "deployment": ("--deployment", "is for the embedded emulator", "leave it out, or leave out --base-url and --api"),
+    "speed": ("--speed", "is for the embedded emulator", "leave it out, or leave out --base-url and --api"),
     "region": ("--region", "is for Amazon Bedrock", "leave it out, or add --api bedrock"),
     "profile": ("--profile", "is for Amazon Bedrock", "leave it out, or add --api bedrock"),
     "endpoint_url": ("--endpoint-url", "is for Amazon Bedrock", "leave it out, or add --api bedrock"),

@@ -67,7 +67,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
             "--results-dir", default="", metavar="DIR", help="write LLMPerf's files to this directory (default: none)"
         )
         own.add_argument(
-            "--llm-api", default="openai", metavar="API", help=f"choose the API: {', '.join(_APIS)} (default: openai)"
+            "--llm-api",
+            default="openai",
+            metavar="API",
+            help=f"choose the API: {', '.join(_APIS)} (default: openai; only llmdyno has bedrock)",
         )
         own.add_argument("--metadata", default="", metavar="K=V,…", help="add these entries to the summary")
         drive.add_manner_arguments(own)

@@ -208,7 +208,7 @@ def _cannot_listen(host: str, port: int, error: OSError) -> InputError:
 def _banner(emulator: Emulator) -> str:
     """What the user must know about a running emulator."""
     speed, root = emulator.speed, emulator.root
-    shorter = "" if speed == 1 else f"; times are {speed:g}× shorter than in reality"
+    shorter = "" if speed == 1 else f"; durations are {speed:g}× shorter than in reality"
     return (
         f"EMULATED {emulator.profile.name} at {speed:g}× real speed{shorter}\n"
         f"  OpenAI     base URL {emulator.url}\n"

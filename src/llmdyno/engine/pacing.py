@@ -241,21 +241,21 @@ async def _stages(lane: Lane, *, parts: tuple[tuple[float, float, int], ...]) ->
 
 async def _instants(lane: Lane, *, max_in_flight: int | None) -> None:
     # A worker without a share of the limit still sends what is its own, one request at a time.
-    places = asyncio.Semaphore(max(1, lane.part.share(max_in_flight))) if max_in_flight is not None else None
+    slots = asyncio.Semaphore(max(1, lane.part.share(max_in_flight))) if max_in_flight is not None else None
     async with _crew() as crew:
         while (prepared := lane.take()) is not None:
             planned_ns = lane.start_ns + (prepared.offset_ns or 0)
             if not await lane.sleep_until(planned_ns):
                 break
-            crew.create_task(_planned(lane, prepared, planned_ns, places))
+            crew.create_task(_planned(lane, prepared, planned_ns, slots))
             await asyncio.sleep(0)  # it leaves, and the sockets are served, before the next one has to be made
 
 
-async def _planned(lane: Lane, prepared: Prepared | None, planned_ns: int, places: asyncio.Semaphore | None) -> None:
+async def _planned(lane: Lane, prepared: Prepared | None, planned_ns: int, slots: asyncio.Semaphore | None) -> None:
     """Drive one session of an open loop, with its retries and later turns."""
     due_ns: int | None = planned_ns
     while prepared is not None:
-        exchange = await _placed(lane, prepared, due_ns, places)
+        exchange = await _send_in_slot(lane, prepared, due_ns, slots)
         if exchange is None:
             return
         due_ns = None
@@ -270,21 +270,21 @@ async def _planned(lane: Lane, prepared: Prepared | None, planned_ns: int, place
             return
 
 
-async def _placed(
-    lane: Lane, prepared: Prepared, planned_ns: int | None, places: asyncio.Semaphore | None
+async def _send_in_slot(
+    lane: Lane, prepared: Prepared, planned_ns: int | None, slots: asyncio.Semaphore | None
 ) -> Exchange | None:
     """Send as soon as the in-flight limit allows it. Returns None if the run ends before that."""
-    if places is None:
+    if slots is None:
         return await lane.send(prepared, 0, planned_ns)
     lane.waiting += 1
     try:
-        await places.acquire()
+        await slots.acquire()
     finally:
         lane.waiting -= 1
     try:
         return None if lane.stopping() else await lane.send(prepared, 0, planned_ns)
     finally:
-        places.release()
+        slots.release()
 
 
 # --- waking

@@ -85,7 +85,7 @@ class Page:
             self.fact("Note", note, width, head="yellow")
 
     def point(self, text: str, indent: int, style: str = "") -> None:
-        """An item of a list, indented by so many columns."""
+        """An item of a list, indented by a number of columns."""
         self._hang(Text(" " * indent + "- ", style=style), Text(text, style=style), indent + 2)
 
     def table(

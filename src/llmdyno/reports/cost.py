@@ -1,7 +1,7 @@
 """The report of ``llmdyno cost``: what a run costs, and what a day of traffic would.
 
 Takes cost.json's contents: dollars as exact texts, times in seconds at real speed. Gives lines on a page. An emulated
-run is named as one, a figure that is missing is said to be, and an assumption stands beside the figure that needs it.
+run is named as one, a missing figure is named as missing, and each assumption is beside the figure that needs it.
 """
 
 from __future__ import annotations

@@ -39,7 +39,7 @@ _OPEN_ROWS = (
     ("Send after planned", "send_lateness_s"),
 )
 """In an open loop the first figure counts from the planned instant, and failed requests are its tail. The figure from
-the send stands below it."""
+the send is below it."""
 
 _SOURCES = {
     "server": "counted by the server",
@@ -231,7 +231,7 @@ def _plain(text: str) -> str:
 
 
 def _show_rows(rows: Sequence[Row], page: Page) -> None:
-    # A star takes the place of a space, so that the digits stand below each other.
+    # A star takes the place of a space, so that the digits are aligned.
     cells = [(row.label, row.unit, *(cell if cell.endswith("*") else f"{cell} " for cell in row.cells)) for row in rows]
     page.table(("", "unit", *(f"{column} " for column in COLUMNS)), cells, left=(0, 1), dim=1, gap=1)
     if marked(rows):

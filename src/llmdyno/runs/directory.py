@@ -174,7 +174,7 @@ def check_out(out: str | None) -> None:
     """
     path = Path(out) if out is not None else None
     if path is not None and path.exists() and (not path.is_dir() or any(path.iterdir())):
-        raise InputError("--out", f"{out} is there already", "name a directory that is new or empty")
+        raise InputError("--out", f"{out} already exists", "name a directory that is new or empty")
 
 
 def default_name(spec: Spec) -> str:

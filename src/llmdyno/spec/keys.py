@@ -403,6 +403,8 @@ def read_flag(reader: Reader[T], value: Any, flag: str, *, secret: bool = False)
 
 
 def _shown(value: Any) -> str:
+    if isinstance(value, list) and len(value) == 1:
+        value = value[0]  # a flag that may be given again, given once
     try:
         text = repr(value)
     except ValueError:  # Python does not print a whole number of more than 4,300 digits

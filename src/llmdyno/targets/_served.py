@@ -26,7 +26,7 @@ def resolve_served(spec: Spec, environ: Mapping[str, str], key_variable: str, ro
     Raises:
         InputError: a key of the spec belongs to another API, or the API has no such route.
     """
-    refuse(spec, ("deployment", "speed"), "the embedded emulator", "--base-url and --api")
+    refuse(spec, ("deployment", "speed"), "the embedded emulator", "or leave out --base-url and --api")
     refuse(spec, ("region", "profile", "endpoint_url"), "Amazon Bedrock", "or add --api bedrock")
     refuse_litellm(spec)
     api_key = spec.api_key

@@ -40,8 +40,8 @@ def resolve(spec: Spec, environ: Mapping[str, str]) -> Spec:
     """
     if spec.model is None:
         raise InputError("--model", "not given", "give the imported model's ARN")
-    refuse(spec, ("base_url", "api_key"), "OpenAI-compatible servers", "use --endpoint-url, or AWS credentials")
-    refuse(spec, ("deployment", "speed"), "the embedded emulator", "--api")
+    refuse(spec, ("base_url", "api_key"), "OpenAI-compatible servers", "and use --endpoint-url, or AWS credentials")
+    refuse(spec, ("deployment", "speed"), "the embedded emulator", "or leave out --api")
     refuse_litellm(spec)
     return dataclasses.replace(spec, route=settle_route(spec, ROUTES))
 

@@ -21,9 +21,9 @@ pytestmark = pytest.mark.filterwarnings("ignore")
 Scripted = Callable[..., ScriptedServer]
 OPENAI = "is for --api openai and bedrock"
 REFUSED = {
-    "deployment": ("--deployment", "is for the embedded emulator", "leave it out, --api"),
-    "speed": ("--speed", "is for the embedded emulator", "leave it out, --api"),
-    "route": ("--route", OPENAI, "leave it out, LiteLLM's model string holds its route"),
+    "deployment": ("--deployment", "is for the embedded emulator", "leave it out, or leave out --api"),
+    "speed": ("--speed", "is for the embedded emulator", "leave it out, or leave out --api"),
+    "route": ("--route", OPENAI, "leave it out, because LiteLLM's model string holds its route"),
     "extra_body": ("--extra-body", OPENAI, "use --litellm-param K=V"),
 }
 

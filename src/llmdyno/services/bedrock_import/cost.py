@@ -59,7 +59,7 @@ class Cost:
 
     `run` is the bill; `run_low` and `run_high` bound it. `tail` is the part of `run` that pays for the last windows
     after their last call, `tail_s` seconds in all. `idle` is what windows without a call would add if they were billed.
-    `hour`, `million_output_tokens` and `thousand_requests` hold while the load stands (None: it delivered nothing).
+    `hour`, `million_output_tokens` and `thousand_requests` hold while the load is steady (None: it delivered nothing).
     `warm_hour` keeps one copy warm. `storage_month` stores the model (None: unknown).
     """
 

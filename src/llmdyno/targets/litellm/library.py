@@ -14,7 +14,7 @@ import logging
 import os
 import re
 import warnings
-from collections.abc import AsyncIterator, Iterator, Mapping
+from collections.abc import AsyncIterator, Mapping
 from dataclasses import dataclass
 from importlib import metadata
 from typing import Any
@@ -34,6 +34,7 @@ from llmdyno.errors import InputError
 from llmdyno.protocols.dialect import HttpRequest, chat_messages, error_text
 from llmdyno.protocols.events import HTTP_STATUS, OTHER, REASONING, STREAM_ERROR, TEXT, Event, Failure
 from llmdyno.services.bedrock_import.identity import imported_model_arn, imported_model_region
+from llmdyno.targets.litellm.catching import CatchingTransport, CaughtRequest, Recorded
 from llmdyno.timeline.record import CONNECT, TIMEOUT
 from llmdyno.workload.session import Messages, user_message
 
@@ -75,44 +76,9 @@ class Caught:
     secrets: tuple[str, ...]
 
 
-class _CaughtRequest(BaseException):  # not an Exception, so that LiteLLM does not handle it
-    def __init__(self, request: httpx.Request) -> None:
-        self.request = request
-
-
-class _Recorded(httpx.SyncByteStream):
-    """A recorded body, in the pieces in which it arrived. `given` counts the pieces that were read."""
-
-    def __init__(self, pieces: list[bytes]) -> None:
-        self._pieces = pieces
-        self.given = 0
-
-    def __iter__(self) -> Iterator[bytes]:
-        for piece in self._pieces:
-            self.given += 1
-            yield piece
-
-
-class _Transport(httpx.BaseTransport):
-    """Catches requests, or answers them with a recorded body."""
-
-    def __init__(self) -> None:
-        self._recorded: _Recorded | None = None
-        self._media_type = ""
-
-    def play(self, recorded: _Recorded | None, media_type: str = "") -> None:
-        """Answer requests with this body; None: catch them again."""
-        self._recorded, self._media_type = recorded, media_type
-
-    def handle_request(self, request: httpx.Request) -> httpx.Response:
-        if self._recorded is None:
-            raise _CaughtRequest(request)
-        return httpx.Response(200, headers={"content-type": self._media_type}, stream=self._recorded, request=request)
-
-
 # LiteLLM keeps the openai package's clients for all later calls, and with them the session of the call that made them.
 # So all models of this process share one transport.
-_TRANSPORT = _Transport()
+_TRANSPORT = CatchingTransport()
 _HANDLER = HTTPHandler(client=httpx.Client(transport=_TRANSPORT))
 _SESSION = httpx.Client(transport=_TRANSPORT)
 
@@ -177,7 +143,7 @@ class LiteLLM:
                 self._call(messages, max_tokens, by_handler=by_handler)
                 first = None
                 break  # another client of LiteLLM's sent it
-            except _CaughtRequest as caught:
+            except CaughtRequest as caught:
                 found = self._caught(caught.request)
                 if self._by_handler is None:
                     self._check_key(found)
@@ -191,7 +157,7 @@ class LiteLLM:
 
     def read(self, pieces: list[bytes], media_type: str) -> list[Event]:
         """The events of a recorded answer, by LiteLLM's own parser; `end` counts pieces."""
-        recorded = _Recorded(pieces)
+        recorded = Recorded(pieces)
         _TRANSPORT.play(recorded, media_type)
         events: list[Event] = []
         try:

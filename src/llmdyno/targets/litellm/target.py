@@ -57,8 +57,8 @@ def resolve(spec: Spec, environ: Mapping[str, str]) -> Spec:
     """
     if spec.model is None:
         raise InputError("--model", "not given", "give it as LiteLLM names it, such as openai/gpt-4o-mini")
-    refuse(spec, ("deployment", "speed"), "the embedded emulator", "--api")
-    refuse(spec, ("route",), "--api openai and bedrock", "LiteLLM's model string holds its route")
+    refuse(spec, ("deployment", "speed"), "the embedded emulator", "or leave out --api")
+    refuse(spec, ("route",), "--api openai and bedrock", "because LiteLLM's model string holds its route")
     if spec.extra_body:
         raise InputError("--extra-body", "is for --api openai and bedrock", "use --litellm-param K=V")
     if spec.litellm_mode == "sdk" and (spec.insecure or spec.ca_file or spec.client_cert):
