@@ -119,6 +119,8 @@ def test_spec_file_flags_and_python_give_the_same_run(tmp_path: Path, emulator: 
     spec_a, spec_b, spec_c = (
         tomllib.loads((tmp_path / name / "spec.toml").read_text(encoding="utf-8")) for name in "abc"
     )
+    prompts = {spec.pop("prompts_seed") for spec in (spec_a, spec_b, spec_c)}
+    assert len(prompts) == 3  # each run has fresh prompts, of the same lengths
     assert spec_a == spec_b
     assert (spec_c["load"]["requests"], spec_c["load"]["concurrency"], spec_c["seed"]) == (3, 1, 5)
     assert spec_c["workload"]["ignore_eos"] is False
@@ -129,7 +131,9 @@ def test_spec_file_flags_and_python_give_the_same_run(tmp_path: Path, emulator: 
         out=str(tmp_path / "d"),
     )  # type: ignore[arg-type]  # fmt: skip
     run = llmdyno.run(spec, watch=snapshots.append, on_start=lines.append)
-    assert tomllib.loads((run.path / "spec.toml").read_text(encoding="utf-8")) == spec_a
+    spec_d = tomllib.loads((run.path / "spec.toml").read_text(encoding="utf-8"))
+    assert spec_d.pop("prompts_seed") not in prompts
+    assert spec_d == spec_a
     assert run.succeeded == 20
     assert snapshots[-1].done == 20
     assert "EMULATED" in lines[0].endpoint

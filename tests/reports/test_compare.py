@@ -14,6 +14,8 @@ A  runs/x: m, 40 succeeded, trustworthy
 B  runs/x: m, 40 succeeded, trustworthy
    - EMULATED endpoint: llmdyno's own emulator, profile p, at 10× real speed;
      durations are 10× shorter than in reality.
+B sent the prompts of a run before it: the cache of the same server may have
+known them, and the TTFT is then too good
 
                             unit          A         B
 Time to first token p50     ms       250.00    319.50

@@ -35,6 +35,7 @@ Over time       ▅▇███▇█████ tokens/s, up to 4,400 (0.1 s a
               shorter)
               █             TTFT p50, up to 250 ms
 Tokens        11 in, 100 out per request (p50; output counted by the server)
+              template: 1 token beyond the prompt, 9% of the input
 
 Verdict       trustworthy: no reason found to doubt this measurement
 Run directory runs/x
@@ -69,12 +70,16 @@ Over time       ▁▂▃▄▅▅▆▇███▇▆▅▅▄▃▂▁ tokens
               █                     failures, up to 1
 Goodput       4.407 requests/s with ttft_s ≤ 1 s
 Tokens        11 in, 100 out per request (p50; output counted by the server)
+              template: 1 token beyond the prompt, 9% of the input
 Failed        1 × http_status 429: a|b [c](d) <e>
 
 Verdict       read with care:
-              - too few samples: 9 requests succeeded, a p90 needs 30
+              - too few samples: 9 requests succeeded, a p90 needs 30. Touches
+                p90, p95, p99. What to do: send more requests with --requests or
+                --duration.
               - errors present: 1 of 10 requests failed; latencies are of the
-                others only
+                others only. Touches all figures. What to do: read the failures,
+                and cure them or lower the load.
 Run directory runs/x
 """
 
@@ -216,8 +221,8 @@ def test_requests_that_were_cancelled_sent_again_or_empty() -> None:
         make_record(2, 0.0, [(1.0, OTHER, 0)]),
     )
     assert dict(summary.facts(run))["Requests"] == (
-        "2 succeeded, 0 failed, 1 cancelled in flight, 1 of them attempts after throttling, "
-        "1 of them without any text · 96.8 a minute · at most 3 in flight"
+        "2 succeeded, 0 failed, 1 cancelled in flight, 1 of them attempts after throttling "
+        "(0 of 3 requests finally got no answer), 1 of them without any text · 96.8 a minute · at most 3 in flight"
     )
 
 

@@ -44,7 +44,7 @@ REMEDIES: Mapping[str, Remedy] = {
         ("input_tokens", *_TOKENS), "give the model's own tokenizer with --tokenizer, and check the server's usage"
     ),
     "too_few_samples": Remedy(("p90", "p95", "p99"), "send more requests with --requests or --duration"),
-    "errors_present": Remedy((ALL,), "read the failures below the figures, and cure them or lower the load"),
+    "errors_present": Remedy((ALL,), "read the failures, and cure them or lower the load"),
     "sends_late": Remedy(
         _SCHEDULED, f"{_HOST}: stop other programs on it, lower the rate, or use a host with more cores"
     ),

@@ -28,9 +28,9 @@ def token_figures(measured: Timeline, figures: RequestMetrics, tokens: NDArray[n
         tokens: of each chunk, shape (chunks,).
 
     Returns:
-        `by_kind`: the tokens of all output chunks by their kind, without the hidden ones. `not_streamed`: the requests that
-        have hidden tokens, their total and its share of all output tokens. `cached`: the requests whose answer has a
-        count of cached input tokens, their total and its share of these requests' input tokens. `beyond_prompt`: the
+        `by_kind`: the tokens of all output chunks by their kind, without the hidden ones. `not_streamed`: the requests
+        that have hidden tokens, their total and its share of all output tokens. `cached`: the requests whose answer has
+        a count of cached input tokens, their total and its share of these requests' input tokens. `beyond_prompt`: the
         median number of input tokens that the server counts beyond the prompt (a chat template, or another tokenizer)
         and its share of the server's count. Each is None where no request has such a count.
     """
