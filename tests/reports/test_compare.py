@@ -63,6 +63,36 @@ def test_the_whole_comparison_at_eighty_columns() -> None:
     assert max(map(len, SHOWN.splitlines())) <= 80
 
 
+def test_cached_tokens_seed_and_prompts_come_first() -> None:
+    found = compare(
+        [
+            run_of(good(0, cached_input_tokens=0), seed=1, prompts_seed=8, concurrency=1),
+            run_of(good(0, cached_input_tokens=8), seed=2, prompts_seed=9),
+        ]
+    )
+    assert found["unlike"] == [
+        {"key": "cached input tokens", "values": ["0%", "73%"]},
+        {"key": "seed", "values": ["1", "2"]},
+        {"key": "prompts", "values": ["of seed 8", "of seed 9"]},
+        {"key": "concurrency", "values": ["1", "2"]},
+    ]
+    assert found["notes"] == []
+
+
+@pytest.mark.parametrize(
+    ("base", "other", "same"),
+    [
+        ({"seed": 1}, {"seed": 1}, True),  # runs of a version whose prompts had no seed of their own
+        ({"seed": 1, "prompts_seed": 8}, {"seed": 1, "prompts_seed": 9}, False),
+        ({"seed": 1, "prompts_seed": 8}, {"seed": 2, "prompts_seed": 8}, True),
+        ({"seed": 8}, {"seed": 2, "prompts_seed": 8}, True),
+    ],
+)
+def test_runs_of_the_same_prompts_are_named(base: dict[str, int], other: dict[str, int], same: bool) -> None:
+    notes = compare([run_of(good(0), **base), run_of(good(0), **other)])["notes"]
+    assert [note.partition(":")[0] for note in notes] == ["B sent the prompts of a run before it"] * same
+
+
 def test_the_figures() -> None:
     found = compare(runs())
     assert found["unlike"] == [{"key": "concurrency", "values": ["40", "20"]}]
