@@ -63,7 +63,7 @@ def test_churn_that_nothing_explains() -> None:
 
 
 def test_failures_end_connections_too() -> None:
-    broken = {"state": "failed", "error_kind": "broken_stream"}
+    broken = {"state": "failed", "error_kind": "http_status", "http_status": 500}
     records = [answered(number, reused=True) for number in range(20)]
     records += [answered(20 + n, **broken, **OPENED) for n in range(10)]
     found = churn(make_timeline(*records))

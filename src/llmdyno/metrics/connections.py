@@ -23,7 +23,7 @@ class Churn(NamedTuple):
     Attributes:
         excess: how many.
         closed_by_timeouts: how many connections this client closed itself, because a request timed out or was stopped.
-        closed_by_failures: how many other requests failed, after which a connection is not used again.
+        closed_by_failures: how many other requests failed; a connection often ends with a failure.
         closed_after_every_answer: whether the server closes each connection after its answer.
     """
 
@@ -40,8 +40,7 @@ def churn(timeline: Timeline) -> Churn:
     excess = max(0, int(connected.sum()) - peak_in_flight(timeline))
     sent = requests["sent_ns"] != MISSING
     timed_out = (requests["error_kind"] == TIMEOUT) | (requests["state"] == CANCELLED)
-    failed = (requests["state"] == FAILED) & (requests["http_status"] == MISSING)
-    failed |= (requests["state"] == FAILED) & np.isin(requests["error_kind"].astype(str), ("broken_stream",))
+    failed = requests["state"] == FAILED
     answered = requests["state"] == OK
     always = excess > 0 and answered.sum() > 1 and float(requests["reused"][answered].mean()) <= _ALWAYS
     return Churn(excess, int((sent & timed_out).sum()), int((sent & failed & ~timed_out).sum()), bool(always))
