@@ -142,6 +142,28 @@ def test_spec_file_flags_and_python_give_the_same_run(tmp_path: Path, emulator: 
         assert columns[0][name].tolist() == columns[1][name].tolist() == columns[2][name].tolist()
 
 
+def test_a_repeated_run_sends_fresh_prompts_unless_asked_for_the_same(scripted: Scripted, tmp_path: Path) -> None:
+    server = scripted([stream_head(), event("a"), event("b"), ENDING])
+    flags = ("--model", "m", "--concurrency", "1", "--requests", "3", "--input-tokens", "40", "--output-tokens", "2")
+    first = command("run", "--base-url", server.url, *flags, "--keep-answers", "--out", "a", cwd=tmp_path)
+    assert first.returncode == 0, first.stderr
+    again = command("run", "a/spec.toml", "--out", "b", cwd=tmp_path)
+    same = command("run", "a/spec.toml", "--same-prompts", "--no-keep-answers", "--out", "c", cwd=tmp_path)
+    assert (again.returncode, same.returncode) == (0, 0)
+    sent = [json.loads(request.partition(b"\r\n\r\n")[2]) for request in server.requests]
+    texts = [body["messages"][0]["content"] for body in sent if body["max_tokens"] == 2][-9:]
+    assert texts[:3] == texts[6:]
+    assert not set(texts[:3]) & set(texts[3:6])
+    assert "the very prompts of an earlier run, as asked" in same.stdout
+    compared = command("compare", "a", "c", cwd=tmp_path)
+    assert "B sent the prompts of a run before it" in compared.stdout
+    kept = [json.loads(line) for line in (tmp_path / "b" / "answers.jsonl").read_text(encoding="utf-8").splitlines()]
+    assert [(line["request"], line["text"], line["finish_reason"]) for line in kept] == [
+        (number, "ab", "length") for number in range(3)
+    ]
+    assert not (tmp_path / "c" / "answers.jsonl").exists()
+
+
 def test_a_directory_that_is_taken_is_refused_before_anything_is_sent(scripted: Scripted, tmp_path: Path) -> None:
     server = scripted([response(b"{}")])
     (tmp_path / "taken").mkdir()

@@ -176,6 +176,12 @@ def test_bursts_after_a_silence(first_s: float, gaps_s: list[float], bursts: boo
     assert ("bursts_after_silence" in reasons) is bursts
 
 
+@pytest.mark.parametrize(("tokens", "burst"), [(7, False), (8, True)])
+def test_a_text_in_one_chunk_has_no_first_token(tokens: int, burst: bool) -> None:
+    records = [make_record(n, 10.0 * n, [(10.0 * n + 1, TEXT, 40)], server_output_tokens=tokens) for n in range(30)]
+    assert list(found(make_timeline(*records))) == ["bursts_after_silence"] * burst
+
+
 def test_attempts_and_requests_are_counted_apart() -> None:
     refused = {"state": "failed", "error_kind": "http_status", "error_code": 429}
     retried = [

@@ -30,6 +30,7 @@ SHORTER_SHARE = 0.01
 BURST_SHARE = 0.1
 HIDDEN_SHARE = 0.01
 _BURST_CHUNKS = 4
+_LUMP_TOKENS = 8
 _BURST_GAP_S = 0.001
 _SILENCE_S = 0.1
 _TENTH = 0.1
@@ -230,17 +231,19 @@ def _shorter(timeline: Timeline, figures: RequestMetrics, asked: Asked) -> Reaso
 def _bursts(timeline: Timeline, figures: RequestMetrics) -> Reason | None:
     """Text that came in bursts after a silence: something on the way held it back.
 
-    Either the whole text came within a tenth of the silence before it, a millisecond a chunk or faster. Or more than
-    half of the gaps are shorter than a tenth of the mean gap, and one is a silence. Chunks that arrived together count
-    as coalesced, not as a burst.
+    Either the whole text came within a tenth of the silence before it, a millisecond a chunk or faster; or it came in
+    one chunk of eight tokens or more. Or more than half of the gaps are shorter than a tenth of the mean gap, and one
+    is a silence. Chunks that arrived together count as coalesced, not as a burst.
     """
-    judged = figures.succeeded & (figures.text_chunks >= _BURST_CHUNKS)
-    count = int(judged.sum())
+    spread = figures.succeeded & (figures.text_chunks >= _BURST_CHUNKS)
+    visible = figures.output_tokens - figures.hidden_tokens
+    lump = figures.succeeded & (figures.text_chunks == 1) & (visible >= _LUMP_TOKENS)
+    count = int((spread | lump).sum())
     if not count:
         return None
     is_output = timeline.chunks["kind"] != OTHER
-    bursts = 0
-    for index in np.flatnonzero(judged):
+    bursts = int(lump.sum())
+    for index in np.flatnonzero(spread):
         chunks = slice(timeline.first_chunk[index], timeline.first_chunk[index + 1])
         gaps = np.diff(timeline.chunks["arrival_ns"][chunks][is_output[chunks]]) / 1e9
         span, silence, apart = float(gaps.sum()), float(figures.ttft_s[index]), gaps > 0
@@ -252,7 +255,7 @@ def _bursts(timeline: Timeline, figures: RequestMetrics) -> Reason | None:
     if share <= BURST_SHARE:
         return None
     text = (
-        f"bursts after a silence: in {100 * share:.0f}% of answers the text came in bursts (bound "
+        f"bursts after a silence: in {100 * share:.0f}% of answers the text came in bursts or all at once (bound "
         f"{100 * BURST_SHARE:.0f}%); something on the way held it back"
     )
     return Reason("bursts_after_silence", share, BURST_SHARE, text)

@@ -7,8 +7,6 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-import numpy as np
-
 from llmdyno.metrics.windows import peak_in_flight
 from llmdyno.timeline.columns import MISSING, Timeline
 from llmdyno.timeline.record import CANCELLED, FAILED, OK, TIMEOUT
