@@ -37,7 +37,7 @@ def compare(runs: Sequence[Run]) -> dict[str, Any]:
         `runs`: path, model, verdict, what is emulated; `figures`: a row for each figure and percentile with each run's
         value (seconds, or tokens a second) and, from the second run on, the difference, the ratio and, for figures that
         a request has one of, the 95% interval of the difference; `unlike`: what differs between the loads; `notes`:
-        what to know about the prompts.
+        differences in cached tokens, in seed and in prompts.
     """
     rows: list[dict[str, Any]] = []
     for label, name, unit in _FIGURES:
@@ -90,26 +90,29 @@ def _facts(run: Run) -> dict[str, Any]:
 
 
 def _unlike(runs: Sequence[Run]) -> list[dict[str, Any]]:
-    """What differs between the loads: cached tokens, seed and prompts first."""
-    named = [
-        ("cached input tokens", list(map(_cached, runs))),
-        ("seed", [str(run.spec.seed) for run in runs]),
-        ("prompts", [f"of seed {_prompts(run)}" for run in runs]),
-        *((key, [str(getattr(run.spec, key)) for run in runs]) for key in _LOAD_KEYS),
+    return [
+        {"key": key, "values": [str(getattr(run.spec, key)) for run in runs]}
+        for key in _LOAD_KEYS
+        if any(getattr(run.spec, key) != getattr(runs[0].spec, key) for run in runs)
     ]
-    return [{"key": key, "values": values} for key, values in named if len(set(values)) > 1]
 
 
 def _notes(runs: Sequence[Run]) -> list[str]:
-    """What to know about the prompts before the figures are compared."""
+    """What to know before the figures are compared: differences in cached tokens, in seed and in prompts."""
+    named = (
+        ("Cached input tokens", list(map(_cached, runs))),
+        ("Seed of lengths and arrivals", [str(run.spec.seed) for run in runs]),
+        ("Seed of prompts", list(map(_prompts, runs))),
+    )
+    notes = [f"{label}: {', '.join(values)}" for label, values in named if len(set(values)) > 1]
     sent = [_prompts(run) for run in runs]
-    same = [chr(ord("A") + index) for index, one in enumerate(sent) if index and one in sent[:index]]
-    if not same:
-        return []
-    return [
-        f"{', '.join(same)} sent the prompts of a run before it: the cache of the same server may have known them, and "
-        "the TTFT is then too good"
-    ]
+    same = [chr(ord("A") + index) for index, one in enumerate(sent) if one in sent[:index]]
+    if same:
+        notes.append(
+            f"{', '.join(same)} sent the prompts of a run before it: the cache of the same server may have known them, "
+            "and the TTFT is then too good"
+        )
+    return notes
 
 
 def _prompts(run: Run) -> str:
