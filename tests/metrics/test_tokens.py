@@ -115,11 +115,14 @@ def test_tokens_and_chunks_by_kind() -> None:
 def test_cached_hidden_and_template_tokens() -> None:
     facts = {"server_input_tokens": 25, "cached_input_tokens": 16, "server_output_tokens": 58, "reasoning_tokens": 50}
     tokens = summary_of(make_timeline(make_record(0, 0.0, EVEN, **facts), make_record(1, 10.0, [])))["tokens"]
-    assert tokens["cached"] == {"requests": 1, "total": 16, "share": 16 / 25}
+    assert tokens["cached"] == {"requests": 1, "total": 16, "share": 16 / 25, "expected": 16}
     assert tokens["not_streamed"] == {"requests": 1, "total": 50, "share": 50 / 58}
     assert tokens["beyond_prompt"] == {"p50": 15.0, "share": 0.6}
     beside = make_timeline(make_record(0, 0.0, EVEN, server_input_tokens=4, cached_input_tokens=16))
     assert summary_of(beside)["tokens"]["cached"]["share"] == 16 / 20
+    known = {"input_tokens": 1000, "server_input_tokens": 1010, "cached_input_tokens": 992}
+    hits = make_timeline(make_record(0, 0.0, EVEN, **known))
+    assert summary_of(hits)["tokens"]["cached"] == {"requests": 1, "total": 992, "share": 992 / 1010, "expected": 64}
     plain = summary_of(make_timeline(make_record(0, 0.0, EVEN)))["tokens"]
     assert (plain["cached"], plain["not_streamed"], plain["beyond_prompt"]) == (None, None, None)
 

@@ -252,6 +252,12 @@ def test_what_is_known_of_answers_is_shown() -> None:
     assert labels[:3] == ["Time to first token", "  to first reasoning", "  to first answer"]
 
 
+def test_more_cached_tokens_than_expected_are_told() -> None:
+    chunks = [(1.0, TEXT, 4), (2.0, TEXT, 4)]
+    run = run_of(make_record(0, 0.0, chunks, input_tokens=100, server_input_tokens=100, cached_input_tokens=96))
+    assert ("", "cached: 96 input tokens, 96% of the input; 64 were expected") in summary.facts(run)
+
+
 def test_connections_that_are_closed_after_every_answer_are_told() -> None:
     opened = {"connect_start_ns": 0, "connected_ns": 1}
     run = run_of(*(good(n, sent_s=2.0 * n, **opened) for n in range(30)), concurrency=1)

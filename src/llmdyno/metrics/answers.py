@@ -12,7 +12,7 @@ import numpy as np
 
 from llmdyno.metrics.remedies import Asked, Reason
 from llmdyno.metrics.request import SERVER, TOKENIZER, RequestMetrics
-from llmdyno.metrics.tokens import known_cached
+from llmdyno.metrics.tokens import TEMPLATE_TOKENS, expected_cached, known_cached
 from llmdyno.protocols.events import OTHER
 from llmdyno.timeline.columns import MISSING, NO_COUNT, Column, Timeline
 
@@ -23,8 +23,6 @@ DISAGREEING_SHARE = 0.01
 EXACT_DIFFERENCE = 0.02
 ROUGH_DIFFERENCE = 0.25
 OUTPUT_DIFFERENCE = 0.1
-TEMPLATE_TOKENS = 64
-"""The most tokens that a chat template adds to a prompt. The server counts them, and we do not."""
 CACHED_SHARE = 0.01
 SHORTER_SHARE = 0.01
 BURST_SHARE = 0.1
@@ -192,10 +190,8 @@ def _cached(timeline: Timeline, figures: RequestMetrics) -> Reason | None:
     known = known_cached(timeline)
     if not known.any():
         return None
-    requests = timeline.requests
-    cached, server = requests["cached_input_tokens"], requests["server_input_tokens"]
-    template = np.where(server == MISSING, 0, server - requests["input_tokens"])
-    hit = known & (cached > np.maximum(template, TEMPLATE_TOKENS))
+    cached = timeline.requests["cached_input_tokens"]
+    hit = known & (cached > expected_cached(timeline))
     share = float(hit.sum() / known.sum())
     if share <= CACHED_SHARE:
         return None

@@ -18,6 +18,9 @@ from llmdyno.timeline.columns import MISSING, Column, Timeline
 KINDS = {"text": TEXT, "reasoning": REASONING, "tool": TOOL, "refusal": REFUSAL}
 """The kinds of output, by their names in summary.json."""
 
+TEMPLATE_TOKENS = 64
+"""The most tokens that a chat template adds to a prompt. The server counts them, and we do not."""
+
 
 def token_figures(measured: Timeline, figures: RequestMetrics, tokens: NDArray[np.int32]) -> dict[str, Any]:
     """Tokens by what they are.
@@ -30,7 +33,8 @@ def token_figures(measured: Timeline, figures: RequestMetrics, tokens: NDArray[n
     Returns:
         `by_kind`: the tokens of all output chunks by their kind, without the hidden ones. `not_streamed`: the requests
         that have hidden tokens, their total and its share of all output tokens. `cached`: the requests whose answer has
-        a count of cached input tokens, their total and its share of these requests' input tokens. `beyond_prompt`: the
+        a count of cached input tokens, their total, its share of these requests' input tokens, and under `expected` how
+        many of them a chat template can explain. `beyond_prompt`: the
         median number of input tokens that the server counts beyond the prompt (a chat template, or another tokenizer)
         and its share of the server's count. Each is None where no request has such a count.
     """
@@ -53,6 +57,16 @@ def known_cached(measured: Timeline) -> Column:
     return np.asarray((cached != MISSING) & (measured.requests["state"] == "ok"), bool)
 
 
+def expected_cached(measured: Timeline) -> Column:
+    """The most input tokens of each request that the server can have in its cache; shape (requests,).
+
+    Prompts are fresh, so these are the tokens of a template that begins every prompt: what the server counts beyond the
+    prompt, or :data:`TEMPLATE_TOKENS`.
+    """
+    server, prompt = measured.requests["server_input_tokens"], measured.requests["input_tokens"]
+    return np.asarray(np.maximum(np.where(server == MISSING, 0, server - prompt), TEMPLATE_TOKENS), np.int64)
+
+
 def _hidden(figures: RequestMetrics) -> dict[str, Any] | None:
     some = figures.succeeded & (figures.hidden_tokens > 0)
     if not some.any():
@@ -68,7 +82,12 @@ def _cached(measured: Timeline, figures: RequestMetrics) -> dict[str, Any] | Non
     cached, inputs = measured.requests["cached_input_tokens"][known], figures.input_tokens[known]
     # Some servers count cached tokens beside the input tokens rather than among them.
     total, all_inputs = int(cached.sum()), int(np.where(cached > inputs, inputs + cached, inputs).sum())
-    return {"requests": int(known.sum()), "total": total, "share": total / all_inputs if all_inputs else None}
+    return {
+        "requests": int(known.sum()),
+        "total": total,
+        "share": total / all_inputs if all_inputs else None,
+        "expected": int(np.minimum(cached, expected_cached(measured)[known]).sum()),
+    }
 
 
 def _beyond_prompt(measured: Timeline, figures: RequestMetrics) -> dict[str, Any] | None:

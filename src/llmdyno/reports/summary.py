@@ -219,7 +219,10 @@ def _more_tokens(tokens: dict[str, Any]) -> list[str]:
         share = f"{100 * hidden['share']:.0f}% of the output" if hidden["share"] is not None else "of the output"
         lines.append(f"hidden: {hidden['total']:,} tokens, {share}, were counted and not streamed")
     if (cached := tokens.get("cached")) is not None and cached["total"]:
-        lines.append(f"cached: {cached['total']:,} input tokens, {100 * (cached['share'] or 0):.0f}% of the input")
+        line = f"cached: {cached['total']:,} input tokens, {100 * (cached['share'] or 0):.0f}% of the input"
+        lines.append(
+            line + ("" if cached["total"] <= cached["expected"] else f"; {cached['expected']:,} were expected")
+        )
     if (beyond := tokens.get("beyond_prompt")) is not None and beyond["p50"] > 0:
         share = f"{100 * beyond['share']:.0f}% of the input"
         lines.append(f"template: {plural(round(beyond['p50']), 'token')} beyond the prompt, {share}")
