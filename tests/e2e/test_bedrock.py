@@ -87,6 +87,7 @@ def test_the_cold_start_is_measured_and_kept_apart(tmp_path: Path) -> None:
     assert cold["first_ttft_s"] > cold["warmed_ttft_s"] + 0.03
     assert run.summary["requests"] == {
         "total": 4, "succeeded": 4, "failed": 0, "cancelled": 0, "error_rate": 0.0, "retries": 0, "without_text": 0,
+        "asked": 4, "unanswered": 0, "resends": 0,
     }  # fmt: skip
     assert "× ModelNotReadyException)" in result.stdout
     assert sorted(run.timeline.requests["request"].tolist())[-4:] == [0, 1, 2, 3]

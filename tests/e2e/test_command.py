@@ -119,6 +119,8 @@ def test_spec_file_flags_and_python_give_the_same_run(tmp_path: Path, emulator: 
     spec_a, spec_b, spec_c = (
         tomllib.loads((tmp_path / name / "spec.toml").read_text(encoding="utf-8")) for name in "abc"
     )
+    prompts = {spec.pop("prompts_seed") for spec in (spec_a, spec_b, spec_c)}
+    assert len(prompts) == 3  # each run has fresh prompts, of the same lengths
     assert spec_a == spec_b
     assert (spec_c["load"]["requests"], spec_c["load"]["concurrency"], spec_c["seed"]) == (3, 1, 5)
     assert spec_c["workload"]["ignore_eos"] is False
@@ -129,13 +131,37 @@ def test_spec_file_flags_and_python_give_the_same_run(tmp_path: Path, emulator: 
         out=str(tmp_path / "d"),
     )  # type: ignore[arg-type]  # fmt: skip
     run = llmdyno.run(spec, watch=snapshots.append, on_start=lines.append)
-    assert tomllib.loads((run.path / "spec.toml").read_text(encoding="utf-8")) == spec_a
+    spec_d = tomllib.loads((run.path / "spec.toml").read_text(encoding="utf-8"))
+    assert spec_d.pop("prompts_seed") not in prompts
+    assert spec_d == spec_a
     assert run.succeeded == 20
     assert snapshots[-1].done == 20
     assert "EMULATED" in lines[0].endpoint
     columns = [llmdyno.load(tmp_path / name).timeline.requests for name in "abd"]
     for name in ("input_tokens", "max_tokens"):
         assert columns[0][name].tolist() == columns[1][name].tolist() == columns[2][name].tolist()
+
+
+def test_a_repeated_run_sends_fresh_prompts_unless_asked_for_the_same(scripted: Scripted, tmp_path: Path) -> None:
+    server = scripted([stream_head(), event("a"), event("b"), ENDING])
+    flags = ("--model", "m", "--concurrency", "1", "--requests", "3", "--input-tokens", "40", "--output-tokens", "2")
+    first = command("run", "--base-url", server.url, *flags, "--keep-answers", "--out", "a", cwd=tmp_path)
+    assert first.returncode == 0, first.stderr
+    again = command("run", "a/spec.toml", "--out", "b", cwd=tmp_path)
+    same = command("run", "a/spec.toml", "--same-prompts", "--no-keep-answers", "--out", "c", cwd=tmp_path)
+    assert (again.returncode, same.returncode) == (0, 0)
+    sent = [json.loads(request.partition(b"\r\n\r\n")[2]) for request in server.requests]
+    texts = [body["messages"][0]["content"] for body in sent if body["max_tokens"] == 2][-9:]
+    assert texts[:3] == texts[6:]
+    assert not set(texts[:3]) & set(texts[3:6])
+    assert "the very prompts of an earlier run, as asked" in same.stdout
+    compared = command("compare", "a", "c", cwd=tmp_path)
+    assert "B sent the prompts of a run before it" in compared.stdout
+    kept = [json.loads(line) for line in (tmp_path / "b" / "answers.jsonl").read_text(encoding="utf-8").splitlines()]
+    assert [(line["request"], line["text"], line["finish_reason"]) for line in kept] == [
+        (number, "ab", "length") for number in range(3)
+    ]
+    assert not (tmp_path / "c" / "answers.jsonl").exists()
 
 
 def test_a_directory_that_is_taken_is_refused_before_anything_is_sent(scripted: Scripted, tmp_path: Path) -> None:
@@ -167,6 +193,11 @@ def test_the_async_twin_and_its_cancellation(tmp_path: Path, emulator: str) -> N
     assert cut.summary["requests"]["cancelled"] == 2
 
 
+def without_prompts(text: str) -> list[str]:
+    """The lines of a dry run, except for the seed of the prompts: each run has a new one."""
+    return [line for line in text.splitlines() if not line.startswith("prompts_seed = ")]
+
+
 def test_a_dry_run_sends_nothing(tmp_path: Path, emulator: str) -> None:
     reset(emulator)
     result = command(
@@ -194,7 +225,8 @@ def test_a_dry_run_sends_nothing(tmp_path: Path, emulator: str) -> None:
     timed = command("run", "--base-url", emulator, "--duration", "9", "--dry-run", cwd=tmp_path)
     assert "as many requests as fit into 9 s" in timed.stdout
     (tmp_path / "spec.toml").write_text(result.stdout, encoding="utf-8")
-    assert command("run", "spec.toml", "--dry-run", cwd=tmp_path).stdout == result.stdout
+    again = command("run", "spec.toml", "--dry-run", cwd=tmp_path)
+    assert without_prompts(again.stdout) == without_prompts(result.stdout)
 
 
 Start = Callable[..., subprocess.Popen[str]]

@@ -55,7 +55,7 @@ def test_a_run_of_every_phase() -> None:
         *("cold_starts", "requests", "errors", "latency", "tokens", "throughput", "slices", "connections", "chunks"),
         *("finish_reasons", "load", "clock", "verdict"),
     ]
-    assert (found["schema_version"], found["llmdyno_version"], found["status"]) == (1, __version__, "complete")
+    assert (found["schema_version"], found["llmdyno_version"], found["status"]) == (2, __version__, "complete")
     assert (found["name"], found["api"], found["model"]) == ("n", "openai", "m")
     assert (found["emulated"], found["warmup_requests"], found["load"]) == ({"profile": "p"}, 1, "closed")
     assert found["cold_starts"] == [

@@ -124,6 +124,7 @@ def test_failures_stay_in_the_count_and_out_of_the_latencies() -> None:
     summary = summary_of(timeline, {"ttft_s": 1.0})
     assert summary["requests"] == {
         "total": 3, "succeeded": 1, "failed": 2, "cancelled": 0, "error_rate": 2 / 3, "retries": 0, "without_text": 0,
+        "asked": 3, "unanswered": 2, "resends": 0,
     }  # fmt: skip
     assert summary["latency"]["ttft_s"]["count"] == 1
     assert [(error["code"], error["count"]) for error in summary["errors"]] == [(429, 1), (None, 1)]

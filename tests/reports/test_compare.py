@@ -14,6 +14,8 @@ A  runs/x: m, 40 succeeded, trustworthy
 B  runs/x: m, 40 succeeded, trustworthy
    - EMULATED endpoint: llmdyno's own emulator, profile p, at 10× real speed;
      durations are 10× shorter than in reality.
+B sent the prompts of a run before it: the cache of the same server may have
+known them, and the TTFT is then too good
 
                             unit          A         B
 Time to first token p50     ms       250.00    319.50
@@ -59,6 +61,37 @@ def runs() -> list[Run]:
 def test_the_whole_comparison_at_eighty_columns() -> None:
     assert drawn(lambda page: show(compare(runs()), page)) == SHOWN
     assert max(map(len, SHOWN.splitlines())) <= 80
+
+
+def test_cached_tokens_seed_and_prompts_come_first() -> None:
+    found = compare(
+        [
+            run_of(good(0, cached_input_tokens=0), seed=1, prompts_seed=8, concurrency=1),
+            run_of(good(0, cached_input_tokens=8), seed=2, prompts_seed=9),
+        ]
+    )
+    assert found["notes"] == [
+        "Cached input tokens: 0%, 73%",
+        "Seed of lengths and arrivals: 1, 2",
+        "Seed of prompts: 8, 9",
+    ]
+    assert found["unlike"] == [{"key": "concurrency", "values": ["1", "2"]}]
+
+
+@pytest.mark.parametrize(
+    ("base", "other", "same"),
+    [
+        ({"seed": 1}, {"seed": 1}, True),  # runs of a version whose prompts had no seed of their own
+        ({"seed": 1, "prompts_seed": 8}, {"seed": 1, "prompts_seed": 9}, False),
+        ({"seed": 1, "prompts_seed": 8}, {"seed": 2, "prompts_seed": 8}, True),
+        ({"seed": 8}, {"seed": 2, "prompts_seed": 8}, True),
+    ],
+)
+def test_runs_of_the_same_prompts_are_named(base: dict[str, int], other: dict[str, int], same: bool) -> None:
+    notes = compare([run_of(good(0), **base), run_of(good(0), **other)])["notes"]
+    told = [note for note in notes if note.startswith("B sent the prompts of a run before it: ")]
+    assert len(told) == same
+    assert any(note.startswith("Seed of prompts: ") for note in notes) is not same
 
 
 def test_the_figures() -> None:

@@ -8,7 +8,7 @@ import pytest
 from tests.reports.made import EMULATED, drawn, failed, good, open_loop, run_of
 from tests.support import make_record
 
-from llmdyno.protocols.events import OTHER, TEXT
+from llmdyno.protocols.events import OTHER, REASONING, TEXT, TOOL
 from llmdyno.reports import summary
 from llmdyno.runs.environment import Emulation, EndpointFacts, ModelFacts
 from llmdyno.runs.run import RECOVERED, Run
@@ -35,6 +35,7 @@ Over time       ▅▇███▇█████ tokens/s, up to 4,400 (0.1 s a
               shorter)
               █             TTFT p50, up to 250 ms
 Tokens        11 in, 100 out per request (p50; output counted by the server)
+              template: 1 token beyond the prompt, 9% of the input
 
 Verdict       trustworthy: no reason found to doubt this measurement
 Run directory runs/x
@@ -69,12 +70,16 @@ Over time       ▁▂▃▄▅▅▆▇███▇▆▅▅▄▃▂▁ tokens
               █                     failures, up to 1
 Goodput       4.407 requests/s with ttft_s ≤ 1 s
 Tokens        11 in, 100 out per request (p50; output counted by the server)
+              template: 1 token beyond the prompt, 9% of the input
 Failed        1 × http_status 429: a|b [c](d) <e>
 
 Verdict       read with care:
-              - too few samples: 9 requests succeeded, a p90 needs 30
+              - too few samples: 9 requests succeeded, a p90 needs 30. Touches
+                p90, p95, p99. What to do: send more requests with --requests or
+                --duration.
               - errors present: 1 of 10 requests failed; latencies are of the
-                others only
+                others only. Touches all figures. What to do: read the failures,
+                and cure them or lower the load.
 Run directory runs/x
 """
 
@@ -216,9 +221,69 @@ def test_requests_that_were_cancelled_sent_again_or_empty() -> None:
         make_record(2, 0.0, [(1.0, OTHER, 0)]),
     )
     assert dict(summary.facts(run))["Requests"] == (
-        "2 succeeded, 0 failed, 1 cancelled in flight, 1 of them attempts after throttling, "
-        "1 of them without any text · 96.8 a minute · at most 3 in flight"
+        "2 succeeded, 0 failed, 1 cancelled in flight, 1 of them attempts after throttling "
+        "(0 of 3 requests finally got no answer), 1 of them without any text · 96.8 a minute · at most 3 in flight"
     )
+
+
+def test_what_is_known_of_answers_is_shown() -> None:
+    chunks = [(1.0, REASONING, 4), (1.5, TEXT, 4), (2.0, TOOL, 4)]
+    facts = {"server_input_tokens": 30, "cached_input_tokens": 15, "finish_reason": "tool_calls", "resends": 1}
+    run = run_of(
+        make_record(0, 0.0, chunks, **facts),
+        make_record(1, 3.0, [(4.0, TEXT, 4), (5.0, TEXT, 4)], server_output_tokens=22, reasoning_tokens=20),
+    )
+    found = summary.facts(run)
+    at = next(index for index, (label, _) in enumerate(found) if label == "Tokens")
+    assert found[at:] == [
+        (
+            "Tokens",
+            "20 in, 12 out per request (p50; output taken to be the number of chunks, as no better count was given, "
+            "counted by the server)",
+        ),
+        ("", "streamed: 3 text, 1 reasoning, 1 tool"),
+        ("", "hidden: 20 tokens, 80% of the output, were counted and not streamed"),
+        ("", "cached: 15 input tokens, 50% of the input"),
+        ("", "template: 20 tokens beyond the prompt, 67% of the input"),
+        ("Ended by", "1 × tool_calls"),
+    ]
+    assert "1 written again after the server closed a kept connection" in dict(found)["Requests"]
+    labels = [row.label for row in summary.latency_rows(run.summary)]
+    assert labels[:3] == ["Time to first token", "  to first reasoning", "  to first answer"]
+
+
+def test_more_cached_tokens_than_expected_are_told() -> None:
+    chunks = [(1.0, TEXT, 4), (2.0, TEXT, 4)]
+    run = run_of(make_record(0, 0.0, chunks, input_tokens=100, server_input_tokens=100, cached_input_tokens=96))
+    assert ("", "cached: 96 input tokens, 96% of the input; 64 were expected") in summary.facts(run)
+
+
+def test_connections_that_are_closed_after_every_answer_are_told() -> None:
+    opened = {"connect_start_ns": 0, "connected_ns": 1}
+    run = run_of(*(good(n, sent_s=2.0 * n, **opened) for n in range(30)), concurrency=1)
+    assert summary.facts(run)[-1] == ("Connections", "30 were opened: the server closes each one after its answer")
+    assert run.summary["verdict"] == {"trustworthy": True, "reasons": []}
+
+
+def test_an_open_loop_says_the_rate_of_its_plan() -> None:
+    records = [good(n, sent_s=at, planned_ns=round(at * 1e9)) for n, at in enumerate((0.0, 0.5, 1.0, 2.0))]
+    assert summary.load(run_of(*records, rate=2.0, arrivals="poisson"))[0].endswith("(this plan: 1.5/s)")
+    assert "this plan" not in summary.load(run_of(*records, rate=2.0))[0]
+
+
+def test_the_same_prompts_are_noted() -> None:
+    assert summary.load(run_of(good(0), same_prompts=True))[-1] == "the very prompts of an earlier run, as asked"
+
+
+def test_a_run_of_an_earlier_version_is_shown() -> None:
+    run = run_of(*(good(n) for n in range(9)))
+    run.summary["verdict"]["reasons"] = [{"reason": "x", "value": 1, "bound": 2, "text": "too few samples"}]
+    for part, name in (("tokens", "by_kind"), ("tokens", "not_streamed"), ("tokens", "cached")):
+        del run.summary[part][name]
+    del run.summary["tokens"]["beyond_prompt"], run.summary["requests"]["resends"], run.summary["latency"]["ttfr_s"]
+    for name in ("excess", "closed_by_timeouts", "closed_by_failures", "closed_after_every_answer"):
+        del run.summary["connections"][name]
+    assert "- too few samples\n" in printed(run)
 
 
 def test_where_the_stamps_and_the_token_counts_are_from() -> None:

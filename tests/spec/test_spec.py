@@ -62,8 +62,21 @@ def test_none_where_a_value_is_needed() -> None:
 
 def test_the_seed_is_settled_once() -> None:
     assert resolve_common(Spec(), lambda: 42).seed == 42
-    given = Spec(seed=0)
-    assert resolve_common(given, lambda: 42) is given
+    assert resolve_common(Spec(seed=0), lambda: 42).seed == 0
+
+
+@pytest.mark.parametrize(
+    ("keys", "prompts_seed"),
+    [
+        ({}, 42),
+        ({"seed": 7}, 42),
+        ({"seed": 7, "prompts_seed": 8}, 42),  # a run's own spec.toml: its prompts may be in the server's cache
+        ({"seed": 7, "prompts_seed": 8, "same_prompts": True}, 8),
+        ({"seed": 7, "same_prompts": True}, 7),  # the spec.toml of a version without a seed of the prompts
+    ],
+)
+def test_prompts_are_fresh_unless_asked_for_again(keys: dict[str, Any], prompts_seed: int) -> None:
+    assert resolve_common(Spec(**keys), lambda: 42).prompts_seed == prompts_seed
 
 
 @pytest.mark.parametrize(

@@ -102,7 +102,10 @@ def test_a_fault_says_where(text: str, message: str) -> None:
     ("text", "message"),
     [
         ("= 3", "bench.toml: is not TOML"),
-        ("zzzzzz = 3", "bench.toml: zzzzzz: there is no such key; keys: name, seed, endpoint.api, "),
+        (
+            "zzzzzz = 3",
+            "bench.toml: zzzzzz: there is no such key; keys: name, seed, prompts_seed, same_prompts, endpoint.api, ",
+        ),
         ("a = " + "[" * 9999, "bench.toml: is not TOML"),
         ("seed = " + "9" * 5000, "bench.toml: has a number that is too long"),
     ],

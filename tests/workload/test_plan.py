@@ -48,6 +48,20 @@ def test_the_same_spec_and_seed_give_the_same_plan_in_any_slice() -> None:
     assert [text(turn) for _, turn in turns(without, Slice(0, 1), 20)] == [text(turn) for _, turn in whole]
 
 
+def test_fresh_prompts_have_the_same_lengths() -> None:
+    one, other = (drawn(prompts_seed=seed, input_tokens="uniform(20,60)", requests=20) for seed in (8, 9))
+    pairs = [(one.turn(MEASURED, index), other.turn(MEASURED, index)) for index in range(20)]
+    assert [turn.input_tokens for turn, _ in pairs] == [turn.input_tokens for _, turn in pairs]
+    assert [turn.max_tokens for turn, _ in pairs] == [turn.max_tokens for _, turn in pairs]
+    assert not {text(turn)[:40] for turn, _ in pairs} & {text(turn)[:40] for _, turn in pairs}
+    again = drawn(prompts_seed=9, input_tokens="uniform(20,60)", requests=20)
+    assert [again.turn(MEASURED, index) for index in range(20)] == [turn for _, turn in pairs]
+
+
+def test_prompts_without_a_seed_of_their_own_are_those_of_the_seed() -> None:
+    assert drawn(prompts_seed=7).turn(MEASURED, 3) == drawn().turn(MEASURED, 3)
+
+
 def test_an_attempt_to_wake_a_model_is_short_and_counts_down() -> None:
     waking = [drawn().turn(WARM, index) for index in range(3)]
     assert [(turn.number, turn.max_tokens) for turn in waking] == [(number, WARM_TOKENS) for number in (-1, -2, -3)]

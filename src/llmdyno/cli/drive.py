@@ -148,6 +148,8 @@ def asked_of(arguments: argparse.Namespace, experiment: Experiment) -> tuple[Spe
 
     given = vars(arguments)
     flags: Layer = {name: (given[name], flag_name(name)) for name in KEYS if name in given}
+    if "prompts_seed" in flags:  # it asks for these very prompts
+        flags.setdefault("same_prompts", (True, flag_name("prompts_seed")))
     for name in experiment.owns:
         if name in flags:
             raise InputError(

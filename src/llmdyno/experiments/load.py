@@ -58,7 +58,19 @@ def load_plan(
         pace = users(warmup_users or spec.concurrency)
         phases.append(Phase(WARMUP, Sessions(source, WARMUP, source.warmup), pace, source.warmup))
     phases.append(_measured(spec, source))
-    return Plan(tuple(phases), source, counter, spec.load.describe(), keep_text, workload)
+    text = keep_text or spec.keep_answers
+    return Plan(tuple(phases), source, counter, _describe(spec, source), text, workload, spec.keep_answers)
+
+
+def _describe(spec: Spec, source: Source) -> str:
+    """The load in words. Random arrivals have a rate of their own in each plan, so an open loop says it."""
+    found = spec.load.describe()
+    if not spec.open_loop or spec.arrivals == "constant":
+        return found
+    offsets_ns = list(source.offsets_ns())
+    if len(offsets_ns) < 2 or offsets_ns[-1] <= offsets_ns[0]:
+        return found
+    return f"{found}; this plan: {(len(offsets_ns) - 1) / (offsets_ns[-1] - offsets_ns[0]) * 1e9:.3g} requests/s"
 
 
 def wake_phase(spec: Spec, counter: TokenCounter, cold_starts: int | None, idle_s: float) -> Phase:

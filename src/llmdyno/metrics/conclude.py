@@ -13,6 +13,7 @@ import numpy as np
 
 from llmdyno._version import __version__
 from llmdyno.metrics.coldstart import cold_starts
+from llmdyno.metrics.remedies import Asked
 from llmdyno.metrics.request import RequestMetrics
 from llmdyno.metrics.summary import summarise
 from llmdyno.metrics.verdict import read_lags_s, verdict
@@ -95,8 +96,24 @@ def conclude(
             exact_tokens=circumstances.exact_tokens,
             cpu=_cpu_meanwhile(measured, circumstances.process_cpu_s),
             refusals=circumstances.refusals,
+            asked=asked_of(spec),
         ),
     }
+
+
+_BOUNDS = ("max_completion_tokens", "max_tokens", "max_output_tokens", "n_predict")
+"""Body fields that bound the output; a server that knows several takes the first of them."""
+
+
+def asked_of(spec: Spec) -> Asked:
+    """What a spec asks of every answer. The user's own body fields replace what llmdyno sets."""
+    body = spec.extra_body
+    ignore_eos = body.get("ignore_eos", spec.ignore_eos) is True
+    given = [body[name] for name in _BOUNDS if name in body]
+    bounds = [value for value in given if isinstance(value, int) and not isinstance(value, bool)]
+    if not given:
+        return Asked(ignore_eos)
+    return Asked(ignore_eos, bounds[0] if bounds else None, own_bound=True)
 
 
 def _clock(measured: Timeline, circumstances: Circumstances) -> dict[str, Any]:

@@ -15,8 +15,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from llmdyno.metrics.connections import churn
 from llmdyno.metrics.request import RequestMetrics, chunk_tokens, inter_token_gaps
 from llmdyno.metrics.slices import slices
+from llmdyno.metrics.tokens import chunks_by_kind, token_figures
 from llmdyno.metrics.windows import Window, peak_in_flight, steady_window, whole_window
 from llmdyno.timeline.columns import MISSING, Timeline
 from llmdyno.timeline.record import CANCELLED, FAILED, OK
@@ -43,7 +45,11 @@ _MORE = (
     "time_to_headers_s",
     "connect_s",
     "tls_s",
+    "ttfr_s",
+    "ttfa_s",
 )
+ATTEMPT = 10**12
+"""An attempt has a request number that is this much higher than that of the attempt before."""
 
 
 def unsupported(percentile: float, count: int) -> bool:
@@ -132,18 +138,20 @@ def summarise(measured: Timeline, figures: RequestMetrics, slo: Mapping[str, flo
         "requests": _requests(measured, figures),
         "errors": errors(measured),
         "latency": _latencies(measured, figures, tokens),
-        "tokens": _tokens(figures),
+        "tokens": {**_tokens(figures), **token_figures(measured, figures, tokens)},
         "throughput": _throughput(measured, figures, tokens, slo),
         "slices": slices(measured, figures, tokens),
         "connections": {
             "opened": int(np.sum(requests["connected_ns"] != MISSING)),
             "reused": int(np.sum(requests["reused"])),
             "reconnects": int(np.sum(requests["reconnects"])),
+            **churn(measured)._asdict(),
         },
         "chunks": {
             "text": output_chunks,
             "all": len(measured.chunks["request"]),
             "tokens_per_text_chunk": _ratio(int(tokens.sum()), output_chunks),
+            "by_kind": chunks_by_kind(measured),
         },
         "finish_reasons": dict(
             Counter(str(reason) for reason in requests["finish_reason"] if reason is not None).most_common()
@@ -153,6 +161,7 @@ def summarise(measured: Timeline, figures: RequestMetrics, slo: Mapping[str, flo
 
 def _requests(measured: Timeline, figures: RequestMetrics) -> dict[str, Any]:
     states = Counter(measured.requests["state"].tolist())
+    asked, unanswered = requests_and_unanswered(measured)
     return {
         "total": len(measured),
         "succeeded": states[OK],
@@ -161,7 +170,21 @@ def _requests(measured: Timeline, figures: RequestMetrics) -> dict[str, Any]:
         "error_rate": _ratio(states[FAILED], len(measured)),
         "retries": int(np.sum(measured.requests["attempt"] > 0)),
         "without_text": int(np.sum(figures.succeeded & (figures.text_chunks == 0))),
+        "asked": asked,
+        "unanswered": unanswered,
+        "resends": int(np.sum(np.maximum(measured.requests["resends"], 0))),
     }
+
+
+def requests_and_unanswered(timeline: Timeline) -> tuple[int, int]:
+    """How many requests there are, all attempts of one counted once, and how many of them finally got no answer.
+
+    A request that was cancelled is neither answered nor unanswered.
+    """
+    numbers, states = timeline.requests["request"] % ATTEMPT, timeline.requests["state"]
+    failed, ok = set(numbers[states == FAILED].tolist()), set(numbers[states == OK].tolist())
+    cancelled = set(numbers[states == CANCELLED].tolist())
+    return len(failed | ok | cancelled), len(failed - ok - cancelled)
 
 
 def _latencies(measured: Timeline, figures: RequestMetrics, tokens: NDArray[np.int32]) -> dict[str, Any]:
@@ -223,7 +246,20 @@ def _throughput(
         "whole_run": _throughput_in(whole, measured, figures, tokens),
         "goodput_request_per_s": _goodput(figures, slo, whole),
         "peak_concurrency": peak_in_flight(measured),
+        "planned_request_per_s": planned_rate(measured),
     }
+
+
+def planned_rate(timeline: Timeline) -> float | None:
+    """The rate of an open loop's own plan, in requests a second: its planned instants, from the first to the last.
+
+    A random plan of 2 requests a second may well hold 1.5. None: a closed loop, or fewer than two instants.
+    """
+    planned = timeline.requests["planned_ns"]
+    planned = planned[planned != MISSING]
+    if len(planned) < 2 or planned.max() <= planned.min():
+        return None
+    return float((len(planned) - 1) / (planned.max() - planned.min()) * 1e9)
 
 
 def _throughput_in(

@@ -1,41 +1,32 @@
 """The verdict: what the instrument says about its own measurement.
 
 It takes the measured timeline, its figures, what was asked for and samples of the process's CPU time. It gives reasons
-not to trust the figures, each with its number and the bound that it broke. No reason means that the measurement is
-trustworthy. It judges the measurement, not the endpoint. The list of reasons is closed: :data:`REASONS`.
+not to trust the figures, each with its number, the bound that it broke, the figures that it touches and what to do. No
+reason means that the measurement is trustworthy. It judges the measurement, not the endpoint. The list of reasons is
+closed: :data:`~llmdyno.metrics.remedies.REASONS`. The reasons about answers and tokens are in
+:mod:`~llmdyno.metrics.answers`, those about this host and the load are here.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from llmdyno.metrics.answers import answer_reasons
+from llmdyno.metrics.connections import Churn, churn
+from llmdyno.metrics.remedies import NOTHING_ASKED, REASONS, Asked, Reason
 from llmdyno.metrics.request import RequestMetrics
+from llmdyno.metrics.summary import requests_and_unanswered
 from llmdyno.metrics.windows import peak_in_flight
 from llmdyno.protocols.dialect import NO_REFUSALS, Refusals
 from llmdyno.protocols.events import OTHER
-from llmdyno.timeline.columns import MISSING, Column, Timeline
+from llmdyno.timeline.columns import MISSING, Timeline
 from llmdyno.timeline.record import FAILED, KERNEL, OK, SDK
 
-REASONS = (
-    "read_lag",
-    "cpu_near_limit",
-    "concurrency_never_reached",
-    "token_counts_disagree",
-    "too_few_samples",
-    "errors_present",
-    "sends_late",
-    "plan_under_delivered",
-    "connections_churned",
-    "chunks_coalesced",
-    "cold_start_in_window",
-    "loop_lag",
-    "sdk_clock",
-)
+__all__ = ["REASONS", "Asked", "Reason", "busiest_second", "closed_by", "mean_share", "read_lags_s", "verdict"]
 
 READ_LAG_P99_S = 0.005
 CPU_SHARE = 0.9
@@ -45,22 +36,6 @@ DELIVERED_SHARE = 0.98
 CHURNED_SHARE = 0.1
 COALESCED_SHARE = 0.1
 LOOP_LAG_S = 0.1
-DISAGREEING_SHARE = 0.01
-EXACT_DIFFERENCE = 0.02
-ROUGH_DIFFERENCE = 0.25
-OUTPUT_DIFFERENCE = 0.1
-TEMPLATE_TOKENS = 64
-"""The most tokens that a chat template adds to a prompt. The server counts them, and we do not."""
-
-
-@dataclass(frozen=True, slots=True)
-class Reason:
-    """One reason: its name in :data:`REASONS`, its number, the bound that the number broke, and both as a sentence."""
-
-    reason: str
-    value: float
-    bound: float
-    text: str
 
 
 def verdict(
@@ -73,6 +48,7 @@ def verdict(
     max_concurrency: int | None = None,
     loop_lag_s: float | None = None,
     refusals: Refusals = NO_REFUSALS,
+    asked: Asked = NOTHING_ASKED,
 ) -> dict[str, Any]:
     """The verdict on the measured requests.
 
@@ -85,6 +61,7 @@ def verdict(
         max_concurrency: the limit on requests in flight in an open loop; a request that it holds back is not late.
         loop_lag_s: the longest time for which the event loop was blocked; None: unknown.
         refusals: how the service refuses.
+        asked: what was asked of every answer.
 
     Returns:
         ``{"trustworthy": bool, "reasons": [...]}``, as in summary.json.
@@ -93,7 +70,7 @@ def verdict(
         _read_lag(measured),
         _cpu(cpu),
         _concurrency(measured, concurrency) if concurrency is not None else None,
-        _tokens(measured, figures, EXACT_DIFFERENCE if exact_tokens else ROUGH_DIFFERENCE),
+        *answer_reasons(measured, figures, asked, exact_tokens=exact_tokens),
         _samples(figures),
         _errors(measured),
         _late(measured, figures, max_concurrency),
@@ -104,8 +81,8 @@ def verdict(
         _loop_lag(loop_lag_s),
         _sdk_clock(measured, cpu),
     ]
-    reasons = [asdict(reason) for reason in found if reason is not None]
-    return {"trustworthy": not reasons, "reasons": reasons}
+    reasons = sorted((reason for reason in found if reason is not None), key=lambda one: REASONS.index(one.reason))
+    return {"trustworthy": not reasons, "reasons": [reason.as_json() for reason in reasons]}
 
 
 def read_lags_s(timeline: Timeline) -> NDArray[np.float64]:
@@ -168,45 +145,6 @@ def _concurrency(timeline: Timeline, concurrency: int) -> Reason | None:
     return Reason("concurrency_never_reached", peak, concurrency, text)
 
 
-def _tokens(timeline: Timeline, figures: RequestMetrics, bound: float) -> Reason | None:
-    """The disagreement that most requests show; of equal ones the first."""
-    ok = figures.succeeded
-    if not ok.any():
-        return None
-    server, counted = timeline.requests["server_input_tokens"], timeline.requests["input_tokens"]
-    prompts = ok & _prompts_differ(server, counted, bound)
-    disagreements = [("the server and this client count different prompt lengths", prompts)]
-    disagreements += [(what, ok & where) for what, where in _outputs_differ(timeline, figures)]
-    what, where = max(disagreements, key=lambda disagreement: int(disagreement[1].sum()))
-    share = float(where.sum() / ok.sum())
-    if share <= DISAGREEING_SHARE:
-        return None
-    text = f"token counts disagree in {100 * share:.0f}% of requests: {what}"
-    if where is prompts:
-        text += f" (median: {np.median(server[where]):.0f} and {np.median(counted[where]):.0f})"
-    return Reason("token_counts_disagree", share, DISAGREEING_SHARE, text)
-
-
-def _prompts_differ(server: Column, counted: Column, bound: float) -> Column:
-    """Where the server counts a prompt as shorter, or as longer than with a chat template, by more than a share."""
-    excess = server - counted
-    apart = (excess < -bound * counted) | (excess > bound * counted + TEMPLATE_TOKENS)
-    return np.asarray((server != MISSING) & apart, bool)
-
-
-def _outputs_differ(timeline: Timeline, figures: RequestMetrics) -> list[tuple[str, Column]]:
-    """What may be odd about the server's count of output tokens, and where it is."""
-    server, tokenizer = timeline.requests["server_output_tokens"], timeline.requests["tokenizer_output_tokens"]
-    known = server != MISSING
-    apart = np.abs(server - tokenizer) > OUTPUT_DIFFERENCE * np.maximum(server, 10)
-    return [
-        ("the server counts more output tokens than max_tokens", known & (server > timeline.requests["max_tokens"])),
-        # One chunk more than tokens is a token that was split over two chunks.
-        ("more output chunks arrived than the server counts tokens", known & (figures.text_chunks > server + 1)),
-        ("the tokenizer and the server count different output lengths", known & (tokenizer != MISSING) & apart),
-    ]
-
-
 def _samples(figures: RequestMetrics) -> Reason | None:
     count = int(figures.succeeded.sum())
     if count >= SAMPLES:
@@ -221,7 +159,11 @@ def _errors(timeline: Timeline) -> Reason | None:
     if not failed:
         return None
     ended = int(np.sum((states == OK) | (states == FAILED)))
-    text = f"errors present: {failed} of {ended} requests failed; latencies are of the others only"
+    what = f"{failed} of {ended} requests failed"
+    if (timeline.requests["attempt"] > 0).any():
+        requests, unanswered = requests_and_unanswered(timeline)
+        what = f"{failed} of {ended} attempts failed, {unanswered} of {requests} requests finally got no answer"
+    text = f"errors present: {what}; latencies are of the others only"
     return Reason("errors_present", failed, 0, text)
 
 
@@ -263,16 +205,39 @@ def _under_delivered(timeline: Timeline) -> Reason | None:
 
 
 def _churned(timeline: Timeline) -> Reason | None:
-    opened, total = int(np.sum(timeline.requests["connected_ns"] != MISSING)), len(timeline)
-    needed = peak_in_flight(timeline)
-    share = max(0, opened - needed) / total if total else 0.0
+    """Connections that were opened without need.
+
+    In a closed loop no headline figure has connecting in it. There it is a reason only if nothing explains it.
+    """
+    found, total = churn(timeline), len(timeline)
+    share = found.excess / total if total else 0.0
     if share <= CHURNED_SHARE:
         return None
+    ours = found.closed_by_timeouts + found.closed_by_failures
+    open_loop = bool((timeline.requests["planned_ns"] != MISSING).any())
+    unexplained = max(0, found.excess - ours) / total > CHURNED_SHARE and not found.closed_after_every_answer
+    if not open_loop and not unexplained:
+        return None
+    opened = int(np.sum(timeline.requests["connected_ns"] != MISSING))
     text = (
-        f"connections churned: {opened} were opened for {total} requests, though {needed} were enough; the excess is "
-        f"{100 * share:.0f}% of the requests (bound {100 * CHURNED_SHARE:.0f}%); the server or a proxy closes them"
+        f"connections churned: {opened} were opened for {total} requests, though {opened - found.excess} were enough; "
+        f"the excess is {100 * share:.0f}% of the requests (bound {100 * CHURNED_SHARE:.0f}%); {closed_by(found)}"
     )
     return Reason("connections_churned", share, CHURNED_SHARE, text)
+
+
+def closed_by(found: Churn) -> str:
+    """Who closes the connections, as a clause."""
+    parts = []
+    if found.closed_by_timeouts:
+        parts.append(f"this client closed {found.closed_by_timeouts} of them, whose requests timed out or were stopped")
+    if found.closed_by_failures:
+        parts.append(f"{found.closed_by_failures} ended with a failed request")
+    if found.closed_after_every_answer:
+        parts.append("the server closes each one after its answer")
+    elif found.excess > found.closed_by_timeouts + found.closed_by_failures:
+        parts.append("the server or a proxy closes them" if not parts else "the server or a proxy closes the others")
+    return ", ".join(parts)
 
 
 def _coalesced(timeline: Timeline) -> Reason | None:

@@ -36,7 +36,8 @@ def compare(runs: Sequence[Run]) -> dict[str, Any]:
     Returns:
         `runs`: path, model, verdict, what is emulated; `figures`: a row for each figure and percentile with each run's
         value (seconds, or tokens a second) and, from the second run on, the difference, the ratio and, for figures that
-        a request has one of, the 95% interval of the difference; `unlike`: what differs between the loads.
+        a request has one of, the 95% interval of the difference; `unlike`: what differs between the loads; `notes`:
+        differences in cached tokens, in seed and in prompts.
     """
     rows: list[dict[str, Any]] = []
     for label, name, unit in _FIGURES:
@@ -47,7 +48,7 @@ def compare(runs: Sequence[Run]) -> dict[str, Any]:
     none = [None] * (len(runs) - 1)
     rows.append(_row("Output throughput", "output_token_per_s", "tok/s", list(map(_throughput, runs)), none))
     rows.append(_row("Failed requests", "failed", "", list(map(_failed, runs)), none))
-    return {"runs": list(map(_facts, runs)), "figures": rows, "unlike": _unlike(runs)}
+    return {"runs": list(map(_facts, runs)), "figures": rows, "unlike": _unlike(runs), "notes": _notes(runs)}
 
 
 def show(found: dict[str, Any], page: Page) -> None:
@@ -61,6 +62,8 @@ def show(found: dict[str, Any], page: Page) -> None:
             page.point(reason["text"], 3, "yellow")
         if run["emulated"]:
             page.point(run["emulated"], 3, "yellow")
+    for note in found["notes"]:
+        page.warning(note)
     page.blank()
     page.table(("", "unit", *names), [_values(row) for row in found["figures"]], left=(0, 1), dim=1)
     for index, name in enumerate(names[1:]):
@@ -92,6 +95,36 @@ def _unlike(runs: Sequence[Run]) -> list[dict[str, Any]]:
         for key in _LOAD_KEYS
         if any(getattr(run.spec, key) != getattr(runs[0].spec, key) for run in runs)
     ]
+
+
+def _notes(runs: Sequence[Run]) -> list[str]:
+    """What to know before the figures are compared: differences in cached tokens, in seed and in prompts."""
+    named = (
+        ("Cached input tokens", list(map(_cached, runs))),
+        ("Seed of lengths and arrivals", [str(run.spec.seed) for run in runs]),
+        ("Seed of prompts", list(map(_prompts, runs))),
+    )
+    notes = [f"{label}: {', '.join(values)}" for label, values in named if len(set(values)) > 1]
+    sent = [_prompts(run) for run in runs]
+    same = [chr(ord("A") + index) for index, one in enumerate(sent) if one in sent[:index]]
+    if same:
+        notes.append(
+            f"{', '.join(same)} sent the prompts of a run before it: the cache of the same server may have known them, "
+            "and the TTFT is then too good"
+        )
+    return notes
+
+
+def _prompts(run: Run) -> str:
+    """The seeds that a run's prompts were drawn from."""
+    seed = run.spec.seed if run.spec.prompts_seed is None else run.spec.prompts_seed
+    return f"{seed}"
+
+
+def _cached(run: Run) -> str:
+    """The share of a run's input tokens that the server had in its cache, as it says."""
+    cached = run.summary["tokens"].get("cached")
+    return "unknown" if cached is None else f"{100 * (cached['share'] or 0):.0f}%"
 
 
 def _row(

@@ -11,7 +11,7 @@ import statistics
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from llmdyno.reports.text import bars, figure
+from llmdyno.reports.text import bars, figure, plural, reason_text
 from llmdyno.runs.run import INTERRUPTED, RECOVERED, Run
 from llmdyno.spec.distribution import Distribution
 
@@ -40,6 +40,9 @@ _OPEN_ROWS = (
 )
 """In an open loop the first figure counts from the planned instant, and failed requests are its tail. The figure from
 the send is below it."""
+
+_REASONING_ROWS = (("  to first reasoning", "ttfr_s"), ("  to first answer", "ttfa_s"))
+"""Rows below the time to the first token, if reasoning was streamed."""
 
 _SOURCES = {
     "server": "counted by the server",
@@ -129,7 +132,9 @@ def load(run: Run) -> list[str]:
     lengths = f"{lengths_text(spec.input_tokens)} tokens in, {lengths_text(spec.output_tokens)} out"
     if spec.arrivals.startswith("replay "):
         lengths = "lengths from the trace"
-    parts = [spec.load.describe(), environment.workload or lengths]
+    rate = run.summary["throughput"].get("planned_request_per_s")
+    plan = f" (this plan: {rate:.3g}/s)" if rate is not None and spec.arrivals != "constant" else ""
+    parts = [spec.load.describe() + plan, environment.workload or lengths]
     if run.summary["warmup_requests"]:
         parts.append(f"{run.summary['warmup_requests']} warm-up requests, not counted")
     parts += environment.endpoint.notes
@@ -141,13 +146,19 @@ def load(run: Run) -> list[str]:
         kind = "kernel stamps" if share == 1 else "read stamps" if share == 0 else f"{100 * share:.0f}% kernel stamps"
         parts.append(kind)
     parts.append(f"seed {spec.seed}")
+    if spec.same_prompts:
+        parts.append("the very prompts of an earlier run, as asked")
     return parts
 
 
 def latency_rows(summary: dict[str, Any]) -> list[Row]:
     """The table of latencies; a figure without observations has no row."""
     found = []
-    for label, name in _OPEN_ROWS if summary.get("load") == "open" else _ROWS:
+    rows = list(_OPEN_ROWS if summary.get("load") == "open" else _ROWS)
+    if summary["latency"].get("ttfr_s", {"count": 0})["count"]:
+        after = next(index for index, (_, name) in enumerate(rows) if name == "ttft_s")
+        rows[after + 1 : after + 1] = _REASONING_ROWS
+    for label, name in rows:
         figures = summary["latency"].get(name, {"count": 0})
         if not figures["count"]:
             continue
@@ -174,12 +185,48 @@ def facts(run: Run) -> list[tuple[str, str]]:
     if goodput is not None:
         bounds = ", ".join(f"{name} ≤ {bound:g} s" for name, bound in run.spec.slo.items())
         found.append(("Goodput", f"{goodput:.3f} requests/s with {bounds}"))
-    tokens = summary["tokens"]
+    return found + answers(summary)
+
+
+def answers(summary: dict[str, Any]) -> list[tuple[str, str]]:
+    """What is known of tokens, of the ends of answers and of connections: labels and values."""
+    tokens, found = summary["tokens"], []
     if tokens["output_tokens"]["count"]:
         source = ", ".join(_SOURCES[name] for name in tokens["output_tokens_from"])
         medians = f"{tokens['input_tokens']['p50']:,.0f} in, {tokens['output_tokens']['p50']:,.0f} out"
-        found.append(("Tokens", f"{medians} per request (p50; output {source})"))
+        lines = [f"{medians} per request (p50; output {source})", *_more_tokens(tokens)]
+        found += [("" if index else "Tokens", line) for index, line in enumerate(lines)]
+    if summary["finish_reasons"]:
+        ends = ", ".join(f"{count} × {_plain(name)}" for name, count in summary["finish_reasons"].items())
+        found.append(("Ended by", ends))
+    connections = summary["connections"]
+    if connections.get("closed_after_every_answer"):
+        opened = f"{connections['opened']} were opened: the server closes each one after its answer"
+        found.append(("Connections", opened))
+    elif connections.get("closed_by_timeouts") and connections.get("excess"):
+        closed = f"this client closed {connections['closed_by_timeouts']}, whose requests timed out or were stopped"
+        found.append(("Connections", f"{connections['opened']} were opened: {closed}"))
     return found
+
+
+def _more_tokens(tokens: dict[str, Any]) -> list[str]:
+    """Tokens by kind, hidden and cached ones, and those beyond the prompt; nothing where nothing is special."""
+    lines = []
+    kinds = {name: count for name, count in tokens.get("by_kind", {}).items() if count}
+    if set(kinds) - {"text"}:
+        lines.append("streamed: " + ", ".join(f"{count:,} {name}" for name, count in kinds.items()))
+    if (hidden := tokens.get("not_streamed")) is not None:
+        share = f"{100 * hidden['share']:.0f}% of the output" if hidden["share"] is not None else "of the output"
+        lines.append(f"hidden: {hidden['total']:,} tokens, {share}, were counted and not streamed")
+    if (cached := tokens.get("cached")) is not None and cached["total"]:
+        line = f"cached: {cached['total']:,} input tokens, {100 * (cached['share'] or 0):.0f}% of the input"
+        lines.append(
+            line + ("" if cached["total"] <= cached["expected"] else f"; {cached['expected']:,} were expected")
+        )
+    if (beyond := tokens.get("beyond_prompt")) is not None and beyond["p50"] > 0:
+        share = f"{100 * beyond['share']:.0f}% of the input"
+        lines.append(f"template: {plural(round(beyond['p50']), 'token')} beyond the prompt, {share}")
+    return lines
 
 
 def cold_start_text(found: dict[str, Any]) -> str:
@@ -244,7 +291,7 @@ def _show_verdict(verdict: dict[str, Any], page: Page) -> None:
         return
     page.fact("Verdict", "read with care:", style="yellow")
     for reason in verdict["reasons"]:
-        page.point(reason["text"], 14)
+        page.point(reason_text(reason), 14)
 
 
 def _unit(name: str, typical: float) -> tuple[str, float]:
@@ -277,6 +324,10 @@ def _requests(summary: dict[str, Any]) -> str:
         line += f", {requests['cancelled']} cancelled in flight"
     if requests["retries"]:
         line += f", {requests['retries']} of them attempts after throttling"
+        if "unanswered" in requests:
+            line += f" ({requests['unanswered']} of {requests['asked']} requests finally got no answer)"
+    if requests.get("resends"):
+        line += f", {requests['resends']} written again after the server closed a kept connection"
     if requests["without_text"]:
         line += f", {requests['without_text']} of them without any text"
     if whole is not None:

@@ -5,8 +5,9 @@ Takes numbers in seconds, dollars or tokens. Gives short texts with units. It kn
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from decimal import Decimal
+from typing import Any
 
 ABSENT = "–"
 """The text of a figure that does not exist."""
@@ -48,6 +49,17 @@ def figure(value: float) -> str:
 def plural(count: int, noun: str) -> str:
     """A count and its noun: 1 window, 1,200 windows."""
     return f"{count:,} {noun}{'' if count == 1 else 's'}"
+
+
+def reason_text(reason: Mapping[str, Any]) -> str:
+    """A reason of the verdict: its sentence, the figures that it touches and what to do.
+
+    A run of an earlier version has the sentence alone.
+    """
+    if "do" not in reason:
+        return str(reason["text"])
+    touches = ", ".join(reason["touches"])
+    return f"{reason['text']}. Touches {touches}. What to do: {reason['do']}."
 
 
 def bars(values: Sequence[float | None]) -> str:

@@ -21,7 +21,7 @@ from llmdyno.errors import InputError
 from llmdyno.host.memory import give_memory_back
 from llmdyno.runs.environment import Environment, decode_environment, encode_environment
 from llmdyno.runs.journal import Journal, read_journal
-from llmdyno.runs.late import Late
+from llmdyno.runs.late import Late, answer_line
 from llmdyno.runs.run import RECOVERED, Run, conclude_run
 from llmdyno.runs.specfile import read_toml
 from llmdyno.spec.readers import REDACTED
@@ -32,6 +32,7 @@ from llmdyno.timeline.record import RequestRecord
 
 SPEC, ENVIRONMENT, SUMMARY = "spec.toml", "environment.json", "summary.json"
 REQUESTS, CHUNKS, JOURNAL = "requests.parquet", "chunks.parquet", "journal.jsonl"
+ANSWERS = "answers.jsonl"
 _FITS = "give a run directory, such as runs/<time>-<name>"
 
 
@@ -113,11 +114,24 @@ class RunDirectory:
         return read_journal(self.path / JOURNAL)
 
     def timeline(self, late: Late) -> Timeline:
-        """The run's facts, read from the journal. `late` completes each record."""
+        """The run's facts, read from the journal. `late` completes each record. The answers are kept if it says so."""
         give_memory_back()
-        timeline = late.finish(from_records(map(late.read, self.records()), self._origin_ns))
+        records: Iterator[RequestRecord] = map(late.read, self.records())
+        if late.keep_answers:
+            records = self._keeping_answers(records)
+        timeline = late.finish(from_records(records, self._origin_ns))
         give_memory_back()
         return timeline
+
+    def _keeping_answers(self, records: Iterator[RequestRecord]) -> Iterator[RequestRecord]:
+        """The same records. Each answer goes into answers.jsonl on the way, so that memory does not hold them all."""
+        path = self.path / ANSWERS
+        part = path.with_name(f".{path.name}.part")
+        with part.open("wb") as file:
+            for record in records:
+                file.write(answer_line(record))
+                yield record
+        os.replace(part, path)
 
     def finish(self, run: Run, exports: Iterable[Export] = ()) -> None:
         """Write the environment, the exports, the timeline and the summary. Then remove the journal."""

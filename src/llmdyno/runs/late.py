@@ -1,24 +1,49 @@
 """The work that waits until the load is over: it decodes kept answers, counts tokens and collects answers' texts.
 
-In: records, one by one from the journal. Out: the same records, completed; token counts for the timeline; and the texts
-of the answers, if the plan keeps them.
+In: records, one by one from the journal. Out: the same records, completed; token counts for the timeline; the texts of
+the answers, and each answer as a line of answers.jsonl, if the plan keeps them.
 """
 
 from __future__ import annotations
 
+import json
+from array import array
 from collections.abc import Callable
 
 import msgspec
 
 from llmdyno.errors import hidden
+from llmdyno.protocols.events import REASONING, REFUSAL, TEXT, TOOL
 from llmdyno.timeline.columns import MISSING, Timeline
 from llmdyno.timeline.record import RequestRecord, answer_of
 from llmdyno.workload.plan import Plan
 
+_KINDS = {TEXT: "text", REASONING: "reasoning", TOOL: "tool", REFUSAL: "refusal"}
+
+
+def answer_line(record: RequestRecord) -> bytes:
+    """One answer as a line of answers.jsonl: the request, how it ended, and its text by kind."""
+    text, start = record.text or "", 0
+    parts: dict[str, list[str]] = {name: [] for name in _KINDS.values()}
+    for size, kind in zip(array("i", record.sizes), record.kinds, strict=True):
+        if kind in _KINDS:
+            parts[_KINDS[kind]].append(text[start : start + size])
+        start += size
+    line = {
+        "request": record.request,
+        "phase": record.phase,
+        "attempt": record.attempt,
+        "state": record.state,
+        "error": record.error_message,
+        "finish_reason": record.finish_reason,
+        **{name: "".join(found) for name, found in parts.items()},
+    }
+    return json.dumps(line, ensure_ascii=False).encode("utf-8", "backslashreplace") + b"\n"
+
 
 class Late:
     """Completes a run's records. `reader` reads answers whose bytes were kept; `secrets` are taken out of the errors
-    that it finds. `answers`: texts by request number."""
+    that it finds. `answers`: texts by request number. `keep_answers`: the run directory keeps answers.jsonl."""
 
     def __init__(
         self, plan: Plan, reader: Callable[[RequestRecord], None] | None, secrets: tuple[str, ...] = ()
@@ -26,6 +51,7 @@ class Late:
         self.answers: dict[int, str] = {}
         self._reader = reader
         self._secrets = secrets
+        self.keep_answers = plan.keep_answers
         self._keep_text = plan.keep_text
         self._counter = plan.counter if plan.counter.exact else None
         self._counted: dict[int, int] = {}

@@ -65,8 +65,24 @@ _ROWS = (
         "seed",
         "",
         readers.whole_number(0),
-        "draw all lengths, prompts and random arrivals from this seed (default: a new one for each run)",
+        "draw all lengths and random arrivals from this seed (default: a new one for each run)",
         "N",
+    ),
+    Key(
+        "prompts_seed",
+        "",
+        readers.whole_number(0),
+        "send the very prompts of this seed; implies --same-prompts (default: a new seed for each run)",
+        "N",
+    ),
+    Key(
+        "same_prompts",
+        "",
+        readers.switch,
+        "send the very prompts of the spec file's run again, though the server's cache may know them "
+        "(default: no, send fresh prompts of the same lengths)",
+        default=False,
+        switch=True,
     ),
     # --- endpoint
     Key(
@@ -347,6 +363,14 @@ _ROWS = (
         readers.speed,
         f"run the embedded emulator N times faster than real time (default: {EMULATED_SPEED:g})",
         "N",
+    ),
+    Key(
+        "keep_answers",
+        "output",
+        readers.switch,
+        "keep the answers' texts, by kind, in answers.jsonl (default: no)",
+        default=False,
+        switch=True,
     ),
     Key(
         "out",

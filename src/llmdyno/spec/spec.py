@@ -93,6 +93,8 @@ class Spec:
 
     name: str | None = None
     seed: int | None = None
+    prompts_seed: int | None = None
+    same_prompts: bool = False
 
     api: str | None = None
     base_url: str | None = None
@@ -145,6 +147,7 @@ class Spec:
     deployment: str | None = None
     speed: float | None = None
 
+    keep_answers: bool = False
     out: str | None = None
 
     def __post_init__(self) -> None:
@@ -200,18 +203,23 @@ def build(layers: Sequence[Layer]) -> Spec:
 
 
 def resolve_common(spec: Spec, new_seed: Callable[[], int]) -> Spec:
-    """Check what does not depend on the API, and settle the seed.
+    """Check what does not depend on the API, and settle the seeds.
+
+    The prompts' words have a seed of their own. A spec that was run before, such as a run's own spec.toml, gets a new
+    one: the server's cache may know the old prompts. With `same_prompts` it keeps the old one.
 
     Args:
         spec: as the user asked.
-        new_seed: makes a seed; it is called only if the spec has none.
+        new_seed: makes a seed.
 
     Raises:
         InputError: keys contradict each other.
     """
     spec.load.check()
     check_tls(spec)
-    return spec if spec.seed is not None else dataclasses.replace(spec, seed=new_seed())
+    seed = spec.seed if spec.seed is not None else new_seed()
+    same = spec.prompts_seed if spec.prompts_seed is not None else seed
+    return dataclasses.replace(spec, seed=seed, prompts_seed=same if spec.same_prompts else new_seed())
 
 
 def check_ends(spec: Spec) -> None:

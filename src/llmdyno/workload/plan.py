@@ -1,8 +1,9 @@
 """The plan of a run: its phases, each with its sessions and its pace. PURE.
 
-In: a resolved spec, a source of prompts. Out: :class:`Plan`. A turn depends on the seed, its phase and its number
-alone: the same spec and seed give the same plan on any machine, a slice of it can be made anywhere, and warm-up
-requests change nothing in the measured ones.
+In: a resolved spec, a source of prompts. Out: :class:`Plan`. A turn depends on the seeds, its phase and its number
+alone: the same spec and seeds give the same plan on any machine, a slice of it can be made anywhere, and warm-up
+requests change nothing in the measured ones. Lengths and arrivals are drawn from one seed, the prompts' words from
+another, so that a repeated run can have the same lengths and prompts that no server's cache knows.
 """
 
 from __future__ import annotations
@@ -68,8 +69,8 @@ class Phase(NamedTuple):
 
 class Plan(NamedTuple):
     """Every phase of a run. `source` made it and tells lengths without prompts; `counter` counted tokens. `keep_text`:
-    answers are needed after the run. `workload` describes what is asked, where it is not lengths. `describe` is the
-    load in words."""
+    answers are needed after the run. `keep_answers`: the run directory keeps them. `workload` describes what is asked,
+    where it is not lengths. `describe` is the load in words."""
 
     phases: tuple[Phase, ...]
     source: Source
@@ -77,6 +78,7 @@ class Plan(NamedTuple):
     describe: str
     keep_text: bool = False
     workload: str | None = None
+    keep_answers: bool = False
 
     @property
     def measures(self) -> bool:
@@ -123,7 +125,7 @@ class Drawn:
         """One request, with its prompt."""
         rng = self._generator(phase, index)
         wanted, max_tokens = self._drawn(phase, index, rng)
-        prompt, counted = make_prompt(rng, wanted, self.counter)
+        prompt, counted = make_prompt(self._words(phase, index, rng), wanted, self.counter)
         if phase == WARM:
             return Turn(-1 - index, phase, user_message(prompt), counted, min(max_tokens, WARM_TOKENS))
         number = index + (self.warmup if phase == MEASURED else 0)
@@ -133,6 +135,12 @@ class Drawn:
         if self.trace is not None and phase == MEASURED:
             return self.trace[index].input_tokens, self.trace[index].output_tokens
         return draw(self.spec.input_tokens, rng), draw(self.spec.output_tokens, rng)
+
+    def _words(self, phase: str, index: int, rng: Random) -> Random:
+        """The generator of a prompt's words: that of its lengths, if the prompts have no other seed."""
+        if self.spec.prompts_seed in (None, self.spec.seed):
+            return rng
+        return Random(f"{self.spec.prompts_seed}/prompts/{phase}/{index}")
 
     def _generator(self, phase: str, index: int) -> Random:
         return Random(f"{self.spec.seed}/{phase}/{index}")

@@ -43,10 +43,11 @@ DOCUMENT = """\
 - **Requests:** 9 succeeded, 1 failed · 264.4 a minute · at most 9 in flight
 - **Goodput:** 4.407 requests/s with ttft\\_s ≤ 1 s
 - **Tokens:** 11 in, 100 out per request (p50; output counted by the server)
+- **Tokens:** template: 1 token beyond the prompt, 9% of the input
 - **Failed:** 1 × http\\_status 429: a\\|b \\[c\\](d) \\<e\\>
 - **Verdict:** read with care:
-  - too few samples: 9 requests succeeded, a p90 needs 30
-  - errors present: 1 of 10 requests failed; latencies are of the others only
+  - too few samples: 9 requests succeeded, a p90 needs 30. Touches p90, p95, p99. What to do: send more requests with --requests or --duration.
+  - errors present: 1 of 10 requests failed; latencies are of the others only. Touches all figures. What to do: read the failures, and cure them or lower the load.
 - **Run directory:** `{path}`
 
 ## Check: 12 answers

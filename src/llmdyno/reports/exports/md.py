@@ -12,7 +12,7 @@ from collections.abc import Iterable, Iterator
 
 from llmdyno.reports import summary as words
 from llmdyno.reports.files import kept_reports
-from llmdyno.reports.text import ABSENT
+from llmdyno.reports.text import ABSENT, reason_text
 from llmdyno.runs.run import Run
 
 _SPECIAL = re.compile(r"([\\`*_{}\[\]<>#|~$&])")
@@ -87,7 +87,7 @@ def _verdict(verdict: dict[str, object]) -> Iterator[str]:
         yield "- **Verdict:** trustworthy: no reason found to doubt this measurement"
         return
     yield "- **Verdict:** read with care:"
-    yield from (f"  - {escape(reason['text'])}" for reason in reasons)
+    yield from (f"  - {escape(reason_text(reason))}" for reason in reasons)
 
 
 def _later(run: Run) -> Iterator[str]:

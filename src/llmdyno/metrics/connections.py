@@ -1,0 +1,44 @@
+"""Connections: how many were opened beyond those needed at once, and who closed them.
+
+It takes the measured timeline. It gives counts. It does not judge them; the verdict does.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+from llmdyno.metrics.windows import peak_in_flight
+from llmdyno.timeline.columns import MISSING, Timeline
+from llmdyno.timeline.record import CANCELLED, FAILED, OK, TIMEOUT
+
+_ALWAYS = 0.05
+"""A server closes after every answer if no more than this share of the requests found an idle connection."""
+
+
+class Churn(NamedTuple):
+    """Connections opened beyond those needed at once.
+
+    Attributes:
+        excess: how many.
+        closed_by_timeouts: how many connections this client closed itself, because a request timed out or was stopped.
+        closed_by_failures: how many other requests failed; a connection often ends with a failure.
+        closed_after_every_answer: whether the server closes each connection after its answer.
+    """
+
+    excess: int
+    closed_by_timeouts: int
+    closed_by_failures: int
+    closed_after_every_answer: bool
+
+
+def churn(timeline: Timeline) -> Churn:
+    """The churn of the measured requests."""
+    requests = timeline.requests
+    connected = requests["connected_ns"] != MISSING
+    excess = max(0, int(connected.sum()) - peak_in_flight(timeline))
+    sent = requests["sent_ns"] != MISSING
+    timed_out = (requests["error_kind"] == TIMEOUT) | (requests["state"] == CANCELLED)
+    failed = requests["state"] == FAILED
+    answered = requests["state"] == OK
+    always = excess > 0 and answered.sum() > 1 and float(requests["reused"][answered].mean()) <= _ALWAYS
+    return Churn(excess, int((sent & timed_out).sum()), int((sent & failed & ~timed_out).sum()), bool(always))
