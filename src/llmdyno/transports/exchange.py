@@ -83,6 +83,8 @@ class Exchange:
     `sign_ns`: how long signing took. `end_ns`: the last byte, or the failure. `reads` and `stamps`: the time and the
     kernel's stamp of each socket read. `pieces`: the body, in the parser's pieces. `marks`: the number of pieces after
     each read. `chunks`: the chunk objects of a client library, one for each read; the body has no pieces then.
+    `resends`, `first_sent_ns` and `resend_reason`: how often the request was written again, when it was written first,
+    and why it was written again the last time.
     """
 
     __slots__ = (
@@ -92,6 +94,7 @@ class Exchange:
         "connected_ns",
         "end_ns",
         "failure",
+        "first_sent_ns",
         "headers",
         "marks",
         "pieces",
@@ -99,6 +102,8 @@ class Exchange:
         "prepared",
         "reads",
         "reconnects",
+        "resend_reason",
+        "resends",
         "reused",
         "sent_ns",
         "sign_ns",
@@ -120,6 +125,9 @@ class Exchange:
         self.end_ns: int | None = None
         self.reused = False
         self.reconnects = 0
+        self.resends = 0
+        self.first_sent_ns: int | None = None
+        self.resend_reason: str | None = None
         self.cancelled = False
         self.failure: Failure | None = None
         self.status: int | None = None
@@ -129,3 +137,12 @@ class Exchange:
         self.marks: list[int] = []
         self.pieces: list[bytes] = []
         self.chunks: list[Any] = []
+
+    def begin_again(self, reason: str) -> None:
+        """Forget the answer, because the request is written again for this reason."""
+        self.resends += 1
+        self.first_sent_ns = self.first_sent_ns or self.sent_ns
+        self.resend_reason = reason
+        self.status = self.end_ns = None
+        self.headers = {}
+        self.reads, self.stamps, self.marks, self.pieces = [], [], [], []

@@ -89,8 +89,10 @@ def proxy_of(base_url: str) -> Proxy | None:
     return find_proxy(Origin.of(base_url))
 
 
-async def open_client(spec: Spec, base_url: str, sign: Sign | None = None) -> Client:
+async def open_client(spec: Spec, base_url: str, sign: Sign | None = None, end_mark: bytes = b"") -> Client:
     """Make a client of an endpoint and look up the host's address. The spec says how TLS works.
+
+    `end_mark` is the dialect's.
 
     Raises:
         InputError: the host has no address, or a TLS file or proxy cannot be used.
@@ -100,7 +102,7 @@ async def open_client(spec: Spec, base_url: str, sign: Sign | None = None) -> Cl
     if origin.scheme == "https":
         files = {"ca_file": spec.ca_file, "client_cert": spec.client_cert, "client_key": spec.client_key}
         tls = make_context(**files, insecure=spec.insecure)
-    client = Client(origin, asyncio.get_running_loop(), sign, tls=tls, proxy=find_proxy(origin))
+    client = Client(origin, asyncio.get_running_loop(), sign, tls=tls, proxy=find_proxy(origin), end_mark=end_mark)
     try:
         await client.resolve()
     except OSError as error:
