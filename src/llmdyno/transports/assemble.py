@@ -26,6 +26,7 @@ def assemble(
 ) -> Generator[None, None, RequestRecord]:
     """Build the record of an exchange. Yields after each slice of work, and returns the record."""
     record = facts(exchange, dialect.header_facts)
+    exchange.uncompress()
     failure = exchange.failure
     whole = failure is None and not exchange.cancelled
     if exchange.reads:
@@ -106,6 +107,7 @@ def undecodable(exchange: Exchange, error: Exception) -> RequestRecord:
 
 def refusal_of(exchange: Exchange, dialect: Dialect) -> str | None:
     """The server's name for its refusal, from the failure or from the answer's bytes; None: the server gave no name."""
+    exchange.uncompress()
     if exchange.failure is not None and exchange.failure.type is not None:
         return exchange.failure.type
     return dialect.error_type(exchange.headers, b"".join(exchange.pieces))
@@ -245,7 +247,7 @@ def _status_text(exchange: Exchange) -> str:
     location = exchange.headers.get(b"location")
     if location is not None and exchange.status is not None and 300 <= exchange.status < 400:
         return f"redirected to {location.decode('latin-1')}: use that as the base URL"
-    return message or "no message"
+    return message or (exchange.failure.message if exchange.failure is not None else "no message")
 
 
 def _not_a_stream(exchange: Exchange, dialect: Dialect) -> Failure | None:

@@ -10,7 +10,8 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from llmdyno.protocols.dialect import HttpRequest
-from llmdyno.protocols.events import Failure
+from llmdyno.protocols.events import MALFORMED_EVENT, Failure
+from llmdyno.transports.encoding import decode_pieces
 from llmdyno.workload.session import Messages, Session, Turn
 
 ATTEMPT_STRIDE = 10**12
@@ -146,3 +147,11 @@ class Exchange:
         self.status = self.end_ns = None
         self.headers = {}
         self.reads, self.stamps, self.marks, self.pieces = [], [], [], []
+
+    def uncompress(self) -> None:
+        """Decode a body that the server compressed. What cannot be decoded is a failure. Call it after the end."""
+        encoding = self.headers.pop(b"content-encoding", b"")
+        if encoding:
+            self.pieces, problem = decode_pieces(encoding, self.pieces)
+            if problem is not None and self.failure is None:
+                self.failure = Failure(MALFORMED_EVENT, None, problem)

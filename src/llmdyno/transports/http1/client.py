@@ -28,6 +28,7 @@ from llmdyno.transports.http1.proxy import Proxy
 from llmdyno.transports.http1.tls import TlsLayer, make_context
 from llmdyno.transports.http1.wire import Origin, path_in, same_origin, serialise, to_path
 
+_CHECK_S = 0.1  # how often the exchanges in flight are checked for streams that ended without their body
 _REDIRECTS = 3  # a request follows no more of them
 
 
@@ -50,6 +51,7 @@ class Client:
     ) -> None:
         self.moved: dict[str, str] = {}
         self._end_mark = end_mark
+        self._checker: asyncio.TimerHandle | None = None
         self._hangups = HangUps(loop)
         self._sign = sign
         self._proxy = proxy
@@ -79,6 +81,8 @@ class Client:
         """Send an exchange's request, and wait until its answer has ended. The timeout includes connecting."""
         deadline_ns = monotonic_ns() + int(timeout_s * 1e9)
         self._busy[exchange] = None
+        if self._checker is None:
+            self._checker = self._loop.call_later(_CHECK_S, self._check)
         try:
             while True:
                 connection = self._take(exchange)
@@ -122,6 +126,15 @@ class Client:
             connection.close()
         self._idle.clear()
         self._hangups.close()
+        if self._checker is not None:
+            self._checker.cancel()
+
+    def _check(self) -> None:
+        """Check the exchanges in flight. One timer serves them all, so that no read pays for it."""
+        for holder in self._busy.values():
+            if isinstance(holder, Connection):
+                holder.check()
+        self._checker = self._loop.call_later(_CHECK_S, self._check) if self._busy else None
 
     def _again(self, exchange: Exchange, connection: Connection, wire: bytes) -> bool:
         """Whether the request is to be written again. The exchange then says why."""

@@ -16,15 +16,16 @@ import ssl
 from llmdyno.protocols.events import BROKEN_STREAM, HTTP_STATUS, MALFORMED_EVENT, Failure
 from llmdyno.timeline.record import TIMEOUT
 from llmdyno.transports.clock import NO_STAMP, enable_kernel_stamps, monotonic_ns
+from llmdyno.transports.encoding import decode_pieces
 from llmdyno.transports.exchange import Exchange
 from llmdyno.transports.http1.answer import PARSER_ERRORS, Answers
-from llmdyno.transports.http1.ending import BODY_LIMIT, NEAR, NO_MARK, holds_end
+from llmdyno.transports.http1.ending import BODY_LIMIT, NO_MARK, holds_end
 from llmdyno.transports.http1.hangups import HangUps
 from llmdyno.transports.http1.tls import TlsLayer
 
 _READ_SIZE = 16384
-_TICK_S = 0.25  # how often a running exchange is checked for its timeout, an end mark and its size
-_GRACE_S = 0.1  # how long a body may stay open after the stream's own end mark
+_LOOKS = 10  # a stream that goes on and on is looked at in every tenth check,
+_MANY = 1000  # and sooner after more reads than this since the last check
 _AT_ONCE_NS = 50_000_000  # a kept connection that the server had closed says so within this time and a round trip
 _CONTROL_SIZE = socket.CMSG_SPACE(16) if hasattr(socket, "CMSG_SPACE") else 0
 
@@ -66,12 +67,10 @@ class Connection:
         self._exchange: Exchange | None = None
         self._done: asyncio.Future[None] | None = None
         self._timer: asyncio.TimerHandle | None = None
-        self._deadline_s = self._timeout_s = 0.0
         self._unsent = b""
         self._answers = Answers()
         self._pieces = self._answers.pieces
-        self._marked = False
-        self._counted = self._size = 0
+        self._checks = self._seen = 0
         read = self._read if tls is None else self._read_tls
         loop.add_reader(sock.fileno(), read)
         hangups.watch(sock, read)
@@ -105,12 +104,11 @@ class Connection:
         self._exchange = exchange
         self._done = done = self._loop.create_future()
         self._answers.begin(exchange)
-        self._marked = self.wrote = False
-        self._counted = self._size = 0
+        self.wrote = False
+        self._checks = self._seen = 0
         if self._tls is not None:
             wire = self._tls.encrypt(wire)
-        self._deadline_s, self._timeout_s = self._loop.time() + left_s, timeout_s
-        self._timer = self._loop.call_later(min(left_s, _TICK_S), self._tick)
+        self._timer = self._loop.call_later(left_s, self._expire, timeout_s)
         exchange.sent_ns = monotonic_ns()
         self._write(wire)
         return done
@@ -179,8 +177,6 @@ class Connection:
         exchange.marks.append(len(self._pieces))
         if self._answers.whole is not None:
             self._finish()
-        elif self._end_mark in data[-NEAR:]:
-            self._near_end()
 
     def _read_tls(self) -> None:
         try:
@@ -215,8 +211,6 @@ class Connection:
             self._finish()
         elif self._tls.ended:
             self._lost(None)
-        elif self._end_mark in plain[-NEAR:]:
-            self._near_end()
 
     # --- ends
 
@@ -276,36 +270,43 @@ class Connection:
 
     # --- checks besides the hot path
 
-    def _marked_whole(self) -> bool:
-        """Whether the stream's own end mark has come."""
-        return holds_end(self._pieces, self._end_mark)
+    def check(self) -> None:
+        """End an exchange whose stream has ended although its body stays open, or whose answer is too large.
 
-    def _near_end(self) -> None:
-        """A read ended with what looks like the end mark: give the body a short time to end."""
-        if self._timer is not None and not self._marked:
-            self._marked = True
-            self._timer.cancel()
-            left_s = max(0.0, self._deadline_s - self._loop.time())
-            self._timer = self._loop.call_later(min(left_s, _GRACE_S), self._tick)
-
-    def _tick(self) -> None:
-        """End an exchange that has its end mark, is too late or is too large; else check again later."""
+        The caller calls this every 0.1 s. A body that was quiet since the last call, and that holds the end mark, gets
+        no further byte that counts.
+        """
         exchange = self._exchange
         if exchange is None:
             return
-        ended, late = self._marked_whole(), self._loop.time() >= self._deadline_s
-        if ended and (late or self._marked):
-            self.close()  # the body stays open: the connection is of no use
-            return
-        self._size += sum(map(len, self._pieces[self._counted :]))
-        self._counted = len(self._pieces)
-        if late:
-            what = "no byte of an answer" if not exchange.reads else "the answer was not whole"
-            self.abort(Failure(TIMEOUT, None, f"{what} within {self._timeout_s:g} s"))
-        elif self._size > BODY_LIMIT:
-            message = f"the answer is larger than {BODY_LIMIT >> 20} MiB"
-            self.abort(Failure(MALFORMED_EVENT, None, message))
+        seen, self._seen = self._seen, len(exchange.reads)
+        if seen == self._seen:  # quiet: look once
+            look, self._checks = self._checks >= 0, min(self._checks, 0) - 1
         else:
-            self._marked = ended
-            left_s = self._deadline_s - self._loop.time()
-            self._timer = self._loop.call_later(min(left_s, _GRACE_S if ended else _TICK_S), self._tick)
+            self._checks = max(0, self._checks) + 1
+            look = self._checks % _LOOKS == 0 or self._seen - seen > _MANY
+        if self._checks <= -_LOOKS and exchange.status is not None and exchange.status >= 300:
+            self.close()  # an error whose body does not end: what it says is known
+            return
+        if not look or not self._pieces:
+            return
+        if self._marked_whole():
+            self.close()  # a connection whose body stays open is of no further use
+        elif self._seen * _READ_SIZE > BODY_LIMIT and sum(map(len, self._pieces)) > BODY_LIMIT:
+            self.abort(Failure(MALFORMED_EVENT, None, f"the answer is larger than {BODY_LIMIT >> 20} MiB"))
+
+    def _marked_whole(self) -> bool:
+        """Whether the stream's own end mark has come."""
+        encoding = self._exchange.headers.get(b"content-encoding") if self._exchange is not None else None
+        pieces = self._pieces if encoding is None else decode_pieces(encoding, self._pieces)[0]
+        return holds_end(pieces, self._end_mark)
+
+    def _expire(self, timeout_s: float) -> None:
+        exchange = self._exchange
+        if exchange is None:
+            return
+        if self._marked_whole():
+            self.close()
+            return
+        what = "no byte of an answer" if not exchange.reads else "the answer was not whole"
+        self.abort(Failure(TIMEOUT, None, f"{what} within {timeout_s:g} s"))

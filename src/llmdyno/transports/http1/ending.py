@@ -14,9 +14,6 @@ HEADERS_LIMIT = 1 << 20
 BODY_LIMIT = 256 << 20
 """The largest body that is read, in bytes."""
 
-NEAR = 40
-"""An end mark that ends a read lies within this many bytes of its end, HTTP framing included."""
-
 NO_MARK = b"\x00no end mark\x00"
 """Bytes that no stream holds, for a dialect without an end mark."""
 

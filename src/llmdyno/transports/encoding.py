@@ -1,0 +1,109 @@
+"""Decodes a body that the server compressed, although no request of ours allows that.
+
+In: the Content-Encoding header and the body in pieces. Out: as many decoded pieces, so that each piece keeps its
+arrival, and what was wrong. It runs after the last byte. It does not know what the body means.
+"""
+
+from __future__ import annotations
+
+import zlib
+from collections.abc import Callable, Sequence
+from importlib import import_module
+
+LIMIT = 256 << 20
+"""The largest decoded body, in bytes."""
+
+
+def decode_pieces(encoding: bytes, pieces: Sequence[bytes]) -> tuple[list[bytes], str | None]:
+    """Decode a body.
+
+    Args:
+        encoding: the header's value, such as ``gzip``; several codings are separated by commas.
+        pieces: the body.
+
+    Returns:
+        As many pieces as there were, and the problem. With a problem, the pieces are what could be decoded.
+    """
+    found = list(pieces)
+    for name in reversed([part.strip().lower() for part in encoding.decode("latin-1").split(",")]):
+        if name in ("", "identity"):
+            continue
+        make = _CODINGS.get(name)
+        decompress = make() if make is not None else None
+        if decompress is None:
+            return [b""] * len(found), f"the answer is compressed with {name}, which was not asked for: not decodable"
+        found, problem = _decode(found, decompress, name)
+        if problem is not None:
+            return found, problem
+    return found, None
+
+
+def _decode(pieces: Sequence[bytes], decompress: _Decompress, name: str) -> tuple[list[bytes], str | None]:
+    found: list[bytes] = []
+    left = LIMIT
+    for piece in pieces:
+        try:
+            plain = decompress(piece, left + 1) if piece else b""
+        except Exception as error:  # each library has its own
+            problem = f"the answer's {name} compression, which was not asked for, is broken ({error})"
+            return found + [b""] * (len(pieces) - len(found)), problem
+        left -= len(plain)
+        if left < 0:
+            problem = f"the answer is larger than {LIMIT >> 20} MiB once its {name} compression is decoded"
+            return found + [b""] * (len(pieces) - len(found)), problem
+        found.append(plain)
+    return found, None
+
+
+_Decompress = Callable[[bytes, int], bytes]
+
+
+class _Zlib:
+    """Gzip or deflate. Gzip may have several members. Deflate comes with a zlib header, or without one."""
+
+    def __init__(self, wbits: int) -> None:
+        self._wbits = wbits
+        self._stream = zlib.decompressobj(wbits)
+        self._begun = False
+
+    def __call__(self, data: bytes, limit: int) -> bytes:
+        """Decode the next bytes, `limit` bytes at most."""
+        plain = b""
+        while data and len(plain) < limit:
+            if self._stream.eof:
+                if self._wbits != _GZIP or not data.startswith(b"\x1f\x8b"):
+                    break  # what follows is no member
+                self._stream = zlib.decompressobj(_GZIP)
+            try:
+                plain += self._stream.decompress(data, limit - len(plain))
+            except zlib.error:
+                if self._begun or self._wbits != zlib.MAX_WBITS:
+                    raise
+                self._stream = zlib.decompressobj(-zlib.MAX_WBITS)
+                plain += self._stream.decompress(data, limit)
+            self._begun = True
+            data = self._stream.unused_data if self._stream.eof else self._stream.unconsumed_tail
+        return plain
+
+
+_GZIP = zlib.MAX_WBITS | 16
+
+
+def _brotli() -> _Decompress | None:
+    """Brotli, if a library for it is installed."""
+    for module in ("brotli", "brotlicffi"):
+        try:
+            stream = import_module(module).Decompressor()
+        except (ImportError, AttributeError):
+            continue
+        step = getattr(stream, "process", None) or stream.decompress
+        return lambda data, limit, step=step: bytes(step(data))
+    return None
+
+
+_CODINGS: dict[str, Callable[[], _Decompress | None]] = {
+    "gzip": lambda: _Zlib(_GZIP),
+    "x-gzip": lambda: _Zlib(_GZIP),
+    "deflate": lambda: _Zlib(zlib.MAX_WBITS),
+    "br": _brotli,
+}
