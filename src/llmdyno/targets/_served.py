@@ -61,7 +61,8 @@ async def look_at(spec: Spec, base_url: str, dialect: Dialect, api: Api) -> tupl
         server=found.server,
         emulated=emulation(found.emulated),
         proxy=proxy.authority if proxy is not None else None,
-        notes=common_notes(spec, proxy.authority if proxy is not None else None),
+        notes=(*common_notes(spec, proxy.authority if proxy is not None else None), *found.notes),
+        renamed=tuple(found.renamed.items()),
     )
 
 
@@ -82,5 +83,6 @@ async def open_served(
     stack.callback(client.close)
     envelope = envelope_of(spec, server.base_url, server.model)
     template = template_of(spec.chat_template)
-    transport = Http1Transport(client, dialect, envelope, template, clock, signed=sign is not None)
+    renamed, signed = dict(server.renamed), sign is not None
+    transport = Http1Transport(client, dialect, envelope, template, clock, signed=signed, renamed=renamed)
     return Target(transport, dialect.refusals)

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import zlib
 from collections.abc import Callable, Sequence
-from importlib import import_module
 
 LIMIT = 256 << 20
 """The largest decoded body, in bytes."""
@@ -29,10 +28,9 @@ def decode_pieces(encoding: bytes, pieces: Sequence[bytes]) -> tuple[list[bytes]
         if name in ("", "identity"):
             continue
         make = _CODINGS.get(name)
-        decompress = make() if make is not None else None
-        if decompress is None:
+        if make is None:
             return [b""] * len(found), f"the answer is compressed with {name}, which was not asked for: not decodable"
-        found, problem = _decode(found, decompress, name)
+        found, problem = _decode(found, make(), name)
         if problem is not None:
             return found, problem
     return found, None
@@ -44,7 +42,7 @@ def _decode(pieces: Sequence[bytes], decompress: _Decompress, name: str) -> tupl
     for piece in pieces:
         try:
             plain = decompress(piece, left + 1) if piece else b""
-        except Exception as error:  # each library has its own
+        except zlib.error as error:
             problem = f"the answer's {name} compression, which was not asked for, is broken ({error})"
             return found + [b""] * (len(pieces) - len(found)), problem
         left -= len(plain)
@@ -64,10 +62,13 @@ class _Zlib:
     def __init__(self, wbits: int) -> None:
         self._wbits = wbits
         self._stream = zlib.decompressobj(wbits)
+        self._head = b""  # the first bytes, until they are known to be good
         self._begun = False
 
     def __call__(self, data: bytes, limit: int) -> bytes:
         """Decode the next bytes, `limit` bytes at most."""
+        if not self._begun:
+            self._head += data
         plain = b""
         while data and len(plain) < limit:
             if self._stream.eof:
@@ -80,8 +81,9 @@ class _Zlib:
                 if self._begun or self._wbits != zlib.MAX_WBITS:
                     raise
                 self._stream = zlib.decompressobj(-zlib.MAX_WBITS)
-                plain += self._stream.decompress(data, limit)
-            self._begun = True
+                plain += self._stream.decompress(self._head, limit)
+                self._begun = True
+            self._begun = self._begun or bool(plain)
             data = self._stream.unused_data if self._stream.eof else self._stream.unconsumed_tail
         return plain
 
@@ -89,21 +91,8 @@ class _Zlib:
 _GZIP = zlib.MAX_WBITS | 16
 
 
-def _brotli() -> _Decompress | None:
-    """Brotli, if a library for it is installed."""
-    for module in ("brotli", "brotlicffi"):
-        try:
-            stream = import_module(module).Decompressor()
-        except (ImportError, AttributeError):
-            continue
-        step = getattr(stream, "process", None) or stream.decompress
-        return lambda data, limit, step=step: bytes(step(data))
-    return None
-
-
-_CODINGS: dict[str, Callable[[], _Decompress | None]] = {
+_CODINGS: dict[str, Callable[[], _Decompress]] = {
     "gzip": lambda: _Zlib(_GZIP),
     "x-gzip": lambda: _Zlib(_GZIP),
     "deflate": lambda: _Zlib(zlib.MAX_WBITS),
-    "br": _brotli,
 }
