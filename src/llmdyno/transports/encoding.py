@@ -64,6 +64,7 @@ class _Zlib:
         self._stream = zlib.decompressobj(wbits)
         self._head = b""  # the first bytes, until they are known to be good
         self._begun = False
+        self._next = b""  # the first bytes after a member
 
     def __call__(self, data: bytes, limit: int) -> bytes:
         """Decode the next bytes, `limit` bytes at most."""
@@ -72,9 +73,11 @@ class _Zlib:
         plain = b""
         while data and len(plain) < limit:
             if self._stream.eof:
-                if self._wbits != _GZIP or not data.startswith(b"\x1f\x8b"):
-                    break  # what follows is no member
-                self._stream = zlib.decompressobj(_GZIP)
+                data = self._next = self._next + data
+                if self._wbits != _GZIP or len(data) < 2 or not data.startswith(b"\x1f\x8b"):
+                    self._next = data[:2]
+                    break  # what follows is no member, or not yet known to be one
+                self._stream, self._next = zlib.decompressobj(_GZIP), b""
             try:
                 plain += self._stream.decompress(data, limit - len(plain))
             except zlib.error:

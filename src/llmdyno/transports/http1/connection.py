@@ -110,7 +110,11 @@ class Connection:
             wire = self._tls.encrypt(wire)
         self._timer = self._loop.call_later(left_s, self._expire, timeout_s)
         exchange.sent_ns = monotonic_ns()
-        self._write(wire)
+        if self.closed:
+            what = "the server closed the new connection, or sent bytes on it, before the request"
+            self.abort(Failure(BROKEN_STREAM, None, what))
+        else:
+            self._write(wire)
         return done
 
     def abort(self, failure: Failure | None) -> None:

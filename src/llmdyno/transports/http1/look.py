@@ -100,7 +100,7 @@ async def look(
             raise await _nameless(one, answer, models)
     elif models is None or envelope.model not in models:
         if models is None:
-            one.notes.append(f"no list of models: {origin}/models {_outcome(one, answer)}")
+            one.notes.append(f"no list of models: GET {origin.path}/models {_outcome(one, answer)}")
         renamed = await _ask_model(one, dialect, models)
     one.notes.extend(f"the server redirects {path} to {found}" for path, found in client.moved.items())
     server = answer.headers.get(b"server")
