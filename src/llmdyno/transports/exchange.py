@@ -84,8 +84,9 @@ class Exchange:
     `sign_ns`: how long signing took. `end_ns`: the last byte, or the failure. `reads` and `stamps`: the time and the
     kernel's stamp of each socket read. `pieces`: the body, in the parser's pieces. `marks`: the number of pieces after
     each read. `chunks`: the chunk objects of a client library, one for each read; the body has no pieces then.
-    `resends`, `first_sent_ns` and `resend_reason`: how often the request was written again, when it was written first,
-    and why it was written again the last time.
+    `resends`, `first_sent_ns` and `resend_reason`: how often the request was written again because its connection was
+    dead, when it was written first, and why it was written again the last time. `redirects`: how often it followed a
+    redirect.
     """
 
     __slots__ = (
@@ -103,6 +104,7 @@ class Exchange:
         "prepared",
         "reads",
         "reconnects",
+        "redirects",
         "resend_reason",
         "resends",
         "reused",
@@ -127,6 +129,7 @@ class Exchange:
         self.reused = False
         self.reconnects = 0
         self.resends = 0
+        self.redirects = 0
         self.first_sent_ns: int | None = None
         self.resend_reason: str | None = None
         self.cancelled = False
@@ -139,9 +142,11 @@ class Exchange:
         self.pieces: list[bytes] = []
         self.chunks: list[Any] = []
 
-    def begin_again(self, reason: str) -> None:
-        """Forget the answer, because the request is written again for this reason."""
-        self.resends += 1
+    def begin_again(self, reason: str, *, moved: bool = False) -> None:
+        """Forget the answer, because the request is written again for this reason. `moved`: to another path, as the
+        server asks; that is no resend."""
+        self.resends += not moved
+        self.redirects += moved
         self.first_sent_ns = self.first_sent_ns or self.sent_ns
         self.resend_reason = reason
         self.status = self.end_ns = None

@@ -69,8 +69,10 @@ def test_a_redirect_to_the_same_origin_is_followed_once(scripted: Scripted, loca
     there = location.format(origin=server.url.removesuffix("/v1"))
     server.scripts[0] = [response(b"", status, more=f"Location: {there}\r\n")]
     first, second = asyncio.run(perform(server.url, 2))
-    assert (first.state, first.resends, second.state, second.resends) == ("ok", 1, "ok", 0)
+    assert (first.state, first.resends, second.state, second.resends) == ("ok", 0, "ok", 0)
+    assert first.first_sent_ns < first.sent_ns
     assert "redirects" in str(first.resend_reason)
+    assert (second.first_sent_ns, second.resend_reason) == (None, None)
     paths = [line.split(b" ")[1] for line in server.asked]
     assert paths[0] == b"/v1/chat/completions"
     assert paths[1] == paths[2] != paths[0]
@@ -99,7 +101,7 @@ def test_redirects_in_a_circle_end(scripted: Scripted) -> None:
     server = scripted([there], [back], [there], [back], [there])
     [record] = asyncio.run(perform(server.url))
     assert (record.error_kind, record.error_code) == ("http_status", 308)
-    assert len(server.requests) == record.resends + 1 <= 4
+    assert 2 <= len(server.requests) <= 4
 
 
 def test_nobody_listens(free_port: int) -> None:

@@ -148,14 +148,14 @@ class Client:
                     f"the server closed the kept connection {waited_ms:.1f} ms after the send, without an answer"
                 )
             return True
-        if exchange.status not in (307, 308) or exchange.resends >= _REDIRECTS:
+        if exchange.status not in (307, 308) or exchange.redirects >= _REDIRECTS:
             return False
         path = path_in(wire)
         found = same_origin(self._origin, path, exchange.headers.get(b"location", b""))
         if found is None or exchange.prepared.payload.unsigned is not None or self._proxy is not None:
             return False  # a signature holds for one path only
         self.moved[path] = found
-        exchange.begin_again(f"the server redirects ({exchange.status}) to {found}")
+        exchange.begin_again(f"the server redirects ({exchange.status}) to {found}", moved=True)
         return True
 
     def _forwarded(self, wire: bytes) -> bytes:

@@ -102,7 +102,8 @@ async def look(
         if models is None:
             one.notes.append(f"no list of models: GET {origin.path}/models {_outcome(one, answer)}")
         renamed = await _ask_model(one, dialect, models)
-    one.notes.extend(f"the server redirects {path} to {found}" for path, found in client.moved.items())
+    gets = {origin.path + "/models", origin.path + "/v1/models"}
+    one.notes.extend(f"the server redirects {path} to {found}" for path, found in client.moved.items() if path in gets)
     server = answer.headers.get(b"server")
     return Found(
         models, server.decode("latin-1") if server else None, label_in(answer.headers), tuple(one.notes), renamed

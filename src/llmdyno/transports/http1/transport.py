@@ -84,6 +84,13 @@ class Http1Transport:
         """Do nothing: there is only one way to send."""
         return ()
 
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """The redirects that were followed."""
+        return tuple(
+            f"the server redirects {path} to {found}, and requests follow" for path, found in self._client.moved.items()
+        )
+
     def cancel(self) -> None:
         """Cancel every exchange in flight."""
         self._client.cancel_all()
