@@ -167,19 +167,19 @@ class Connection:
         except OSError as error:
             self._lost(error)
             return
-        exchange = self._exchange
+        exchange, answers = self._exchange, self._answers
         if not data or exchange is None:
             self._lost(None)
             return
         exchange.reads.append(monotonic_ns())
         exchange.stamps.append(control[0][2] if control else NO_STAMP)
         try:
-            self._answers.feed(data)
+            answers.feed(data)
         except PARSER_ERRORS as error:
             self._unreadable(error)
             return
-        exchange.marks.append(len(self._pieces))
-        if self._answers.whole is not None:
+        exchange.marks.append(len(answers.pieces))
+        if answers.whole is not None:
             self._finish()
 
     def _read_tls(self) -> None:
