@@ -5,6 +5,8 @@ from __future__ import annotations
 import asyncio
 import gzip
 import json
+import socket
+import threading
 import time
 import zlib
 from array import array
@@ -258,3 +260,20 @@ def test_compression_that_nobody_asked_for(scripted: Scripted, name: str, wbits:
     arrivals = array("q", record.arrivals)
     assert 0.04 < (arrivals[1] - arrivals[0]) / 1e9 < 1
     assert 0 <= record.end_ns - arrivals[-1] < 50_000_000  # the body's end may come in a read of its own
+
+
+def test_a_refusal_before_the_whole_request_was_sent(in_loop: InLoop) -> None:
+    """The server answers and resets the connection, without reading the long body."""
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+
+        def refuse() -> None:
+            sock, _ = listener.accept()
+            sock.recv(1000)
+            sock.sendall(response(b'{"error":"too long"}', "413 Too Large", more="Connection: close\r\n"))
+            sock.close()  # unread bytes make this a reset
+
+        threading.Thread(target=refuse, daemon=True).start()
+        url = f"http://127.0.0.1:{listener.getsockname()[1]}/v1"
+        [record] = in_loop(perform(url, body=b"x" * 20_000_000))
+    assert record.state == "failed"
+    assert (record.error_kind, record.error_code, record.error_message) == ("http_status", 413, "too long")

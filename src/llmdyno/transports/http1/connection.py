@@ -145,12 +145,24 @@ class Connection:
         except (BlockingIOError, InterruptedError):
             sent = 0
         except OSError as error:
-            self._lost(error)
+            self._refused(error)
             return
         self.wrote = self.wrote or sent > 0
         if sent < len(wire):
             self._unsent = wire[sent:]
             self._loop.add_writer(self._sock.fileno(), self._write_rest)
+
+    def _refused(self, error: OSError) -> None:
+        """Handle a write that failed. A server that refuses a long request answers before it has read all of it."""
+        while not self.closed and self._exchange is not None:
+            try:
+                arrived = self._sock.recv(1, socket.MSG_PEEK)
+            except OSError:
+                arrived = b""
+            if not arrived:
+                self._lost(error)
+                return
+            (self._read if self._tls is None else self._read_tls)()
 
     def _write_rest(self) -> None:
         self._loop.remove_writer(self._sock.fileno())
