@@ -65,7 +65,7 @@ HEAVY_HOMES = {
     "arro3": {"runs/parquet.py"},
     "boto3": {"emulator/moto.py", "aws/clients.py"},
     "botocore": {"aws/session.py", "aws/signing.py", "aws/clients.py", "services/bedrock_import/imports.py"},
-    "httptools": {"transports/http1/connection.py", "emulator/connection.py"},
+    "httptools": {"transports/http1/answer.py", "emulator/connection.py"},
     "httpx": {"targets/litellm/library.py", "targets/litellm/catching.py"},
     "huggingface_hub": {"host/tokenizer.py"},
     "jinja2": {"protocols/templates.py"},
@@ -104,6 +104,7 @@ MAY_SET = {
     "targets/litellm/library.py": {"litellm"},  # LiteLLM's settings are its module's attributes
     "transports/assemble.py": {"record"},
     "transports/http1/client.py": {"exchange"},
+    "transports/http1/answer.py": {"exchange"},
     "transports/http1/connection.py": {"exchange"},
     "transports/http1/tls.py": {"context"},  # an SSLContext that it just made
     "transports/library.py": {"exchange", "record"},

@@ -174,6 +174,11 @@ class ScriptedTransport:
         self.decided += 1
         return ("decided",)
 
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """None."""
+        return ()
+
     def cancel(self) -> None:
         for exchange, ended in self._busy.items():
             exchange.cancelled = True

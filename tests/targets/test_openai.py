@@ -103,3 +103,14 @@ def test_its_target_sends_what_the_spec_says(scripted: Scripted) -> None:
     sent = json.loads(body)
     assert sent["messages"] == [{"role": "user", "content": "Hello"}]
     assert (sent["model"], sent["max_tokens"], sent["temperature"], sent["ignore_eos"]) == ("m", 5, 0.5, True)
+
+
+def test_the_load_carries_what_the_look_found_out(scripted: Scripted) -> None:
+    refusal = response(b'{"error":"max_tokens is unsupported, use max_completion_tokens"}', "400 X")
+    good = [stream_head() + event("a"), event("b") + ENDING]
+    server = scripted([refusal], good, models=response(b"", "404 X"))
+    spec, found = look(settled(base_url=server.url, requests=1, model="m"))
+    assert (found.renamed, len(found.notes)) == ((("max_tokens", "max_completion_tokens"),), 2)
+    assert send(spec, found).state == "ok"
+    sent = json.loads(server.requests[-1].partition(b"\r\n\r\n")[2])
+    assert (sent.get("max_tokens"), sent["max_completion_tokens"]) == (None, 5)

@@ -115,6 +115,7 @@ class Driver:
             gc.enable()
             gc.unfreeze()
             self.recorder.drain()
+            self.observed.notes += tuple(map(self.recorder.hidden, self.transport.notes))
 
     async def begin_at(self, time_ns: int) -> None:
         """Wait until `time_ns` on the clock, so that several workers begin together."""

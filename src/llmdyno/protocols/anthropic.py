@@ -279,4 +279,5 @@ MESSAGES = Dialect(
     error_type_in_body,
     REFUSALS,
     header_facts,
+    b'{"type":"message_stop"',
 )

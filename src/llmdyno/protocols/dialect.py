@@ -94,6 +94,7 @@ class Dialect:
     None where responses are kept and read after the run. `media_type` is the type of a stream's body (empty: any).
     `error_type` finds the server's name for an error in the headers (names in lower case) and the body of a response
     whose status is an error's. `refusals` says how the service refuses. `header_facts` reads a response's headers.
+    `end_mark` is how the data of a stream's last event begins, without spaces; empty: the dialect has no end mark.
     """
 
     name: str
@@ -103,6 +104,7 @@ class Dialect:
     error_type: Callable[[Mapping[bytes, bytes], bytes], str | None] = lambda headers, body: None
     refusals: Refusals = NO_REFUSALS
     header_facts: Callable[[Mapping[bytes, bytes]], HeaderFacts] = common_header_facts
+    end_mark: bytes = b""
 
 
 def error_text(body: bytes, limit: int = 300) -> str:

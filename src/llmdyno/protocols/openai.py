@@ -219,7 +219,7 @@ def encode_completions(envelope: Envelope, messages: Messages, max_tokens: int) 
 
 
 def _dialect(name: str, encode: Callable[[Envelope, Messages, int], HttpRequest]) -> Dialect:
-    return Dialect(name, encode, OpenAIDecoder, "text/event-stream", error_type_in_body)
+    return Dialect(name, encode, OpenAIDecoder, "text/event-stream", error_type_in_body, end_mark=_DONE)
 
 
 CHAT = _dialect("openai chat", encode_chat)

@@ -18,7 +18,8 @@ class Server(msgspec.Struct, frozen=True):
     emulates. `imported_model`: facts about a managed model. `service`: the name of the managed service behind it.
     `notes`: what was decided for the user. `secrets`: values that no error may show. `proxy`: the proxy that requests
     go through. `library`: the client library that makes the requests, with its version. `signed_for`: the AWS region
-    and service of a library's signatures.
+    and service of a library's signatures. `renamed`: fields of a request's body that the server wants under another
+    name, or left out (None).
     """
 
     base_url: str = ""
@@ -36,6 +37,7 @@ class Server(msgspec.Struct, frozen=True):
     proxy: str | None = None
     library: str | None = None
     signed_for: tuple[str, str] | None = None
+    renamed: tuple[tuple[str, str | None], ...] = ()
 
     def __rich_repr__(self) -> list[tuple[str, Any]]:
         """Every field but the secrets; `repr` is made from it."""

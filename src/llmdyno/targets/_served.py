@@ -44,7 +44,7 @@ async def look_at(spec: Spec, base_url: str, dialect: Dialect, api: Api) -> tupl
     origin, proxy = Origin.of(base_url), proxy_of(base_url)
     found = Found(None, None, None)
     if spec.preflight:
-        client = await open_client(spec, base_url)
+        client = await open_client(spec, base_url, end_mark=dialect.end_mark)
         try:
             envelope = envelope_of(spec, base_url, spec.model or "")
             found = await look(client, origin, envelope, dialect, api, timeout_s=spec.timeout_s)
@@ -61,7 +61,8 @@ async def look_at(spec: Spec, base_url: str, dialect: Dialect, api: Api) -> tupl
         server=found.server,
         emulated=emulation(found.emulated),
         proxy=proxy.authority if proxy is not None else None,
-        notes=common_notes(spec, proxy.authority if proxy is not None else None),
+        notes=(*common_notes(spec, proxy.authority if proxy is not None else None), *found.notes),
+        renamed=tuple(found.renamed.items()),
     )
 
 
@@ -78,9 +79,10 @@ async def open_served(
     Raises:
         InputError: the host has no address, or a file that the spec names cannot be used.
     """
-    client = await open_client(spec, server.base_url, sign)
+    client = await open_client(spec, server.base_url, sign, dialect.end_mark)
     stack.callback(client.close)
     envelope = envelope_of(spec, server.base_url, server.model)
     template = template_of(spec.chat_template)
-    transport = Http1Transport(client, dialect, envelope, template, clock, signed=sign is not None)
+    renamed, signed = dict(server.renamed), sign is not None
+    transport = Http1Transport(client, dialect, envelope, template, clock, signed=signed, renamed=renamed)
     return Target(transport, dialect.refusals)

@@ -14,6 +14,7 @@ from itertools import accumulate, pairwise
 from llmdyno.protocols.dialect import Dialect, HeaderFacts, common_header_facts, error_text
 from llmdyno.protocols.events import HTTP_STATUS, MALFORMED_EVENT, OTHER, Event, Failure
 from llmdyno.timeline.record import CANCELLED, FAILED, KERNEL, OK, USER, RequestRecord
+from llmdyno.transports.advice import redirect_text, remedy_for
 from llmdyno.transports.clock import Clock
 from llmdyno.transports.exchange import Exchange
 
@@ -26,6 +27,7 @@ def assemble(
 ) -> Generator[None, None, RequestRecord]:
     """Build the record of an exchange. Yields after each slice of work, and returns the record."""
     record = facts(exchange, dialect.header_facts)
+    exchange.uncompress()
     failure = exchange.failure
     whole = failure is None and not exchange.cancelled
     if exchange.reads:
@@ -34,7 +36,7 @@ def assemble(
         record.headers_ns = arrivals[0]
         if whole:
             record.end_ns = arrivals[-1]
-        if exchange.status is not None and not 200 <= exchange.status < 300:
+        if exchange.status is not None and not _answers(exchange, dialect):
             # The status says more than the reason why the body was cut short.
             name = dialect.error_type(exchange.headers, b"".join(exchange.pieces))
             failure = Failure(HTTP_STATUS, exchange.status, _status_text(exchange), name)
@@ -81,6 +83,9 @@ def facts(
         http_status=exchange.status,
         reused=exchange.reused,
         reconnects=exchange.reconnects,
+        resends=exchange.resends,
+        first_sent_ns=exchange.first_sent_ns,
+        resend_reason=exchange.resend_reason,
         attempt=prepared.attempt,
         input_tokens=prepared.input_tokens,
         max_tokens=prepared.max_tokens,
@@ -103,6 +108,7 @@ def undecodable(exchange: Exchange, error: Exception) -> RequestRecord:
 
 def refusal_of(exchange: Exchange, dialect: Dialect) -> str | None:
     """The server's name for its refusal, from the failure or from the answer's bytes; None: the server gave no name."""
+    exchange.uncompress()
     if exchange.failure is not None and exchange.failure.type is not None:
         return exchange.failure.type
     return dialect.error_type(exchange.headers, b"".join(exchange.pieces))
@@ -237,12 +243,24 @@ def reread(record: RequestRecord, read: Callable[[list[bytes]], list[Event]], *,
         settle(record, chunks.failure, cancelled=False)
 
 
+def _answers(exchange: Exchange, dialect: Dialect) -> bool:
+    """Whether the status is that of an answer. A 202 and the like promise one for later, unless they hold a stream."""
+    status = exchange.status or 0
+    media_type = exchange.headers.get(b"content-type", b"").decode("latin-1").partition(";")[0].strip().lower()
+    return status == 200 or (200 < status < 300 and media_type == dialect.media_type)
+
+
 def _status_text(exchange: Exchange) -> str:
-    message = error_text(b"".join(exchange.pieces))
-    location = exchange.headers.get(b"location")
-    if location is not None and exchange.status is not None and 300 <= exchange.status < 400:
-        return f"redirected to {location.decode('latin-1')}: use that as the base URL"
-    return message or "no message"
+    """What the server says about its status, with what helps."""
+    body = b"".join(exchange.pieces)
+    location, status = exchange.headers.get(b"location"), exchange.status or 0
+    if location is not None and 300 <= status < 400:
+        return redirect_text(location.decode("latin-1"))
+    message = error_text(body) or (exchange.failure.message if exchange.failure is not None else "no message")
+    if 200 < status < 300:
+        return f"accepted, but not answered: {message}"
+    remedy = remedy_for(body[:4096].decode("utf-8", "replace")) if status in (400, 422) else None
+    return message if remedy is None else f"{message}; {remedy}"
 
 
 def _not_a_stream(exchange: Exchange, dialect: Dialect) -> Failure | None:

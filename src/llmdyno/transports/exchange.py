@@ -10,7 +10,8 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from llmdyno.protocols.dialect import HttpRequest
-from llmdyno.protocols.events import Failure
+from llmdyno.protocols.events import MALFORMED_EVENT, Failure
+from llmdyno.transports.encoding import decode_pieces
 from llmdyno.workload.session import Messages, Session, Turn
 
 ATTEMPT_STRIDE = 10**12
@@ -83,6 +84,9 @@ class Exchange:
     `sign_ns`: how long signing took. `end_ns`: the last byte, or the failure. `reads` and `stamps`: the time and the
     kernel's stamp of each socket read. `pieces`: the body, in the parser's pieces. `marks`: the number of pieces after
     each read. `chunks`: the chunk objects of a client library, one for each read; the body has no pieces then.
+    `resends`, `first_sent_ns` and `resend_reason`: how often the request was written again because its connection was
+    dead, when it was written first, and why it was written again the last time. `redirects`: how often it followed a
+    redirect.
     """
 
     __slots__ = (
@@ -92,6 +96,7 @@ class Exchange:
         "connected_ns",
         "end_ns",
         "failure",
+        "first_sent_ns",
         "headers",
         "marks",
         "pieces",
@@ -99,6 +104,9 @@ class Exchange:
         "prepared",
         "reads",
         "reconnects",
+        "redirects",
+        "resend_reason",
+        "resends",
         "reused",
         "sent_ns",
         "sign_ns",
@@ -120,6 +128,10 @@ class Exchange:
         self.end_ns: int | None = None
         self.reused = False
         self.reconnects = 0
+        self.resends = 0
+        self.redirects = 0
+        self.first_sent_ns: int | None = None
+        self.resend_reason: str | None = None
         self.cancelled = False
         self.failure: Failure | None = None
         self.status: int | None = None
@@ -129,3 +141,22 @@ class Exchange:
         self.marks: list[int] = []
         self.pieces: list[bytes] = []
         self.chunks: list[Any] = []
+
+    def begin_again(self, reason: str, *, moved: bool = False) -> None:
+        """Forget the answer, because the request is written again for this reason. `moved`: to another path, as the
+        server asks; that is no resend."""
+        self.resends += not moved
+        self.redirects += moved
+        self.first_sent_ns = self.first_sent_ns or self.sent_ns
+        self.resend_reason = reason
+        self.status = self.end_ns = None
+        self.headers = {}
+        self.reads, self.stamps, self.marks, self.pieces = [], [], [], []
+
+    def uncompress(self) -> None:
+        """Decode a body that the server compressed. What cannot be decoded is a failure. Call it after the end."""
+        encoding = self.headers.pop(b"content-encoding", b"")
+        if encoding:
+            self.pieces, problem = decode_pieces(encoding, self.pieces)
+            if problem is not None and self.failure is None:
+                self.failure = Failure(MALFORMED_EVENT, None, problem)

@@ -77,6 +77,11 @@ class LibraryTransport:
             del self._busy[exchange]
             exchange.end_ns = exchange.end_ns or monotonic_ns()
 
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """Nothing is decided while requests are sent."""
+        return ()
+
     def cancel(self) -> None:
         """Cancel every exchange in flight."""
         for exchange, task in list(self._busy.items()):

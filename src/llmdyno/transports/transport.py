@@ -87,6 +87,11 @@ class Transport(Protocol):
         """
         ...
 
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """What was decided while requests were sent, for the report."""
+        ...
+
     def cancel(self) -> None:
         """Cancel every exchange in flight. Each one ends, and its record says that it was cancelled."""
         ...

@@ -51,7 +51,7 @@ async def perform(
 ) -> list[RequestRecord]:
     """Send requests one after the other through one client; their records. `options` are the client's."""
     loop, clock, origin = asyncio.get_running_loop(), Clock(), Origin.of(url)
-    client = Client(origin, loop, **options)
+    client = Client(origin, loop, end_mark=dialect.end_mark, **options)
     await client.resolve()
     request = HttpRequest("POST", origin.path + "/chat/completions", {"Authorization": "Bearer k"}, body)
     payload = Payload(client.serialise(request))

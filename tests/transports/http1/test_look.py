@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import gzip
+import json
+import re
 import socket
 from typing import Any
 
@@ -50,22 +53,38 @@ def test_a_model_that_is_not_listed_is_asked_itself(scripted: Scripted) -> None:
 NOT_FOUND = response(b'{"detail":"Not Found"}', "404 Not Found")
 
 
+PAGE = response(b"<html>", media_type="text/html")
+DENIED = response(b'{"error":"no *** here"}', "401 Unauthorized")
+ELSEWHERE = response(b"", "302 X", more="Location: https://h/login\r\n")
 TWO_MODELS = response(b'{"data":[{"id":"a"},{"id":"b"}]}')
 
 
 @pytest.mark.parametrize(
     ("models", "answer", "model", "message"),
     [
-        (response(b"<html>", media_type="text/html"), GOOD, "m", "is not an OpenAI-compatible server.*text/html"),
-        (response(b'{"a":1}'), GOOD, "m", "is not an OpenAI-compatible server"),
-        (response(b'{"error":"no *** here"}', "401 Unauthorized"), GOOD, "m", r"401 \(no .* here\).*--api-key"),
-        (NOT_FOUND, [NOT_FOUND], "m", "is not an OpenAI-compatible server: /v1/chat/completions answered 404"),
+        (PAGE, [PAGE], "m", "is not an OpenAI-compatible server: .*/v1/chat/completions answered with text/html"),
+        (PAGE, GOOD, "", "is not an OpenAI-compatible server.*text/html"),
+        (response(b'{"a":1}'), GOOD, "", "is not an OpenAI-compatible server"),
+        (DENIED, GOOD, "", r"/v1/models: the server answered 401 \(no .* here\).*--api-key"),
+        (DENIED, [DENIED], "m", r"/v1/chat/completions: the server answered 401 \(no .* here\).*--api-key"),
+        (
+            NOT_FOUND, [NOT_FOUND], "m",
+            r"is not an OpenAI-compatible server: http://127\.0\.0\.1:\d+/v1/chat/completions answered 404",
+        ),
+        (response(b'{"data":[]}'), GOOD, "", "--model: not given, and the server lists no models"),
+        (NOT_FOUND, [ELSEWHERE], "m", "302.*check --base-url and the key"),
+        (NOT_FOUND, [response(b'{"error":"quota"}', "402 X")], "m", r"402 \(quota\).*--no-preflight"),
+        (NOT_FOUND, [response(b'{"error":"ignore_eos: no"}', "400 X")], "m", "ignore_eos: no.*leave out --ignore-eos"),
+        (NOT_FOUND, [response(b'{"error":"temperature: no"}', "400 X")], "m", "leave out --temperature"),
+        (NOT_FOUND, [response(b'{"error":"top_p: needed"}', "422 X")], "m", r"422 \(top_p: needed\).*--extra-body"),
+        (NOT_FOUND, ["close"], "m", "before any byte of an answer|kept connection"),
         (NOT_FOUND, [response(b'{"error":"no model m"}', "404 X")], "m", "--model: the server refuses 'm'"),
         (NOT_FOUND, [response(b'{"error":"key"}', "403 Forbidden")], "m", "chat/completions: the server answered 403"),
         (TWO_MODELS, [response(b'{"error":"no"}', "400 X")], "m", "refuses 'm'.*it lists a, b"),
         (TWO_MODELS, GOOD, "", "--model: not given, and the server lists a, b"),
         (NOT_FOUND, GOOD, "", "--model: not given, and the server has no list"),
-        (b"garbage\r\n\r\n", GOOD, "m", "not HTTP/1.1"),
+        (b"garbage\r\n\r\n", GOOD, "", "not HTTP/1.1"),
+        (b"garbage\r\n\r\n", [b"garbage\r\n\r\n"], "m", "not HTTP/1.1"),
     ],
 )  # fmt: skip
 def test_an_endpoint_that_does_not(
@@ -75,6 +94,71 @@ def test_an_endpoint_that_does_not(
     with pytest.raises(InputError, match=message) as caught:
         asyncio.run(look_at(server.url, model))
     assert "sk-secret" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("models", "note"),
+    [
+        (DENIED, r"GET /v1/models answered 401 \(no \*\*\* here\)"),
+        (response(b'{"error":"scope"}', "403 Forbidden"), r"GET /v1/models answered 403 \(scope\)"),
+        (PAGE, "GET /v1/models answered with text/html that is no list"),
+        (response(b"ok", media_type="text/plain"), "answered with text/plain that is no list"),
+        (response(b'{"models":[{"name":"m"}]}'), "answered with application/json that is no list"),
+        (response(b"[" * 100_000), "answered with application/json that is no list"),
+        (response(b"", "500 Oops"), "GET /v1/models answered 500"),
+        (b"HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\n", r"gave no answer \(the answer was not whole within 0.5 s\)"),
+        (b"garbage\r\n\r\n", "gave no answer .the answer is not HTTP/1.1"),
+    ],
+)
+def test_an_odd_list_of_models_is_a_note(scripted: Scripted, models: bytes, note: str) -> None:
+    server = scripted(GOOD, models=models)
+    found = asyncio.run(look_at(server.url))
+    assert (found.models, found.renamed, len(found.notes)) == (None, {}, 1)
+    assert re.search(note, found.notes[0])
+    assert len(server.requests) == 1
+
+
+def test_an_empty_list_of_models(scripted: Scripted) -> None:
+    server = scripted(GOOD, models=response(b'{"data":[]}'))
+    assert asyncio.run(look_at(server.url)).models == []
+    assert len(server.requests) == 1
+
+
+def test_a_list_that_comes_compressed(scripted: Scripted) -> None:
+    packed = response(gzip.compress(MODELS), more="Content-Encoding: gzip\r\n")
+    assert asyncio.run(look_at(scripted([], models=packed).url)).models == ["m"]
+
+
+@pytest.mark.parametrize("answer", [[response(b'{"error":"busy"}', "503 X")], [response(b"", "429 X")], [2.0]])
+def test_what_may_pass_is_a_note(scripted: Scripted, answer: list[Action]) -> None:
+    found = asyncio.run(look_at(scripted(answer, models=NOT_FOUND).url))
+    assert len(found.notes) == 2
+    assert re.search("was answered 503 .busy|was answered 429|did not answer a request within 0.5 s", found.notes[1])
+
+
+def test_the_look_changes_a_request_as_the_server_asks(scripted: Scripted) -> None:
+    server = scripted(
+        [response(b'{"error":"max_tokens is not supported, use max_completion_tokens"}', "400 X")],
+        [response(b'{"detail":[{"loc":["body","stream_options"],"msg":"Extra inputs"}]}', "422 X")],
+        [response(b'{"error":"tokens: expected a value >= 16, but got 1"}', "400 X")],
+        GOOD,
+        models=NOT_FOUND,
+    )
+    found = asyncio.run(look_at(server.url))
+    assert found.renamed == {"max_tokens": "max_completion_tokens", "stream_options": None}
+    bodies = [json.loads(request.partition(b"\r\n\r\n")[2]) for request in server.requests]
+    assert [(body.get("max_tokens"), body.get("max_completion_tokens")) for body in bodies] == [
+        (1, None), (None, 1), (None, 1), (None, 16),
+    ]  # fmt: skip
+    assert ["stream_options" in body for body in bodies] == [True, True, False, False]
+    assert len(found.notes) == 4
+
+
+def test_a_change_that_does_not_help_is_made_once(scripted: Scripted) -> None:
+    server = scripted([response(b'{"error":"stream_options"}', "400 X")], models=NOT_FOUND)
+    with pytest.raises(InputError, match=r'--extra-body \'\{"stream_options": null\}\' leaves it out'):
+        asyncio.run(look_at(server.url))
+    assert len(server.requests) == 2
 
 
 def test_a_base_that_lacks_v1(scripted: Scripted) -> None:
@@ -99,7 +183,8 @@ def test_an_endpoint_that_is_not_there(free_port: int) -> None:
 
 
 def test_a_key_in_a_header_is_not_shown_either(scripted: Scripted) -> None:
-    server = scripted(GOOD, models=response(b'{"error":"no access with sk-header"}', "401 Unauthorized"))
+    denied = response(b'{"error":"no access with sk-header"}', "401 Unauthorized")
+    server = scripted([denied], models=denied)
 
     async def refused() -> None:
         origin = Origin.of(server.url)

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 import trustme
-from tests.support import Action, ScriptedServer, event, stream_head
+from tests.support import ENDING, Action, ScriptedServer, chunk, event, response, stream_head
 from tests.transports.http1.sockets import GOOD, InLoop, Scripted, perform, talkative
 
 from llmdyno import InputError
@@ -46,6 +46,34 @@ def test_tls_is_stamped_and_reused(
     assert (second.reused, second.tls_ns) == (True, None)
     assert second.clock == "kernel"
     assert list(array("b", first.kinds)) == [TEXT, TEXT, OTHER, OTHER, OTHER]
+
+
+@pytest.mark.parametrize("after", [[3.0], ["close"], ["reset"]])
+def test_an_encrypted_stream_ends_with_its_end_mark(
+    scripted: Scripted,
+    authority: trustme.CA,
+    monkeypatch: pytest.MonkeyPatch,
+    tmp_path: Any,
+    in_loop: InLoop,
+    after: list[Action],
+) -> None:
+    trust(authority, monkeypatch, tmp_path)
+    body = stream_head() + event("a") + ENDING.removesuffix(chunk(b""))
+    server = tls_server(scripted, authority, "localhost", [body, 0.02, *after], GOOD)
+    first, second = in_loop(perform(server.url, 2, timeout_s=2.5))
+    assert (first.state, second.state, second.reused) == ("ok", "ok", False)
+    assert first.end_ns - first.sent_ns < 1_000_000_000
+
+
+def test_an_encrypted_answer_that_nobody_asked_for(
+    scripted: Scripted, authority: trustme.CA, monkeypatch: pytest.MonkeyPatch, tmp_path: Any, in_loop: InLoop
+) -> None:
+    trust(authority, monkeypatch, tmp_path)
+    script: list[Action] = [*GOOD, 0.02, response(b"late", "408 Late")]
+    server = tls_server(scripted, authority, "localhost", script, GOOD)
+    first, second = in_loop(perform(server.url, 2, pause_s=0.1))
+    assert (first.state, second.state, second.reused, second.resends) == ("ok", "ok", False, 0)
+    assert len(server.requests) == 2
 
 
 def test_a_certificate_that_does_not_verify(

@@ -101,6 +101,19 @@ def test_the_name_of_a_refusal(scripted: Scripted) -> None:
     run(main)
 
 
+def test_a_redirect_that_was_followed_is_a_note(scripted: Scripted) -> None:
+    server = scripted([response(b"", "308 X", more="Location: /v2/chat\r\n")], GOOD)
+
+    async def main() -> None:
+        transport = await opened(server.url)
+        assert transport.notes == ()
+        await transport.perform(exchange_of(transport), 5.0)
+        assert transport.notes == ("the server redirects /v1/chat/completions to /v2/chat, and requests follow",)
+        transport.close()
+
+    run(main)
+
+
 def test_cancelling_ends_what_is_in_flight(scripted: Scripted, in_loop: InLoop) -> None:
     server = scripted([stream_head() + event("a"), 30.0], [stream_head() + event("a") + ENDING])
 

@@ -163,7 +163,7 @@ async def open_target(spec: Spec, server: Server, clock: Clock, stack: ExitStack
         sign = _signer(library, server)
         dialect = dialect_of(library, server.base_url, server.format)
         use_sockets = spec.litellm_mode != "sdk"
-        client = await open_client(spec, server.base_url, sign) if use_sockets else None
+        client = await open_client(spec, server.base_url, sign, dialect.end_mark) if use_sockets else None
         if client is not None:
             stack.callback(client.close)
             envelope = envelope_of(spec, server.base_url, server.model)

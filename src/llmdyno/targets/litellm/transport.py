@@ -108,6 +108,11 @@ class LiteLLMTransport:
         self._decided = True
         return choice.notes
 
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """Those of our own sockets."""
+        return () if self._wire is None else self._wire.notes
+
     def cancel(self) -> None:
         """Cancel every exchange in flight, also those of a trial."""
         self._sdk.cancel()

@@ -3,6 +3,9 @@
 In: an origin and exchanges. Out: ended exchanges. A failure is a fact in the exchange, never an exception. The pool is
 a stack of idle connections. Taking one and returning one cost the same for any size of the stack, and the connection
 that was used last is used first.
+
+A request is written again in two cases only, and the exchange says so: the server closed a kept connection at the very
+moment of the send, or it redirects to another path of its own with a status that keeps the method (307, 308).
 """
 
 from __future__ import annotations
@@ -19,14 +22,22 @@ from llmdyno.protocols.events import Failure
 from llmdyno.timeline.record import CONNECT, TIMEOUT, TLS
 from llmdyno.transports.clock import monotonic_ns
 from llmdyno.transports.exchange import Exchange
-from llmdyno.transports.http1.connection import Connection, TlsLayer
+from llmdyno.transports.http1.connection import Connection
+from llmdyno.transports.http1.hangups import HangUps
 from llmdyno.transports.http1.proxy import Proxy
-from llmdyno.transports.http1.tls import make_context
-from llmdyno.transports.http1.wire import Origin, serialise
+from llmdyno.transports.http1.tls import TlsLayer, make_context
+from llmdyno.transports.http1.wire import Origin, path_in, same_origin, serialise, to_path
+
+_CHECK_S = 0.1  # how often the exchanges in flight are checked for streams that ended without their body
+_REDIRECTS = 3  # a request follows no more of them
 
 
 class Client:
-    """Connections to one origin. `sign` signs the requests that are unsigned."""
+    """Connections to one origin. `sign` signs the requests that are unsigned.
+
+    `end_mark`: how the data of a stream's last event begins; empty: streams have no end mark. `moved`: the paths that
+    the server redirects, with where to. Later requests go there at once.
+    """
 
     def __init__(
         self,
@@ -36,7 +47,12 @@ class Client:
         *,
         tls: ssl.SSLContext | None = None,
         proxy: Proxy | None = None,
+        end_mark: bytes = b"",
     ) -> None:
+        self.moved: dict[str, str] = {}
+        self._end_mark = end_mark
+        self._checker: asyncio.TimerHandle | None = None
+        self._hangups = HangUps(loop)
         self._sign = sign
         self._proxy = proxy
         self._origin = origin
@@ -65,9 +81,11 @@ class Client:
         """Send an exchange's request, and wait until its answer has ended. The timeout includes connecting."""
         deadline_ns = monotonic_ns() + int(timeout_s * 1e9)
         self._busy[exchange] = None
+        if self._checker is None:
+            self._checker = self._loop.call_later(_CHECK_S, self._check)
         try:
             while True:
-                connection = self._take()
+                connection = self._take(exchange)
                 if connection is None:
                     connection = await self._open(exchange, deadline_ns, timeout_s)
                     if connection is None:
@@ -81,10 +99,8 @@ class Client:
                 await connection.perform(exchange, wire, left_s, timeout_s)
                 if not connection.closed:
                     self._idle.append(connection)
-                elif exchange.reused and not (exchange.reads or exchange.failure or exchange.cancelled):
-                    exchange.reconnects += 1  # the server had closed it between two requests
-                    continue
-                return
+                if not self._again(exchange, connection, wire):
+                    return
         except asyncio.CancelledError:  # nobody waits for the answer any more, so the connection is of no use
             holder = self._busy[exchange]
             exchange.cancelled = True
@@ -109,12 +125,52 @@ class Client:
         for connection in self._idle:
             connection.close()
         self._idle.clear()
+        self._hangups.close()
+        if self._checker is not None:
+            self._checker.cancel()
+
+    def _check(self) -> None:
+        """Check the exchanges in flight. One timer serves them all, so that no read pays for it."""
+        for holder in self._busy.values():
+            if isinstance(holder, Connection):
+                holder.check()
+        self._checker = self._loop.call_later(_CHECK_S, self._check) if self._busy else None
+
+    def _again(self, exchange: Exchange, connection: Connection, wire: bytes) -> bool:
+        """Whether the request is to be written again. The exchange then says why."""
+        if exchange.failure is not None or exchange.cancelled:
+            return False
+        if exchange.reused and connection.closed and not exchange.reads:
+            exchange.reconnects += 1
+            if connection.wrote:
+                waited_ms = (monotonic_ns() - (exchange.sent_ns or 0)) / 1e6
+                exchange.begin_again(
+                    f"the server closed the kept connection {waited_ms:.1f} ms after the send, without an answer"
+                )
+            return True
+        if exchange.status not in (307, 308) or exchange.redirects >= _REDIRECTS:
+            return False
+        path = path_in(wire)
+        found = same_origin(self._origin, path, exchange.headers.get(b"location", b""))
+        if found is None or exchange.prepared.payload.unsigned is not None or self._proxy is not None:
+            return False  # a signature holds for one path only
+        self.moved[path] = found
+        exchange.begin_again(f"the server redirects ({exchange.status}) to {found}", moved=True)
+        return True
+
+    def _forwarded(self, wire: bytes) -> bytes:
+        """The request's bytes, to the path that the server redirects it to."""
+        path = path_in(wire)
+        for _ in range(_REDIRECTS):
+            path = self.moved.get(path, path)
+        return to_path(wire, path)
 
     def _sealed(self, exchange: Exchange) -> bytes:
         """The request's bytes. An unsigned request is signed now, so that its signature is fresh."""
         unsigned = exchange.prepared.payload.unsigned
         if unsigned is None:
-            return exchange.prepared.payload.wire
+            wire = exchange.prepared.payload.wire
+            return self._forwarded(wire) if self.moved else wire
         began_ns = monotonic_ns()
         wire = self.serialise(self._sign(unsigned) if self._sign is not None else unsigned)
         exchange.sign_ns = monotonic_ns() - began_ns
@@ -125,11 +181,14 @@ class Client:
         plain_proxy = self._proxy is not None and self._origin.scheme == "http"
         return serialise(self._origin, request, self._proxy.headers() if plain_proxy and self._proxy else None)
 
-    def _take(self) -> Connection | None:
+    def _take(self, exchange: Exchange) -> Connection | None:
         while self._idle:
             connection = self._idle.pop()
-            if not connection.closed:
+            if connection.closed:
+                continue
+            if connection.ready():
                 return connection
+            exchange.reconnects += 1
         return None
 
     async def _open(self, exchange: Exchange, deadline_ns: int, timeout_s: float) -> Connection | None:
@@ -183,10 +242,12 @@ class Client:
             try:
                 sock.setblocking(False)
                 sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+                began_ns = monotonic_ns()
                 await self._loop.sock_connect(sock, address)
                 if self._proxy is not None and self._tls is not None:
                     await self._tunnel(sock, self._proxy)
                 exchange.connected_ns = monotonic_ns()
+                round_trip_ns = exchange.connected_ns - began_ns
                 if index:  # the next connection tries the address that answered first
                     self._addresses.insert(0, self._addresses.pop(index))
                 tls = None
@@ -194,7 +255,7 @@ class Client:
                     tls = TlsLayer(self._tls, self._origin.host)
                     await tls.handshake(self._loop, sock)
                     exchange.tls_ns = monotonic_ns()
-                return Connection(self._loop, sock, tls)
+                return Connection(self._loop, sock, tls, self._hangups, self._end_mark, round_trip_ns)
             except ssl.SSLError:
                 sock.close()
                 raise

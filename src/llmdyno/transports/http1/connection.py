@@ -1,8 +1,10 @@
 """One keep-alive HTTP/1.1 connection: it writes a request, stamps every read, and knows when the answer is complete.
 
 In: a connected socket, then one :class:`~llmdyno.transports.exchange.Exchange` at a time. Out: the raw lists of the
-exchange, and a future that is done when the answer has ended or failed. The HTTP parser is llhttp, through httptools.
-It gives pieces of the body directly to a list's append. Nothing is decoded.
+exchange, and a future that is done when the answer has ended or failed. Nothing is decoded.
+
+An answer is whole when its body ends, or when the stream's own end mark came and the body then stays open or breaks.
+Bytes after a whole answer belong to nobody: they end the connection.
 """
 
 from __future__ import annotations
@@ -11,48 +13,87 @@ import asyncio
 import socket
 import ssl
 
-import httptools
-
-from llmdyno.protocols.events import BROKEN_STREAM, MALFORMED_EVENT, Failure
+from llmdyno.protocols.events import BROKEN_STREAM, HTTP_STATUS, MALFORMED_EVENT, Failure
 from llmdyno.timeline.record import TIMEOUT
 from llmdyno.transports.clock import NO_STAMP, enable_kernel_stamps, monotonic_ns
+from llmdyno.transports.encoding import decode_pieces
 from llmdyno.transports.exchange import Exchange
+from llmdyno.transports.http1.answer import PARSER_ERRORS, Answers
+from llmdyno.transports.http1.ending import BODY_LIMIT, NO_MARK, holds_end
+from llmdyno.transports.http1.hangups import HangUps
+from llmdyno.transports.http1.tls import TlsLayer
 
 _READ_SIZE = 16384
+_LOOKS = 10  # a stream that goes on and on is looked at in every tenth check,
+_MANY = 1000  # and sooner after more reads than this since the last check
+_AT_ONCE_NS = 50_000_000  # a kept connection that the server had closed says so within this time and a round trip
 _CONTROL_SIZE = socket.CMSG_SPACE(16) if hasattr(socket, "CMSG_SPACE") else 0
 
 
 class Connection:
     """A connection that performs one exchange at a time. An idle connection keeps its reader armed.
 
-    `closed` becomes true as soon as the connection is known to be closed, also while it is idle.
+    `closed` becomes true as soon as the connection is known to be closed, also while it is idle. `wrote`: a byte of the
+    last request was written.
+
+    Args:
+        loop: the running loop.
+        sock: a connected socket.
+        tls: encrypts the connection; None: it is plain.
+        hangups: reports resets that the loop does not.
+        end_mark: how the data of a stream's last event begins; empty: streams have no end mark.
+        round_trip_ns: how long connecting took. News of the other side take this long.
     """
 
-    def __init__(self, loop: asyncio.AbstractEventLoop, sock: socket.socket, tls: TlsLayer | None) -> None:
+    def __init__(
+        self,
+        loop: asyncio.AbstractEventLoop,
+        sock: socket.socket,
+        tls: TlsLayer | None,
+        hangups: HangUps,
+        end_mark: bytes,
+        round_trip_ns: int = 0,
+    ) -> None:
         self.closed = False
+        self.wrote = False
         self._loop = loop
         self._sock = sock
         self._tls = tls
+        self._hangups = hangups
+        self._end_mark = end_mark or NO_MARK
+        self._at_once_ns = _AT_ONCE_NS + round_trip_ns
         enable_kernel_stamps(sock)
         self._recvmsg = sock.recvmsg
         self._exchange: Exchange | None = None
         self._done: asyncio.Future[None] | None = None
         self._timer: asyncio.TimerHandle | None = None
         self._unsent = b""
-        self._pieces: list[bytes] = []
-        self.on_body = self._pieces.append  # the parser calls the list itself
-        self._complete = False
-        self._framed = False
-        self._reusable = False
-        self._parser = httptools.HttpResponseParser(self)
-        self._feed = self._parser.feed_data
-        loop.add_reader(sock.fileno(), self._read if tls is None else self._read_tls)
+        self._answers = Answers()
+        self._pieces = self._answers.pieces
+        self._checks = self._seen = 0
+        read = self._read if tls is None else self._read_tls
+        loop.add_reader(sock.fileno(), read)
+        hangups.watch(sock, read)
+
+    def ready(self) -> bool:
+        """Whether an idle connection can take a request: the server has neither closed it nor sent bytes to nobody."""
+        while not self.closed:
+            try:
+                self._sock.recv(1, socket.MSG_PEEK)
+            except (BlockingIOError, InterruptedError):
+                return True
+            except OSError:
+                self.close()
+                break
+            (self._read if self._tls is None else self._read_tls)()
+        return False
 
     def perform(self, exchange: Exchange, wire: bytes, left_s: float, timeout_s: float) -> asyncio.Future[None]:
         """Write an exchange's request. The future is done when the answer has ended or failed.
 
-        A reused connection may turn out to be dead before any byte of an answer. Then the connection is closed, and the
-        exchange has neither a failure nor reads. The caller may try another connection.
+        A server may close a kept connection at the very moment of the send. Then the connection is closed, and the
+        exchange has neither a failure nor reads. The caller may try another connection. If the server closes it later,
+        it may have worked on the request: that is a failure.
 
         Args:
             exchange: gets the raw facts.
@@ -62,12 +103,18 @@ class Connection:
         """
         self._exchange = exchange
         self._done = done = self._loop.create_future()
-        self._complete = self._framed = False
+        self._answers.begin(exchange)
+        self.wrote = False
+        self._checks = self._seen = 0
         if self._tls is not None:
             wire = self._tls.encrypt(wire)
         self._timer = self._loop.call_later(left_s, self._expire, timeout_s)
         exchange.sent_ns = monotonic_ns()
-        self._write(wire)
+        if self.closed:
+            what = "the server closed the new connection, or sent bytes on it, before the request"
+            self.abort(Failure(BROKEN_STREAM, None, what))
+        else:
+            self._write(wire)
         return done
 
     def abort(self, failure: Failure | None) -> None:
@@ -86,6 +133,7 @@ class Connection:
             self._loop.remove_reader(self._sock.fileno())
             if self._unsent:
                 self._loop.remove_writer(self._sock.fileno())
+            self._hangups.forget(self._sock)
             self._sock.close()
         self._settle()
 
@@ -97,11 +145,24 @@ class Connection:
         except (BlockingIOError, InterruptedError):
             sent = 0
         except OSError as error:
-            self._lost(error)
+            self._refused(error)
             return
+        self.wrote = self.wrote or sent > 0
         if sent < len(wire):
             self._unsent = wire[sent:]
             self._loop.add_writer(self._sock.fileno(), self._write_rest)
+
+    def _refused(self, error: OSError) -> None:
+        """Handle a write that failed. A server that refuses a long request answers before it has read all of it."""
+        while not self.closed and self._exchange is not None:
+            try:
+                arrived = self._sock.recv(1, socket.MSG_PEEK)
+            except OSError:
+                arrived = b""
+            if not arrived:
+                self._lost(error)
+                return
+            (self._read if self._tls is None else self._read_tls)()
 
     def _write_rest(self) -> None:
         self._loop.remove_writer(self._sock.fileno())
@@ -118,19 +179,19 @@ class Connection:
         except OSError as error:
             self._lost(error)
             return
-        exchange = self._exchange
+        exchange, answers = self._exchange, self._answers
         if not data or exchange is None:
             self._lost(None)
             return
         exchange.reads.append(monotonic_ns())
         exchange.stamps.append(control[0][2] if control else NO_STAMP)
         try:
-            self._feed(data)
-        except httptools.HttpParserError as error:
+            answers.feed(data)
+        except PARSER_ERRORS as error:
             self._unreadable(error)
             return
-        exchange.marks.append(len(self._pieces))
-        if self._complete:
+        exchange.marks.append(len(answers.pieces))
+        if answers.whole is not None:
             self._finish()
 
     def _read_tls(self) -> None:
@@ -157,45 +218,20 @@ class Connection:
             exchange.reads.append(read_ns)
             exchange.stamps.append(control[0][2] if control else NO_STAMP)
             try:
-                self._feed(plain)
-            except httptools.HttpParserError as error:
+                self._answers.feed(plain)
+            except PARSER_ERRORS as error:
                 self._unreadable(error)
                 return
             exchange.marks.append(len(self._pieces))
-        if self._complete:
+        if self._answers.whole is not None:
             self._finish()
         elif self._tls.ended:
             self._lost(None)
 
-    # --- the parser's calls
-
-    def on_header(self, name: bytes, value: bytes) -> None:
-        """Keep a header, with its name in lower case."""
-        if self._exchange is not None:
-            self._exchange.headers[name.lower()] = value
-
-    def on_headers_complete(self) -> None:
-        """Note the status, and whether the headers tell where the body ends."""
-        exchange = self._exchange
-        if exchange is not None:
-            exchange.status = self._parser.get_status_code()
-            headers = exchange.headers
-            self._framed = b"content-length" in headers or b"chunked" in headers.get(b"transfer-encoding", b"").lower()
-
-    def on_message_complete(self) -> None:
-        """Note that the answer is complete. An interim answer (1xx) does not count."""
-        exchange = self._exchange
-        if exchange is not None and exchange.status is not None and exchange.status < 200:
-            exchange.headers.clear()
-            exchange.status = None
-            return
-        self._complete = True
-        self._reusable = self._parser.should_keep_alive()  # later, the parser would answer for the next message
-
     # --- ends
 
     def _finish(self) -> None:
-        if not self._reusable or self._unsent:
+        if not self._answers.reusable or self._unsent:
             self.close()
         else:
             self._settle()
@@ -206,9 +242,10 @@ class Connection:
         if exchange is None or done is None:
             return
         self._exchange = self._done = None
-        exchange.pieces = self._pieces[:]
-        self._pieces.clear()
-        exchange.marks.extend(len(exchange.pieces) for _ in range(len(exchange.reads) - len(exchange.marks)))
+        exchange.pieces = self._answers.take()
+        size = len(exchange.pieces)
+        del exchange.marks[len(exchange.reads) - 1 :]  # pieces of a further answer may have come with the last read
+        exchange.marks.extend(size for _ in range(len(exchange.reads) - len(exchange.marks)))
         if self._timer is not None:
             self._timer.cancel()
         if not done.done():
@@ -217,89 +254,75 @@ class Connection:
     def _lost(self, error: OSError | None) -> None:
         """Handle a connection that the server closed or that broke."""
         exchange = self._exchange
-        if exchange is None or (exchange.reused and not exchange.reads):
-            self.close()  # there was no answer: the caller sees a dead connection
+        if exchange is None or self._marked_whole():
+            self.close()  # nobody waits, or the answer had ended
             return
-        if error is None and exchange.status is not None and not self._framed:
+        waited_ns = monotonic_ns() - (exchange.sent_ns or 0)
+        if exchange.reused and not exchange.reads and waited_ns <= self._at_once_ns:
+            self.close()  # the server had closed it before it could read the request: the caller sees a dead connection
+            return
+        if error is None and exchange.status is not None and not self._answers.framed:
             self.close()  # a body without length or chunks ends with the connection
             return
         reason = f": {error.strerror or error}" if error is not None else ""
         if exchange.reads:
             message = f"the connection ended before the answer was whole{reason}"
+        elif exchange.reused:
+            message = f"the server closed the kept connection {waited_ns / 1e9:.3g} s after the send, without an answer"
         else:
             message = f"the connection ended before any byte of an answer{reason}"
         self.abort(Failure(BROKEN_STREAM, None, message))
 
     def _unreadable(self, error: Exception) -> None:
         exchange = self._exchange
-        if self._complete:
+        if exchange is not None and exchange.status == 101:
+            self.abort(Failure(HTTP_STATUS, 101, "the server switched to another protocol, which nobody asked for"))
+        elif self._answers.whole is not None or self._marked_whole():
             self.close()  # the answer is complete; the bytes after it belong to no request
         elif exchange is not None and not exchange.marks and not exchange.status:
             self.abort(Failure(MALFORMED_EVENT, None, f"the answer is not HTTP/1.1: {error}"))
         else:
             self.abort(Failure(BROKEN_STREAM, None, f"the answer's HTTP framing broke: {error}"))
 
+    # --- checks besides the hot path
+
+    def check(self) -> None:
+        """End an exchange whose stream has ended although its body stays open, or whose answer is too large.
+
+        The caller calls this every 0.1 s. A body that was quiet since the last call, and that holds the end mark, gets
+        no further byte that counts.
+        """
+        exchange = self._exchange
+        if exchange is None:
+            return
+        seen, self._seen = self._seen, len(exchange.reads)
+        if seen == self._seen:  # quiet: look once
+            look, self._checks = self._checks >= 0, min(self._checks, 0) - 1
+        else:
+            self._checks = max(0, self._checks) + 1
+            look = self._checks % _LOOKS == 0 or self._seen - seen > _MANY
+        if self._checks <= -_LOOKS and exchange.status is not None and exchange.status >= 300:
+            self.close()  # an error whose body does not end: what it says is known
+            return
+        if not look or not self._pieces:
+            return
+        if self._marked_whole():
+            self.close()  # a connection whose body stays open is of no further use
+        elif self._seen * _READ_SIZE > BODY_LIMIT and sum(map(len, self._pieces)) > BODY_LIMIT:
+            self.abort(Failure(MALFORMED_EVENT, None, f"the answer is larger than {BODY_LIMIT >> 20} MiB"))
+
+    def _marked_whole(self) -> bool:
+        """Whether the stream's own end mark has come."""
+        encoding = self._exchange.headers.get(b"content-encoding") if self._exchange is not None else None
+        pieces = self._pieces if encoding is None else decode_pieces(encoding, self._pieces)[0]
+        return holds_end(pieces, self._end_mark)
+
     def _expire(self, timeout_s: float) -> None:
         exchange = self._exchange
         if exchange is None:
             return
+        if self._marked_whole():
+            self.close()
+            return
         what = "no byte of an answer" if not exchange.reads else "the answer was not whole"
         self.abort(Failure(TIMEOUT, None, f"{what} within {timeout_s:g} s"))
-
-
-class TlsLayer:
-    """TLS over memory buffers. The socket stays ours, so that every read can be stamped."""
-
-    def __init__(self, context: ssl.SSLContext, host: str) -> None:
-        self.ended = False
-        self._incoming, self._outgoing = ssl.MemoryBIO(), ssl.MemoryBIO()
-        self._object = context.wrap_bio(self._incoming, self._outgoing, server_hostname=host)
-
-    async def handshake(self, loop: asyncio.AbstractEventLoop, sock: socket.socket) -> None:
-        """Shake hands over a connected socket.
-
-        Raises:
-            ssl.SSLError: the certificate does not verify, or the two sides have no protocol in common.
-            OSError: the connection broke.
-        """
-        while True:
-            try:
-                self._object.do_handshake()
-            except ssl.SSLWantReadError:
-                await self._flush(loop, sock)
-                data = await loop.sock_recv(sock, _READ_SIZE)
-                if not data:
-                    raise ConnectionResetError("the server closed the connection during the TLS handshake") from None
-                self._incoming.write(data)
-            except ssl.SSLError:
-                await self._flush(loop, sock)  # the alert that tells the server why
-                raise
-            else:
-                await self._flush(loop, sock)
-                return
-
-    def encrypt(self, plain: bytes) -> bytes:
-        """Encrypt these bytes to TLS records."""
-        self._object.write(plain)
-        return self._outgoing.read()
-
-    def decrypt(self, data: bytes) -> bytes:
-        """Decrypt the TLS records that these bytes complete. `ended` becomes true at the end of the stream."""
-        if data:
-            self._incoming.write(data)
-        else:
-            self.ended = True
-        plain = []
-        try:
-            while piece := self._object.read(_READ_SIZE):
-                plain.append(piece)
-            self.ended = True
-        except ssl.SSLWantReadError:
-            pass
-        except (ssl.SSLZeroReturnError, ssl.SSLEOFError):
-            self.ended = True
-        return b"".join(plain)
-
-    async def _flush(self, loop: asyncio.AbstractEventLoop, sock: socket.socket) -> None:
-        if data := self._outgoing.read():
-            await loop.sock_sendall(sock, data)

@@ -1,14 +1,18 @@
-"""Makes the TLS context of a run.
+"""Makes the TLS context of a run, and encrypts one connection.
 
-In: certificate files and switches. Out: a context that offers only HTTP/1.1 (ALPN) and, by default, verifies the
-server.
+In: certificate files and switches; the bytes of a socket. Out: a context that offers only HTTP/1.1 (ALPN) and, by
+default, verifies the server; the bytes of the other side. The socket stays the caller's.
 """
 
 from __future__ import annotations
 
+import asyncio
+import socket
 import ssl
 
 from llmdyno.errors import InputError
+
+_READ_SIZE = 16384
 
 
 def make_context(
@@ -46,3 +50,61 @@ def make_context(
 
 def _why(error: OSError) -> str:
     return str(getattr(error, "reason", None) or error.strerror or error)
+
+
+class TlsLayer:
+    """TLS over memory buffers. The socket stays ours, so that every read can be stamped."""
+
+    def __init__(self, context: ssl.SSLContext, host: str) -> None:
+        self.ended = False
+        self._incoming, self._outgoing = ssl.MemoryBIO(), ssl.MemoryBIO()
+        self._object = context.wrap_bio(self._incoming, self._outgoing, server_hostname=host)
+
+    async def handshake(self, loop: asyncio.AbstractEventLoop, sock: socket.socket) -> None:
+        """Shake hands over a connected socket.
+
+        Raises:
+            ssl.SSLError: the certificate does not verify, or the two sides have no protocol in common.
+            OSError: the connection broke.
+        """
+        while True:
+            try:
+                self._object.do_handshake()
+            except ssl.SSLWantReadError:
+                await self._flush(loop, sock)
+                data = await loop.sock_recv(sock, _READ_SIZE)
+                if not data:
+                    raise ConnectionResetError("the server closed the connection during the TLS handshake") from None
+                self._incoming.write(data)
+            except ssl.SSLError:
+                await self._flush(loop, sock)  # the alert that tells the server why
+                raise
+            else:
+                await self._flush(loop, sock)
+                return
+
+    def encrypt(self, plain: bytes) -> bytes:
+        """Encrypt these bytes to TLS records."""
+        self._object.write(plain)
+        return self._outgoing.read()
+
+    def decrypt(self, data: bytes) -> bytes:
+        """Decrypt the TLS records that these bytes complete. `ended` becomes true at the end of the stream."""
+        if data:
+            self._incoming.write(data)
+        else:
+            self.ended = True
+        plain = []
+        try:
+            while piece := self._object.read(_READ_SIZE):
+                plain.append(piece)
+            self.ended = True
+        except ssl.SSLWantReadError:
+            pass
+        except (ssl.SSLZeroReturnError, ssl.SSLEOFError):
+            self.ended = True
+        return b"".join(plain)
+
+    async def _flush(self, loop: asyncio.AbstractEventLoop, sock: socket.socket) -> None:
+        if data := self._outgoing.read():
+            await loop.sock_sendall(sock, data)

@@ -7,13 +7,14 @@ and one dialect. It does not know any service by name.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Generator, Sequence
+from collections.abc import Callable, Generator, Mapping, Sequence
 
 from llmdyno.errors import InputError
 from llmdyno.host.stop import Stop
 from llmdyno.protocols.dialect import Dialect, Envelope, HttpRequest
 from llmdyno.spec.spec import Spec
 from llmdyno.timeline.record import KERNEL, USER, RequestRecord
+from llmdyno.transports.advice import adapted
 from llmdyno.transports.assemble import assemble, refusal_of
 from llmdyno.transports.clock import Clock
 from llmdyno.transports.exchange import Exchange, Payload
@@ -31,11 +32,21 @@ class Http1Transport:
     """One endpoint over our own sockets.
 
     `template` changes a turn's messages before they are encoded. `signed`: requests are signed just before their send.
+    `renamed`: fields of the body that the server wants under another name, or left out (None).
     """
 
     def __init__(
-        self, client: Client, dialect: Dialect, envelope: Envelope, template: Template, clock: Clock, *, signed: bool
+        self,
+        client: Client,
+        dialect: Dialect,
+        envelope: Envelope,
+        template: Template,
+        clock: Clock,
+        *,
+        signed: bool,
+        renamed: Mapping[str, str | None] | None = None,
     ) -> None:
+        self._renamed = renamed or {}
         self.dialect = dialect
         self._client = client
         self._envelope = envelope
@@ -57,6 +68,8 @@ class Http1Transport:
     def prepare(self, turn: Turn) -> Payload:
         """The turn's whole HTTP message, or its request to be signed later."""
         request = self.dialect.encode(self._envelope, self._template(turn.messages), turn.max_tokens)
+        if self._renamed:
+            request = adapted(request, self._renamed)
         return Payload(unsigned=request) if self._signed else Payload(self._client.serialise(request))
 
     def read(self, exchange: Exchange, *, keep_text: bool) -> Generator[None, None, RequestRecord]:
@@ -70,6 +83,13 @@ class Http1Transport:
     async def decide(self, stop: Stop) -> tuple[str, ...]:
         """Do nothing: there is only one way to send."""
         return ()
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """The redirects that were followed."""
+        return tuple(
+            f"the server redirects {path} to {found}, and requests follow" for path, found in self._client.moved.items()
+        )
 
     def cancel(self) -> None:
         """Cancel every exchange in flight."""
@@ -89,8 +109,10 @@ def proxy_of(base_url: str) -> Proxy | None:
     return find_proxy(Origin.of(base_url))
 
 
-async def open_client(spec: Spec, base_url: str, sign: Sign | None = None) -> Client:
+async def open_client(spec: Spec, base_url: str, sign: Sign | None = None, end_mark: bytes = b"") -> Client:
     """Make a client of an endpoint and look up the host's address. The spec says how TLS works.
+
+    `end_mark` is the dialect's.
 
     Raises:
         InputError: the host has no address, or a TLS file or proxy cannot be used.
@@ -100,7 +122,7 @@ async def open_client(spec: Spec, base_url: str, sign: Sign | None = None) -> Cl
     if origin.scheme == "https":
         files = {"ca_file": spec.ca_file, "client_cert": spec.client_cert, "client_key": spec.client_key}
         tls = make_context(**files, insecure=spec.insecure)
-    client = Client(origin, asyncio.get_running_loop(), sign, tls=tls, proxy=find_proxy(origin))
+    client = Client(origin, asyncio.get_running_loop(), sign, tls=tls, proxy=find_proxy(origin), end_mark=end_mark)
     try:
         await client.resolve()
     except OSError as error:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from urllib.parse import urlsplit
+from urllib.parse import urljoin, urlsplit
 
 from llmdyno._version import __version__
 from llmdyno.protocols.dialect import HttpRequest
@@ -61,3 +61,35 @@ def serialise(origin: Origin, request: HttpRequest, proxy_headers: Mapping[str, 
     if request.body or request.method == "POST":
         lines.append(f"Content-Length: {len(request.body)}")
     return "\r\n".join(lines).encode("ascii") + b"\r\n\r\n" + request.body
+
+
+def path_in(wire: bytes) -> str:
+    """The path of a request's bytes."""
+    return wire[: wire.index(b"\r\n")].split(b" ")[1].decode("latin-1")
+
+
+def to_path(wire: bytes, path: str) -> bytes:
+    """The bytes of a request, to another path."""
+    line, _, rest = wire.partition(b"\r\n")
+    method, _, version = line.split(b" ")
+    return b" ".join((method, path.encode("latin-1"), version)) + b"\r\n" + rest
+
+
+def same_origin(origin: Origin, path: str, location: bytes) -> str | None:
+    """Where a redirect leads, as a path of the same origin; None: to another origin, or nowhere.
+
+    Args:
+        origin: the server that redirects.
+        path: the path that was asked for.
+        location: the value of the Location header.
+    """
+    try:
+        parts = urlsplit(urljoin(f"{origin.scheme}://{origin.authority}{path}", location.decode("ascii")))
+        port = parts.port or (443 if parts.scheme == "https" else 80)
+    except ValueError:
+        return None
+    if (parts.scheme, parts.hostname, port) != (origin.scheme, origin.host.lower(), origin.port):
+        return None
+    found = parts.path + (f"?{parts.query}" if parts.query else "")
+    plain = found.startswith("/") and found.isprintable() and " " not in found
+    return found if plain and found != path else None
