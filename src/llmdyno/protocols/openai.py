@@ -77,6 +77,7 @@ class OpenAIDecoder:
         self._finished = False
         self._counted = False  # the last event was usage without output, as at the end of an answer
         self._written = False  # there was output
+        self._from_delta = False  # choices hold a delta, as they should, and not a whole message
         self._half = ""  # the first half of a character that a server cut in two
         self._said = ""  # what the server wrote beside the protocol
 
@@ -178,8 +179,9 @@ class OpenAIDecoder:
             self._said = text_in(value.get("message"))[:100]
         self._note(end)
         reasons = [reason for choice in choices if (reason := finish_reason_of(choice.get("finish_reason")))]
-        outputs = merged(pair for one in choices for pair in outputs_of(one, whole=not self._written))
+        outputs = merged(pair for one in choices for pair in outputs_of(one, whole=not self._from_delta))
         outputs = [(kind, self._whole_characters(text)) for kind, text in outputs] or [(OTHER, "")]
+        self._from_delta = self._from_delta or any(isinstance(one.get("delta"), dict) for one in choices)
         usage = usage_in(value)
         self._finished = self._finished or bool(reasons)
         self._written = self._written or outputs[0][0] != OTHER

@@ -51,7 +51,7 @@ def message_of(value: Any, depth: int = 0) -> str:
 def _message_in(value: Mapping[str, Any], depth: int) -> str:
     place, what = value.get("loc"), value.get("msg")
     if isinstance(place, list) and place and isinstance(what, str):  # pydantic
-        return without_surrogates(f"{'.'.join(map(str, place))}: {what}")
+        return without_surrogates(f"{'.'.join(str(one)[:60] for one in place[:8] if isinstance(one, (str, int)))}: {what}")
     error, text = value.get("error"), value.get("message")
     if isinstance(error, str) and isinstance(text, str) and error and text and error not in text:
         return message_of(f"{error}: {text}", depth + 1)
@@ -65,8 +65,8 @@ def _message_in(value: Mapping[str, Any], depth: int) -> str:
 def _as_json(value: Any) -> str:
     try:
         return json.dumps(value, ensure_ascii=False, separators=(",", ":"))
-    except RecursionError:
-        return "a message that is nested too deeply"
+    except (RecursionError, ValueError):
+        return "a message that cannot be shown"
 
 
 def error_text(body: bytes, limit: int = LIMIT) -> str:
@@ -77,10 +77,17 @@ def error_text(body: bytes, limit: int = LIMIT) -> str:
     try:
         return message_of(loads(body))[:limit]
     except ValueError:
-        text = body[: 64 * 1024].decode("utf-8", "replace")
-    page = re.search(r"<(title|h1|h2)\b[^>]*>(.*?)</\1\s*>", text, re.IGNORECASE | re.DOTALL)
-    if page is not None and (title := " ".join(re.sub(r"<[^>]*>", " ", html.unescape(page[2])).split())):
-        return title[:limit]
+        return first_words(body, limit)
+
+
+def first_words(body: bytes, limit: int) -> str:
+    """The title of a web page, or the first words of any other body; `limit` characters at most."""
+    text = body[: 4 * 1024].decode("utf-8", "replace")
+    if text.lstrip("\ufeff \r\n\t").startswith("<"):
+        page = re.search(r"<(title|h1|h2)\b[^>]*>(.*?)</\1\s*>", text, re.IGNORECASE | re.DOTALL)
+        for part in (page[2] if page is not None else "", text):
+            if words := " ".join(html.unescape(re.sub(r"<[^<>]*>", " ", part)).split()):
+                return words[:limit]
     return " ".join(text[: 4 * limit].split())[:limit]
 
 

@@ -13,7 +13,7 @@ from itertools import accumulate, pairwise
 
 from llmdyno.protocols.dialect import Dialect, HeaderFacts, common_header_facts, error_text
 from llmdyno.protocols.events import ABORTED, EMPTY, HTTP_STATUS, MALFORMED_EVENT, OTHER, Event, Failure, is_abort
-from llmdyno.protocols.server_error import failure_in_body
+from llmdyno.protocols.server_error import failure_in_body, first_words
 from llmdyno.protocols.sse import looks_like_sse
 from llmdyno.protocols.values import LARGEST_COUNT, without_surrogates
 from llmdyno.timeline.record import CANCELLED, FAILED, KERNEL, OK, USER, RequestRecord
@@ -294,7 +294,7 @@ def _not_a_stream(exchange: Exchange, dialect: Dialect) -> Failure | None:
         return None
     if (failure := failure_in_body(body)) is not None:
         return failure
-    text = error_text(body, 60)
+    text = first_words(body, 60)
     return Failure(
         MALFORMED_EVENT,
         None,
