@@ -40,9 +40,10 @@ from llmdyno.protocols.events import (
     finish_reason_of,
 )
 from llmdyno.protocols.eventstream import EventStreamDecoder, Frame
+from llmdyno.protocols.openai import Choice, plain_output
 from llmdyno.protocols.server_error import failure_in
 from llmdyno.protocols.usage import usage_in
-from llmdyno.protocols.values import count_of, loads, object_in, object_of, objects_of, text_in
+from llmdyno.protocols.values import LARGEST_COUNT, count_of, loads, object_in, object_of, objects_of, text_in
 from llmdyno.workload.session import Messages
 
 MEDIA_TYPE = "application/vnd.amazon.eventstream"
@@ -83,7 +84,29 @@ class _Payload(msgspec.Struct):
     content: bytes | None = msgspec.field(default=None, name="bytes")
 
 
+class _Output(msgspec.Struct):
+    text: str | None = None
+    stop_reason: str | None = None
+
+
+class _Plain(msgspec.Struct):
+    """A chunk as it nearly always is, for the fast path."""
+
+    generation: str | None = None
+    outputs: list[_Output] | None = None
+    choices: list[Choice] | None = None
+    prompt_token_count: int | None = None
+    generation_token_count: int | None = None
+    stop_reason: Any = None
+    usage: Any = None
+    error: Any = None
+    message: Any = None
+    detail: Any = None
+    metrics: Any = msgspec.field(default=None, name="amazon-bedrock-invocationMetrics")
+
+
 _payload = msgspec.json.Decoder(_Payload).decode
+_plain = msgspec.json.Decoder(_Plain).decode
 _METRICS = "amazon-bedrock-invocationMetrics"
 
 
@@ -177,6 +200,8 @@ class InvokeDecoder(FrameReader):
         inner = _payload(payload).content
         if event_type != "chunk" or inner is None:
             return [Event(end)]
+        if self.events > 1 and (event := _plain_event(end, inner)) is not None:
+            return [event]
         chunk = loads(inner)
         if not isinstance(chunk, dict):
             raise ValueError("it is not an object")
@@ -208,6 +233,28 @@ class InvokeDecoder(FrameReader):
             bool(metrics),  # the service's last chunk
         )
         return [*(Event(end, *output) for output in before), last]
+
+
+def _plain_event(end: int, inner: bytes) -> Event | None:
+    """The event of a chunk with one piece of output and perhaps running counts; None: there is more in it."""
+    try:
+        chunk = _plain(inner)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        return None
+    if chunk.stop_reason or chunk.usage or chunk.metrics or chunk.error or chunk.message or chunk.detail:
+        return None
+    output: Output | None = (TEXT, chunk.generation) if chunk.generation else None
+    if chunk.outputs and len(chunk.outputs) == 1:
+        [part] = chunk.outputs
+        output = (TEXT, part.text) if part.text and not part.stop_reason else None
+    elif chunk.choices and len(chunk.choices) == 1:
+        output = plain_output(chunk.choices[0])
+    read, written = chunk.prompt_token_count, chunk.generation_token_count
+    if output is None or not (read is None or 0 < read <= LARGEST_COUNT):
+        return None
+    if not (written is None or 0 < written <= LARGEST_COUNT):
+        return None
+    return Event(end, output[0], output[1], None, read, written)
 
 
 def _output_of(chunk: dict[str, Any]) -> tuple[list[Output], str | None]:

@@ -12,7 +12,7 @@ from typing import Any
 
 import msgspec
 
-from llmdyno.protocols.choices import merged, outputs_of
+from llmdyno.protocols.choices import Output, merged, outputs_of
 from llmdyno.protocols.dialect import (
     Dialect,
     Envelope,
@@ -28,6 +28,7 @@ from llmdyno.protocols.events import (
     OTHER,
     REASONING,
     TEXT,
+    TOOL,
     Event,
     Failure,
     finish_reason_of,
@@ -35,28 +36,49 @@ from llmdyno.protocols.events import (
 from llmdyno.protocols.server_error import failure_in, failure_in_words, stray_failure
 from llmdyno.protocols.sse import STRAY, SseDecoder, SseEvent
 from llmdyno.protocols.usage import NO_USAGE, usage_in
-from llmdyno.protocols.values import loads, objects_of, text_in
+from llmdyno.protocols.values import LARGEST_COUNT, loads, objects_of, text_in
 from llmdyno.workload.session import Messages
 
 _DONE = b"[DONE]"
+
+
+class _Function(msgspec.Struct):
+    arguments: str | None = None
+    name: Any = None
+
+
+class _Call(msgspec.Struct):
+    function: _Function | None = None
 
 
 class _Delta(msgspec.Struct):
     content: str | None = None
     reasoning_content: str | None = None
     reasoning: str | None = None
-    tool_calls: Any = None
+    tool_calls: list[_Call] | None = None
     refusal: Any = None
 
 
-class _Choice(msgspec.Struct):
+class Choice(msgspec.Struct):
+    """A choice as nearly every server writes it, for the fast path."""
+
     delta: _Delta | None = None
+    text: str | None = None
     finish_reason: str | None = None
 
 
+class _Usage(msgspec.Struct):
+    prompt_tokens: int | None = None
+    completion_tokens: int | None = None
+    prompt_tokens_details: Any = None
+    completion_tokens_details: Any = None
+    cache_read_input_tokens: Any = None
+    prompt_cache_hit_tokens: Any = None
+
+
 class _Chunk(msgspec.Struct):
-    choices: list[_Choice] | None = None
-    usage: Any = None
+    choices: list[Choice] | None = None
+    usage: _Usage | None = None
     error: Any = None
     object: Any = None
     base_resp: Any = None
@@ -84,32 +106,59 @@ class OpenAIDecoder:
     def feed(self, data: bytes) -> list[Event]:
         """The events completed by these bytes."""
         events: list[Event] = []
+        usual = self._written and not self._over
         for found in self._sse.feed(data):
-            end, kind, payload = found
             # Nearly every chunk is a piece of text and nothing else; this path is written out for speed.
-            if self._written and not kind and not self._over:
+            if usual and not found[1]:
                 try:
-                    chunk = _decode(payload)
+                    chunk = _decode(found[2])
                 except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
                     events += self._read(found)
+                    usual = not self._over
                     continue
                 choices = chunk.choices
-                if (
-                    choices
-                    and len(choices) == 1
-                    and not (chunk.usage or chunk.error or chunk.base_resp or chunk.x_groq)
-                ):
-                    delta = choices[0].delta
-                    if delta is not None and not choices[0].finish_reason and chunk.object != "error":
-                        thought, text = delta.reasoning_content or delta.reasoning, delta.content
-                        if not delta.tool_calls and not delta.refusal and bool(thought) != bool(text):
-                            self._events += 1
-                            self._end = end
-                            self._counted = False
-                            events.append(Event(end, TEXT, text) if text else Event(end, REASONING, thought or ""))
-                            continue
+                if choices and len(choices) == 1 and not chunk.error and chunk.object != "error":
+                    choice = choices[0]
+                    delta = choice.delta
+                    if (
+                        delta is not None
+                        and (text := delta.content)
+                        and chunk.usage is chunk.base_resp is chunk.x_groq is None
+                        and not (choice.finish_reason or delta.reasoning_content or delta.reasoning or delta.tool_calls)
+                        and not delta.refusal
+                    ):
+                        self._counted = False
+                        self._events += 1
+                        self._end = end = found[0]
+                        events.append(Event(end, TEXT, text))
+                        continue
+                    if (event := self._plain(found[0], chunk, choice)) is not None:
+                        events.append(event)
+                        continue
             events += self._read(found)
+            usual = self._written and not self._over
         return events
+
+    def _plain(self, end: int, chunk: _Chunk, choice: Choice) -> Event | None:
+        """The event of a chunk with one kind of output, perhaps with running counts; None: there is more in it."""
+        usage = chunk.usage
+        output = plain_output(choice)
+        if output is None or chunk.base_resp is not None or chunk.x_groq is not None:
+            return None
+        if usage is None:
+            event = Event(end, *output)
+        else:
+            read, written = usage.prompt_tokens, usage.completion_tokens
+            if usage.prompt_tokens_details or usage.completion_tokens_details:
+                return None
+            if usage.cache_read_input_tokens is not None or usage.prompt_cache_hit_tokens is not None:
+                return None
+            if not (read and written and 0 < read <= LARGEST_COUNT and 0 < written <= LARGEST_COUNT):
+                return None
+            event = Event(end, output[0], output[1], None, read, written)
+        self._note(end)
+        self._counted = False
+        return event
 
     def close(self) -> list[Event]:
         """The last event, if its blank line is missing, and a failure if the answer did not end."""
@@ -172,7 +221,8 @@ class OpenAIDecoder:
         choices = objects_of(value.get("choices"))
         failure = failure_in(value)
         for choice in choices:
-            failure = failure or failure_in({"error": choice.get("error")})
+            if "error" in choice:
+                failure = failure or failure_in({"error": choice["error"]})
         if failure is not None:
             return self._failed(end, failure)
         if not choices and not self._said:
@@ -217,6 +267,24 @@ class OpenAIDecoder:
             return text.encode("utf-16-le", "surrogatepass").decode("utf-16-le", "replace")
         self._half = ""
         return text
+
+
+def plain_output(choice: Choice) -> Output | None:
+    """The output of a choice that holds one kind of output and no finish reason; None: it holds something else."""
+    delta = choice.delta
+    if choice.finish_reason:
+        return None
+    if delta is None:
+        return (TEXT, choice.text) if choice.text else None
+    thought, text, calls = delta.reasoning_content or delta.reasoning, delta.content, delta.tool_calls
+    if delta.refusal or choice.text or bool(thought) + bool(text) + bool(calls) != 1:
+        return None
+    if calls:
+        function = calls[0].function
+        if len(calls) == 1 and function is not None and function.arguments and not function.name:
+            return TOOL, function.arguments
+        return None
+    return (TEXT, text) if text else (REASONING, thought or "")
 
 
 def _request(envelope: Envelope, suffix: str, fields: dict[str, Any], max_tokens: int) -> HttpRequest:

@@ -51,7 +51,9 @@ def message_of(value: Any, depth: int = 0) -> str:
 def _message_in(value: Mapping[str, Any], depth: int) -> str:
     place, what = value.get("loc"), value.get("msg")
     if isinstance(place, list) and place and isinstance(what, str):  # pydantic
-        return without_surrogates(f"{'.'.join(str(one)[:60] for one in place[:8] if isinstance(one, (str, int)))}: {what}")
+        return without_surrogates(
+            f"{'.'.join(str(one)[:60] for one in place[:8] if isinstance(one, (str, int)))}: {what}"
+        )
     error, text = value.get("error"), value.get("message")
     if isinstance(error, str) and isinstance(text, str) and error and text and error not in text:
         return message_of(f"{error}: {text}", depth + 1)
@@ -119,11 +121,11 @@ def failure_in(value: Any) -> Failure | None:
     """
     if not isinstance(value, dict):
         return None
-    if not _is_blank(value.get("error")):
+    if (error := value.get("error")) and not _is_blank(error):
         return failure_of(value)
     if value.get("object") == "error" or value.get("type") == "error":
         return failure_of({name: one for name, one in value.items() if name not in ("object", "error")})
-    if not _is_blank(object_of(value.get("base_resp")).get("status_code")):
+    if "base_resp" in value and not _is_blank(object_of(value["base_resp"]).get("status_code")):
         return failure_of(value)
     if value.get("choices") or value.get("usage"):
         return None

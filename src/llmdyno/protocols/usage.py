@@ -71,12 +71,14 @@ def usage_of(value: Any) -> Usage:
 
 def usage_in(chunk: Mapping[str, Any]) -> Usage:
     """The counts in a chunk of an OpenAI-like stream, wherever the server puts them."""
-    places = [chunk.get("usage"), object_of(chunk.get("x_groq")).get("usage"), chunk.get("usageMetadata")]
-    places.append(object_of(chunk.get("choices")).get("usage"))
+    if (usage := chunk.get("usage")) and (found := usage_of(usage)) != NO_USAGE:
+        return found
+    places = (object_of(chunk.get("x_groq")), object_of(chunk.get("choices")), {"usage": chunk.get("usageMetadata")})
     for place in places:
-        found = usage_of(place)
-        if found != NO_USAGE:
+        if (usage := place.get("usage")) and (found := usage_of(usage)) != NO_USAGE:
             return found
+    if "timings" not in chunk:
+        return NO_USAGE
     timings = object_of(chunk.get("timings"))  # llama.cpp, where it sends no usage
     read, cached, written = (count_of(timings.get(name)) for name in ("prompt_n", "cache_n", "predicted_n"))
     return Usage(((read or 0) + (cached or 0)) or None, written or None, cached)
