@@ -157,7 +157,7 @@ class AnthropicDecoder:
         if not isinstance(value, dict) or not kind:
             if (failure := failure_in(value)) is not None:
                 return self._failed(end, failure)
-            if name and name not in _TYPES:
+            if name == "ping" or (name and name not in _TYPES):
                 return Event(end)  # of another type, so no message
             shown = payload[:80].decode("utf-8", "replace")
             return self._failed(end, Failure(MALFORMED_EVENT, None, f"event {self._events} ({shown!r}): {problem}"))
@@ -221,7 +221,7 @@ def _block_output(block: dict[str, Any]) -> tuple[int, str]:
 
     The model wrote the name. Most servers send the tool's input afterwards, in deltas; some send it here, whole.
     """
-    kind = block.get("type")
+    kind = text_in(block.get("type"))
     if kind == "text" and (text := text_in(block.get("text"))):
         return TEXT, text
     if kind == "thinking" and (text := text_in(block.get("thinking"))):

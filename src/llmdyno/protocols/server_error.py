@@ -27,6 +27,7 @@ _MESSAGES = (
     "errorMessage",
     "error_msg",
     "errors",
+    "base_resp",
     "status_msg",
     "reason",
 )
