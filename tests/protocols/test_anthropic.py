@@ -211,12 +211,78 @@ def test_an_error_in_mid_stream(error: Any, failure: tuple[str, str | None]) -> 
 
 
 @pytest.mark.parametrize(
+    ("event", "failure"),
+    [
+        (b'event: error\ndata: {"message":"down","status":503}\n\n', (503, "down", None)),
+        (b"event: error\ndata: upstream reset\n\n", (None, "upstream reset", None)),
+        (b'data: {"error":{"type":"api_error","message":"lost"}}\n\n', (None, "lost", "api_error")),
+        (b'error: {"code":400,"message":"context"}\n\n', (400, "context", None)),
+        (b'{"error":{"message":"context"}}\n\n', (None, "context", None)),
+    ],
+)
+def test_an_error_in_any_frame(event: bytes, failure: tuple[int | None, str, str | None]) -> None:
+    body = sse(ANTHROPIC_START, delta(type="text_delta", text="a"))
+    code, message, name = failure
+    events = decode(body, event, sse(delta(type="text_delta", text="b"), ended(), STOP))
+    assert [one.failure for one in events] == [None, None, Failure(STREAM_ERROR, code, message, name)]
+
+
+def test_events_that_are_no_messages_and_a_foreign_end_mark() -> None:
+    beats = b"event: ping\ndata: 12:00\n\ndata:\n\nhello\n\n"
+    done = b"data: [DONE]\n\n"
+    events = decode(sse(ANTHROPIC_START), beats, sse(delta(type="text_delta", text="a")), done, sse(STOP))
+    assert [(event.text, event.end_mark) for event in events if event.kind != OTHER or event.end_mark] == [
+        ("a", False),
+        ("", True),
+    ]
+    assert not any(event.failure for event in events)
+    assert [event.end_mark for event in decode(sse(ANTHROPIC_START, ended(), STOP))] == [False, False, True]
+
+
+def test_the_name_of_an_event_where_its_type_is_missing() -> None:
+    events = decode(
+        b'event: content_block_delta\ndata: {"delta":{"type":"text_delta","text":"a"}}\n\n',
+        b'event: message_delta\ndata: {"delta":{"stop_reason":"end_turn"}}\n\n',
+    )
+    assert [(event.kind, event.text, event.finish_reason) for event in events] == [
+        (TEXT, "a", None),
+        (OTHER, "", "end_turn"),
+    ]
+
+
+@pytest.mark.parametrize("usage", [[], "x", None, {"input_tokens": 2**63, "output_tokens": -1}, {"output_tokens": 0.5}])
+def test_usage_that_says_nothing(usage: Any) -> None:
+    odd = {"type": "message_delta", "delta": {"stop_reason": "null"}, "usage": usage}
+    start = {**ANTHROPIC_START, "message": {"id": 7, "usage": usage}}
+    events = decode(sse(start, delta(type="text_delta", text="a"), odd, STOP))
+    assert [(event.input_tokens, event.output_tokens, event.finish_reason) for event in events] == [(None,) * 3] * 4
+    assert not any(event.failure for event in events)
+
+
+def test_cached_tokens_and_whole_floats() -> None:
+    counts = {"input_tokens": 5.0, "cache_read_input_tokens": 700, "output_tokens": 4.0}
+    last = decode(sse({"type": "message_start"}, ended(**counts), STOP))[1]  # type: ignore[arg-type]
+    assert (last.input_tokens, last.output_tokens, last.cached_input_tokens) == (705, 4, 700)
+
+
+@given(value=st.recursive(st.one_of(st.none(), st.integers(), st.text(max_size=4)), lambda inner: st.dictionaries(
+    st.sampled_from(["type", "delta", "content_block", "message", "usage", "error", "text", "input_tokens"]), inner
+)))  # fmt: skip
+def test_no_value_raises(value: Any) -> None:
+    kinds = ("message_start", "content_block_start", "content_block_delta", "message_delta", "error")
+    for kind in kinds:
+        fields = value if isinstance(value, dict) else {"delta": value, "message": value, "content_block": value}
+        decode(sse({**fields, "type": kind}))
+    decode(b"data: " + json.dumps(value).encode() + b"\n\n")
+
+
+@pytest.mark.parametrize(
     ("body", "message"),
     [
         (b"", "the answer holds no event"),
         (b": ping\n\n", "the answer holds no event"),
         (b"data: nonsense\n\n", "event 1 ('nonsense')"),
-        (b'data: {"type":"content_block_delta","delta":"x"}\n\n', "event 1 "),
+        (b"event: content_block_delta\ndata: x\n\n", "event 1 "),
         (b'data: {"no":"type"}\n\n', "event 1 "),
         (b'data: "\xff"\n\n', "event 1 "),
     ],

@@ -17,7 +17,7 @@ from llmdyno.protocols.anthropic import MESSAGES
 from llmdyno.protocols.bedrock import BODY_FORMATS, REFUSALS, InvokeDecoder, error_type, header_facts, invoke_dialect
 from llmdyno.protocols.converse import CONVERSE, ConverseDecoder
 from llmdyno.protocols.dialect import Dialect, Envelope, HeaderFacts
-from llmdyno.protocols.events import BROKEN_STREAM, MALFORMED_EVENT, OTHER, REASONING, STREAM_ERROR, TEXT, Event
+from llmdyno.protocols.events import BROKEN_STREAM, MALFORMED_EVENT, OTHER, REASONING, STREAM_ERROR, TEXT, TOOL, Event
 from llmdyno.protocols.openai import CHAT, COMPLETIONS
 from llmdyno.workload.session import Message, user_message
 
@@ -144,6 +144,73 @@ def test_converse_stream() -> None:
     assert not any(event.failure for event in events)
     cut = run(ConverseDecoder(), body[:300])
     assert cut[-1].failure is not None
+
+
+def test_converse_tool_calls_and_cached_tokens() -> None:
+    start = {"start": {"toolUse": {"toolUseId": "t", "name": "sum"}}, "contentBlockIndex": 0}
+    usage = {"inputTokens": 3, "outputTokens": 2, "cacheReadInputTokens": 40, "cacheWriteInputTokens": 0}
+    body = b"".join(
+        [
+            event_frame("contentBlockStart", start),
+            event_frame("contentBlockDelta", {"delta": {"toolUse": {"input": '{"a":'}}}),
+            event_frame("contentBlockDelta", {"delta": {"toolUse": {"input": "1}"}}}),
+            event_frame("contentBlockDelta", {"delta": {"reasoningContent": {"signature": "x"}}}),
+            event_frame("contentBlockDelta", {"delta": []}),
+            event_frame("messageStop", {"stopReason": "tool_use"}),
+            event_frame("metadata", {"usage": usage, "metrics": {"latencyMs": 2**70}}),
+        ]
+    )
+    events = run(ConverseDecoder(), body, event_frame("contentBlockDelta", {"delta": {"text": "late"}}))
+    assert [(event.kind, event.text) for event in events] == [
+        (TOOL, "sum"),
+        (TOOL, '{"a":'),
+        (TOOL, "1}"),
+        *[(OTHER, "")] * 4,
+    ]
+    last = events[-1]
+    assert (last.input_tokens, last.cached_input_tokens, last.server_latency_ms, last.end_mark) == (43, 40, None, True)
+    assert not any(event.failure for event in events)
+
+
+def test_nothing_counts_after_the_services_last_chunk() -> None:
+    metrics = {"amazon-bedrock-invocationMetrics": {"inputTokenCount": 3.0, "outputTokenCount": 2**63}}
+    body = chunk(generation="a", stop_reason="") + chunk(generation="b", stop_reason="stop", **metrics)
+    events = run(InvokeDecoder(), body, chunk(generation="c"), b"noise that is no frame")
+    assert [(event.text, event.finish_reason, event.end_mark) for event in events] == [
+        ("a", None, False),
+        ("b", "stop", True),
+    ]
+    assert (events[-1].input_tokens, events[-1].output_tokens) == (3, None)
+
+
+@pytest.mark.parametrize("field", ["generation", "text"])
+def test_the_fast_path_and_the_general_one_agree(field: str) -> None:
+    pieces = [
+        {field: "a", "prompt_token_count": 3, "generation_token_count": 1},
+        {"outputs": [{"text": "a"}]},
+        {"choices": [{"delta": {"content": "a"}}]},
+        {"choices": [{"text": "a"}]},
+        {"choices": [{"delta": {"tool_calls": [{"function": {"arguments": "{"}}]}}]},
+        {"choices": [{"delta": {"content": None, "refusal": "no"}}]},
+        {field: "a", "stop_reason": "stop"},
+        {field: "a", "prompt_token_count": -3, "generation_token_count": 2**40},
+        {field: "\ud83d"},
+    ]
+    for piece in pieces:
+        [first, *_] = run(InvokeDecoder(), chunk(**piece))
+        second = run(InvokeDecoder(), chunk(generation="x"), chunk(**piece))[1]
+        shown = [(event.kind, event.text, event.finish_reason, event.output_tokens) for event in (first, second)]
+        assert shown[0] == shown[1]
+        assert first.kind != OTHER
+
+
+def test_an_error_inside_a_chunk() -> None:
+    events = run(InvokeDecoder(), chunk(generation="a"), chunk(error={"message": "lost", "code": 500}), chunk())
+    assert [event.failure and event.failure[:3] for event in events] == [None, (STREAM_ERROR, 500, "lost")]
+    deep = base64.b64encode(b'{"generation":' + b"[" * 100_000).decode()
+    failure = run(InvokeDecoder(), event_frame("chunk", {"bytes": deep}))[-1].failure
+    assert failure is not None
+    assert failure.kind == MALFORMED_EVENT
 
 
 @pytest.mark.parametrize(

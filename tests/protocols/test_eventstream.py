@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import struct
+import time
 from binascii import crc32
 from itertools import pairwise
 from typing import Any
@@ -83,6 +84,18 @@ def test_botocore_sees_the_same_in_any_split(frames: list[bytes], cuts: list[int
     found, broken = decode([body[start:stop] for start, stop in pairwise(cuts_at)])
     assert broken is None
     assert [(one.headers, one.payload) for one in found] == foreign(body)
+
+
+def test_a_large_frame_in_many_pieces_costs_time_in_proportion() -> None:
+    def seconds(pieces: int) -> float:
+        body, decoder = frame(b"", b"x" * (pieces * 200)), EventStreamDecoder()
+        began = time.process_time()
+        found = [one for index in range(0, len(body), 200) for one in decoder.feed(body[index : index + 200])]
+        assert [len(one.payload) for one in found] == [pieces * 200]
+        return time.process_time() - began
+
+    seconds(100)
+    assert seconds(40_000) < 40 * max(seconds(5_000), 1e-3)  # 8 times the bytes; 64 times the time if quadratic
 
 
 @given(index=st.integers(0, len(VECTOR) - 1), bit=st.integers(0, 7))

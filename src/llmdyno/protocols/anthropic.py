@@ -12,6 +12,7 @@ from typing import Any
 
 import msgspec
 
+from llmdyno.protocols.choices import tool_text
 from llmdyno.protocols.dialect import (
     Dialect,
     Envelope,
@@ -20,7 +21,6 @@ from llmdyno.protocols.dialect import (
     Refusals,
     chat_messages,
     error_type_in_body,
-    message_of,
     without_nulls,
 )
 from llmdyno.protocols.events import (
@@ -28,13 +28,16 @@ from llmdyno.protocols.events import (
     MALFORMED_EVENT,
     OTHER,
     REASONING,
-    STREAM_ERROR,
     TEXT,
     TOOL,
     Event,
     Failure,
+    finish_reason_of,
 )
-from llmdyno.protocols.sse import SseDecoder
+from llmdyno.protocols.server_error import failure_in, failure_in_words, failure_of, stray_failure
+from llmdyno.protocols.sse import STRAY, SseDecoder, SseEvent
+from llmdyno.protocols.usage import NO_USAGE, usage_of
+from llmdyno.protocols.values import count_of, loads, object_of, text_in, without_surrogates
 from llmdyno.workload.session import Messages
 
 VERSION = "2023-06-01"
@@ -69,49 +72,19 @@ _TYPES = frozenset(
 )
 
 
-class _Usage(msgspec.Struct):
-    input_tokens: int | None = None
-    cache_creation_input_tokens: int | None = None
-    cache_read_input_tokens: int | None = None
-    output_tokens: int | None = None
-
-
-class _Message(msgspec.Struct):
-    id: str | None = None
-    usage: _Usage | None = None
-
-
-class _Block(msgspec.Struct):
-    type: str | None = None
-    text: str | None = None
-    thinking: str | None = None
-    name: str | None = None
-    input: Any = None
-
-
 class _Delta(msgspec.Struct):
     type: str | None = None
     text: str | None = None
     thinking: str | None = None
     partial_json: str | None = None
-    stop_reason: str | None = None
 
 
-class _Event(msgspec.Struct):
+class _Piece(msgspec.Struct):
     type: str
-    message: _Message | None = None
-    content_block: _Block | None = None
     delta: _Delta | None = None
-    usage: _Usage | None = None
-    error: Any = None
 
 
-class _Typed(msgspec.Struct):
-    type: str
-
-
-_decode = msgspec.json.Decoder(_Event).decode
-_decode_type = msgspec.json.Decoder(_Typed).decode
+_decode = msgspec.json.Decoder(_Piece).decode
 
 
 class AnthropicDecoder:
@@ -127,11 +100,16 @@ class AnthropicDecoder:
 
     def feed(self, data: bytes) -> list[Event]:
         """The events completed by these bytes."""
-        return self._read(self._sse.feed(data))
+        events: list[Event] = []
+        for found in self._sse.feed(data):
+            if self._over:
+                break
+            events += self._read(found)
+        return events
 
     def close(self) -> list[Event]:
         """The last event, if its blank line is missing, and a failure if the answer did not end."""
-        events = self._read(self._sse.close())
+        events = [event for found in self._sse.close() for event in self._read(found)]
         if self._over or self._stop_reason is not None:
             return events
         if self._events:
@@ -141,69 +119,90 @@ class AnthropicDecoder:
             failure = Failure(MALFORMED_EVENT, None, "the answer holds no event")
         return [*events, Event(self._end, failure=failure)]
 
-    def _read(self, found: list[tuple[int, bytes]]) -> list[Event]:
-        events: list[Event] = []
-        for end, payload in found:
-            if self._over:
-                break
-            self._events += 1
-            self._end = end
-            events.append(self._event(end, payload))
-        return events
+    def _read(self, found: SseEvent) -> list[Event]:
+        end, name, payload = found
+        if self._over or not payload or payload.isspace():
+            return []
+        if name == STRAY:
+            failure = stray_failure(payload)
+            return [self._failed(end, failure)] if failure is not None else []
+        self._events += 1
+        self._end = end
+        try:  # nearly every event is a piece of output
+            piece = _decode(payload)
+            if piece.type == "content_block_delta" and piece.delta is not None:
+                kind, text = _delta_output(piece.delta)
+                return [Event(end, kind, text)]
+        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+            pass
+        return [self._event(end, name.decode("utf-8", "replace"), payload)]
 
-    def _event(self, end: int, payload: bytes) -> Event:
+    def _failed(self, end: int, failure: Failure) -> Event:
+        self._over = True
+        return Event(end, failure=failure)
+
+    def _event(self, end: int, name: str, payload: bytes) -> Event:
+        """Read an event of any type. A server that leaves out the field `type` has it as the name of the event."""
+        if payload.strip() == b"[DONE]":  # some gateways end every stream so
+            self._over = True
+            return Event(end, end_mark=True)
         try:
-            value = _decode(payload)
-        except (msgspec.DecodeError, UnicodeDecodeError) as error:
-            if _is_of_unknown_type(payload):
-                return Event(end)
-            self._over = True
+            value = loads(payload)
+            problem = "it is not an object with a type"
+        except ValueError as error:
+            value, problem = None, str(error)
+        kind = text_in(value.get("type")) or name if isinstance(value, dict) else ""
+        if kind == "error" or name == "error":
+            return self._failed(end, failure_of(value) if value is not None else failure_in_words(payload))
+        if not isinstance(value, dict) or not kind:
+            if (failure := failure_in(value)) is not None:
+                return self._failed(end, failure)
+            if name == "ping" or (name and name not in _TYPES):
+                return Event(end)  # of another type, so no message
             shown = payload[:80].decode("utf-8", "replace")
-            return Event(end, failure=Failure(MALFORMED_EVENT, None, f"event {self._events} ({shown!r}): {error}"))
-        if value.type == "content_block_delta" and value.delta is not None:
-            kind, text = _delta_output(value.delta)
-            return Event(end, kind, text)
-        if value.type == "content_block_start" and value.content_block is not None:
-            kind, text = _block_output(value.content_block)
-            return Event(end, kind, text)
-        if value.type == "message_start" and value.message is not None:
+            return self._failed(end, Failure(MALFORMED_EVENT, None, f"event {self._events} ({shown!r}): {problem}"))
+        return self._known(end, kind, value)
+
+    def _known(self, end: int, kind: str, value: dict[str, Any]) -> Event:
+        if kind == "content_block_delta":
+            delta = object_of(value.get("delta"))
+            names = ("type", "text", "thinking", "partial_json")
+            return Event(end, *_delta_output(_Delta(*(without_surrogates(text_in(delta.get(one))) for one in names))))
+        if kind == "content_block_start":
+            return Event(end, *_block_output(object_of(value.get("content_block"))))
+        if kind == "message_start":
             # Its output count is a placeholder. The real one comes with message_delta.
-            return Event(end, input_tokens=self._input_tokens(value.message.usage), response_id=value.message.id)
-        if value.type == "message_delta":
-            return self._message_delta(end, value)
-        if value.type == "message_stop":
+            message = object_of(value.get("message"))
+            given, name = self._input_tokens(message.get("usage")), text_in(message.get("id"))[:300]
+            cached = usage_of(message.get("usage")).cached
+            return Event(end, input_tokens=given, response_id=name or None, cached_input_tokens=cached)
+        if kind == "message_delta":
+            reason = finish_reason_of(object_of(value.get("delta")).get("stop_reason"))
+            self._stop_reason = reason or self._stop_reason
+            usage = usage_of(value.get("usage"))
+            return Event(
+                end,
+                finish_reason=reason,
+                input_tokens=self._input_tokens(value.get("usage")) if usage != NO_USAGE else None,
+                output_tokens=usage.output,
+                cached_input_tokens=usage.cached,
+                reasoning_tokens=usage.reasoning,
+            )
+        if kind == "message_stop":
             self._over = True
-        elif value.type == "error":
-            self._over = True
-            return Event(end, failure=_stream_error(value.error))
-        return Event(end)
+        return Event(end, end_mark=self._over)
 
-    def _message_delta(self, end: int, value: _Event) -> Event:
-        reason = value.delta.stop_reason if value.delta is not None else None
-        self._stop_reason = reason or self._stop_reason
-        if value.usage is None:
-            return Event(end, finish_reason=reason)
-        counts = self._input_tokens(value.usage), value.usage.output_tokens
-        return Event(end, OTHER, "", reason, *counts)
-
-    def _input_tokens(self, usage: _Usage | None) -> int | None:
+    def _input_tokens(self, usage: Any) -> int | None:
         """All input tokens, cached ones included; None while the server has counted none.
 
         Counts are cumulative, and some servers know them only at the end: the larger count of each sort holds.
         """
-        if usage is not None:
-            told = (usage.input_tokens, usage.cache_creation_input_tokens, usage.cache_read_input_tokens)
-            known, created, read = (max(before, now or 0) for before, now in zip(self._input, told, strict=True))
-            self._input = known, created, read
+        told = object_of(usage)
+        names = ("input_tokens", "cache_creation_input_tokens", "cache_read_input_tokens")
+        now = (count_of(told.get(name)) or 0 for name in names)
+        known, created, read = (max(before, count) for before, count in zip(self._input, now, strict=True))
+        self._input = known, created, read
         return sum(self._input) or None
-
-
-def _is_of_unknown_type(payload: bytes) -> bool:
-    """Whether this is an event of a type that did not exist when this was written; such an event is ignored."""
-    try:
-        return _decode_type(payload).type not in _TYPES
-    except (msgspec.DecodeError, UnicodeDecodeError):
-        return False
 
 
 def _delta_output(delta: _Delta) -> tuple[int, str]:
@@ -217,26 +216,19 @@ def _delta_output(delta: _Delta) -> tuple[int, str]:
     return OTHER, ""
 
 
-def _block_output(block: _Block) -> tuple[int, str]:
+def _block_output(block: dict[str, Any]) -> tuple[int, str]:
     """The kind of chunk and the text that a block begins with: often none, for a tool call the tool's name.
 
     The model wrote the name. Most servers send the tool's input afterwards, in deltas; some send it here, whole.
     """
-    if block.type == "text" and block.text:
-        return TEXT, block.text
-    if block.type == "thinking" and block.thinking:
-        return REASONING, block.thinking
-    if block.type in _TOOL_CALLS:
-        given = msgspec.json.encode(block.input).decode() if block.input else ""
-        text = (block.name or "") + given
-        return (TOOL if text else OTHER), text
+    kind = text_in(block.get("type"))
+    if kind == "text" and (text := text_in(block.get("text"))):
+        return TEXT, text
+    if kind == "thinking" and (text := text_in(block.get("thinking"))):
+        return REASONING, text
+    if kind in _TOOL_CALLS and (text := tool_text(block)):
+        return TOOL, text
     return OTHER, ""
-
-
-def _stream_error(error: Any) -> Failure:
-    name = error.get("type") if isinstance(error, dict) else None
-    text = message_of(error)[:300] if error else "an error event without a message"
-    return Failure(STREAM_ERROR, None, text, name if isinstance(name, str) else None)
 
 
 def encode_messages(envelope: Envelope, messages: Messages, max_tokens: int) -> HttpRequest:

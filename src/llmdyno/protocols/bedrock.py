@@ -15,6 +15,7 @@ from urllib.parse import quote
 
 import msgspec
 
+from llmdyno.protocols.choices import Output, merged, outputs_of
 from llmdyno.protocols.dialect import (
     Dialect,
     Envelope,
@@ -23,7 +24,7 @@ from llmdyno.protocols.dialect import (
     Refusals,
     chat_messages,
     count_in,
-    message_of,
+    error_text,
     text_of,
     without_nulls,
 )
@@ -36,9 +37,13 @@ from llmdyno.protocols.events import (
     Decoder,
     Event,
     Failure,
+    finish_reason_of,
 )
 from llmdyno.protocols.eventstream import EventStreamDecoder, Frame
-from llmdyno.protocols.openai import ChunkChoice, ChunkUsage, read_choice
+from llmdyno.protocols.openai import Choice, plain_output
+from llmdyno.protocols.server_error import failure_in
+from llmdyno.protocols.usage import usage_in
+from llmdyno.protocols.values import LARGEST_COUNT, count_of, loads, object_in, object_of, objects_of, text_in
 from llmdyno.workload.session import Messages
 
 MEDIA_TYPE = "application/vnd.amazon.eventstream"
@@ -75,44 +80,41 @@ BODY_FORMATS: dict[str, Body] = {
 """Request bodies by format. Mistral and Qwen use fields of other formats, but answer in formats of their own."""
 
 
+class _Payload(msgspec.Struct):
+    content: bytes | None = msgspec.field(default=None, name="bytes")
+
+
 class _Output(msgspec.Struct):
     text: str | None = None
     stop_reason: str | None = None
 
 
-class _Metrics(msgspec.Struct, rename="camel"):
-    input_token_count: int | None = None
-    output_token_count: int | None = None
-    invocation_latency: int | None = None
-    first_byte_latency: int | None = None
+class _Plain(msgspec.Struct):
+    """A chunk as it nearly always is, for the fast path."""
 
-
-class _Inner(msgspec.Struct):
     generation: str | None = None
-    text: str | None = None
     outputs: list[_Output] | None = None
-    choices: list[ChunkChoice] | None = None
-    stop_reason: str | None = None
+    choices: list[Choice] | None = None
     prompt_token_count: int | None = None
     generation_token_count: int | None = None
-    usage: ChunkUsage | None = None
-    id: str | None = None
-    metrics: _Metrics | None = msgspec.field(default=None, name="amazon-bedrock-invocationMetrics")
-
-
-class _Payload(msgspec.Struct):
-    content: bytes | None = msgspec.field(default=None, name="bytes")
+    stop_reason: Any = None
+    usage: Any = None
+    error: Any = None
+    message: Any = None
+    detail: Any = None
+    metrics: Any = msgspec.field(default=None, name="amazon-bedrock-invocationMetrics")
 
 
 _payload = msgspec.json.Decoder(_Payload).decode
-_inner = msgspec.json.Decoder(_Inner).decode
+_plain = msgspec.json.Decoder(_Plain).decode
+_METRICS = "amazon-bedrock-invocationMetrics"
 
 
 class FrameReader:
     """What both of Bedrock's decoders share.
 
-    It checks the frames, turns error frames into failures and notices a stream that ends early. `events` counts the
-    frames so far; `finished` says that the answer has ended.
+    It checks the frames, turns error frames into failures and notices a stream that ends early. Nothing counts after
+    the end mark or a failure. `events` counts the frames so far; `finished` says that the answer has ended.
     """
 
     def __init__(self) -> None:
@@ -121,10 +123,16 @@ class FrameReader:
         self._frames = EventStreamDecoder()
         self._end = 0
         self._reported = False
+        self._over = False
 
     def feed(self, data: bytes) -> list[Event]:
         """The events completed by these bytes."""
-        events = [self._event(frame) for frame in self._frames.feed(data)]
+        events: list[Event] = []
+        for frame in self._frames.feed(data):
+            if not self._over:
+                events += self._event(frame)
+        if self._over:
+            return events
         if self._frames.broken is not None and not self._reported:
             self._reported = self.finished = True
             events.append(Event(self._end, failure=Failure(MALFORMED_EVENT, None, self._frames.broken)))
@@ -143,24 +151,30 @@ class FrameReader:
         kind = BROKEN_STREAM if self.events or self._frames.pending else MALFORMED_EVENT
         return [Event(self._end, failure=Failure(kind, None, what))]
 
-    def _event(self, frame: Frame) -> Event:
+    def _event(self, frame: Frame) -> list[Event]:
         self._end = frame.end
         self.events += 1
         headers = frame.headers
         kind = headers.get(":message-type")
         if kind == "event":
             try:
-                return self.read(frame.end, str(headers.get(":event-type")), frame.payload)
-            except (msgspec.DecodeError, UnicodeDecodeError) as error:
-                self.finished = True
+                events = self.read(frame.end, str(headers.get(":event-type")), frame.payload)
+            except (ValueError, RecursionError) as error:
                 shown = frame.payload[:80].decode("utf-8", "replace")
                 message = f"event {self.events} ({shown!r}): {error}"
-                return Event(frame.end, failure=Failure(MALFORMED_EVENT, None, message))
-        self.finished = True
-        return Event(frame.end, failure=frame_failure(frame))
+                events = [Event(frame.end, failure=Failure(MALFORMED_EVENT, None, message))]
+        else:
+            events = [Event(frame.end, failure=frame_failure(frame))]
+        self._over = events[-1].end_mark or events[-1].failure is not None
+        self.finished = self.finished or self._over
+        return events
 
-    def read(self, end: int, event_type: str, payload: bytes) -> Event:
-        """Read one event frame; each dialect has its own."""
+    def read(self, end: int, event_type: str, payload: bytes) -> list[Event]:
+        """Read one event frame; each dialect has its own.
+
+        Raises:
+            ValueError: the payload cannot be read.
+        """
         raise NotImplementedError
 
 
@@ -172,52 +186,89 @@ def frame_failure(frame: Frame) -> Failure:
     headers = frame.headers
     if headers.get(":message-type") == "exception":
         name = str(headers.get(":exception-type"))
-        try:
-            text = message_of(msgspec.json.decode(frame.payload))
-        except (msgspec.DecodeError, UnicodeDecodeError):
-            text = frame.payload.decode("utf-8", "replace")
-        return Failure(STREAM_ERROR, None, text[:300] or "no message", name[:1].upper() + name[1:])
+        text = error_text(frame.payload)
+        return Failure(STREAM_ERROR, None, text or "no message", name[:1].upper() + name[1:100])
     text = str(headers.get(":error-message", "no message"))
-    return Failure(STREAM_ERROR, None, text[:300], str(headers.get(":error-code", "unknown")))
+    return Failure(STREAM_ERROR, None, text[:300], str(headers.get(":error-code", "unknown"))[:100])
 
 
 class InvokeDecoder(FrameReader):
     """Decodes InvokeModelWithResponseStream: chunk events around the model's own JSON."""
 
-    def read(self, end: int, event_type: str, payload: bytes) -> Event:
-        """Read one chunk, in any body format."""
-        inner_bytes = _payload(payload).content
-        if event_type != "chunk" or inner_bytes is None:
-            return Event(end)
-        chunk = _inner(inner_bytes)
-        kind, text, stop = TEXT, chunk.generation or chunk.text or "", chunk.stop_reason
-        if chunk.outputs:
-            text, stop = chunk.outputs[0].text or "", chunk.outputs[0].stop_reason
-        elif chunk.choices:
-            kind, text, stop = read_choice(chunk.choices[0])
-        if not text:
-            kind = OTHER
-        inputs, outputs = chunk.prompt_token_count, chunk.generation_token_count
-        if chunk.usage is not None:
-            inputs, outputs = chunk.usage.prompt_tokens, chunk.usage.completion_tokens
-        name = chunk.id if self.events == 1 else None
-        metrics = chunk.metrics
-        if stop is not None or metrics is not None:
+    def read(self, end: int, event_type: str, payload: bytes) -> list[Event]:
+        """Read one chunk, in any body format: one event for each kind of output in it."""
+        inner = _payload(payload).content
+        if event_type != "chunk" or inner is None:
+            return [Event(end)]
+        if self.events > 1 and (event := _plain_event(end, inner)) is not None:
+            return [event]
+        chunk = loads(inner)
+        if not isinstance(chunk, dict):
+            raise ValueError("it is not an object")
+        if (failure := failure_in(chunk)) is not None:
+            return [Event(end, failure=failure)]
+        outputs, stop = _output_of(chunk)
+        usage = usage_in(chunk)
+        inputs = usage.input or count_of(chunk.get("prompt_token_count"))
+        counted = usage.output or count_of(chunk.get("generation_token_count"))
+        name = text_in(chunk.get("id"))[:300] or None if self.events == 1 else None
+        metrics = object_of(chunk.get(_METRICS))
+        if stop is not None or metrics:
             self.finished = True
-        if metrics is None:
-            return Event(end, kind, text, stop, inputs, outputs, None, name)
-        return Event(
+        *before, (kind, text) = outputs
+        told = count_of(metrics.get("inputTokenCount")), count_of(metrics.get("outputTokenCount"))
+        last = Event(
             end,
             kind,
             text,
             stop,
-            metrics.input_token_count if metrics.input_token_count is not None else inputs,
-            metrics.output_token_count if metrics.output_token_count is not None else outputs,
+            told[0] if told[0] is not None else inputs,
+            told[1] if told[1] is not None else counted,
             None,
             name,
-            metrics.invocation_latency,
-            metrics.first_byte_latency,
+            count_of(metrics.get("invocationLatency")),
+            count_of(metrics.get("firstByteLatency")),
+            usage.cached if usage.cached is not None else count_of(metrics.get("cacheReadInputTokenCount")),
+            usage.reasoning,
+            bool(metrics),  # the service's last chunk
         )
+        return [*(Event(end, *output) for output in before), last]
+
+
+def _plain_event(end: int, inner: bytes) -> Event | None:
+    """The event of a chunk with one piece of output and perhaps running counts; None: there is more in it."""
+    try:
+        chunk = _plain(inner)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        return None
+    if chunk.stop_reason or chunk.usage or chunk.metrics or chunk.error or chunk.message or chunk.detail:
+        return None
+    output: Output | None = (TEXT, chunk.generation) if chunk.generation else None
+    if chunk.outputs and len(chunk.outputs) == 1:
+        [part] = chunk.outputs
+        output = (TEXT, part.text) if part.text and not part.stop_reason else None
+    elif chunk.choices and len(chunk.choices) == 1:
+        output = plain_output(chunk.choices[0])
+    read, written = chunk.prompt_token_count, chunk.generation_token_count
+    if output is None or not (read is None or 0 < read <= LARGEST_COUNT):
+        return None
+    if not (written is None or 0 < written <= LARGEST_COUNT):
+        return None
+    return Event(end, output[0], output[1], None, read, written)
+
+
+def _output_of(chunk: dict[str, Any]) -> tuple[list[Output], str | None]:
+    """The output of a chunk, one pair for each kind, and why the answer ends, if it does."""
+    found: list[Output] = [(TEXT, text_in(chunk.get("generation")) or text_in(chunk.get("text")))]
+    reasons = [chunk.get("stop_reason")]
+    if parts := objects_of(chunk.get("outputs")):
+        found = [(TEXT, text_in(part.get("text"))) for part in parts]
+        reasons = [part.get("stop_reason") for part in parts]
+    elif choices := objects_of(chunk.get("choices")):
+        found = [pair for choice in choices for pair in outputs_of(choice, whole=False)]
+        reasons = [choice.get("finish_reason") or choice.get("stop_reason") for choice in choices]
+    stops = (finish_reason_of(reason) for reason in reasons)
+    return merged(found) or [(OTHER, "")], next((stop for stop in stops if stop is not None), None)
 
 
 def encoder(body_format: str) -> Callable[[Envelope, Messages, int], HttpRequest]:
@@ -254,16 +305,10 @@ def error_type(headers: Mapping[bytes, bytes], body: bytes) -> str | None:
     """
     value = headers.get(b"x-amzn-errortype", b"").decode("latin-1")
     if not value:
-        try:
-            found = msgspec.json.decode(body)
-        except (msgspec.DecodeError, UnicodeDecodeError):
-            return None
-        value = (
-            next((str(found[key]) for key in ("code", "__type") if found.get(key)), "")
-            if isinstance(found, dict)
-            else ""
-        )
-        value = value.rpartition("#")[2]
+        found = object_in(body) or {}
+        value = next(
+            (str(found[key])[:100] for key in ("code", "__type") if isinstance(found.get(key), (str, int))), ""
+        ).rpartition("#")[2]
     return value.partition(":")[0] or None
 
 

@@ -1,8 +1,8 @@
 """Amazon Bedrock's ConverseStream: one request shape for every model that has a chat template.
 
 It takes an envelope and messages, or the bytes of an event stream. It gives an unsigned request, or events. It does
-not sign. The payload of a frame is plain JSON: contentBlockDelta holds text or reasoning, messageStop the reason,
-metadata the usage and the service's latency. The metadata event comes last.
+not sign. The payload of a frame is plain JSON: contentBlockDelta holds text, reasoning or a part of a tool
+call, messageStop the reason, metadata the usage and the service's latency. The metadata event comes last.
 """
 
 from __future__ import annotations
@@ -10,63 +10,52 @@ from __future__ import annotations
 from typing import Any
 from urllib.parse import quote
 
-import msgspec
-
 from llmdyno.protocols.bedrock import FrameReader, bedrock_dialect, encode_body, request_headers
+from llmdyno.protocols.choices import Output, merged, tool_text
 from llmdyno.protocols.dialect import Envelope, HttpRequest
-from llmdyno.protocols.events import OTHER, REASONING, TEXT, Event
+from llmdyno.protocols.events import OTHER, REASONING, TEXT, TOOL, Event, finish_reason_of
+from llmdyno.protocols.usage import usage_of
+from llmdyno.protocols.values import count_of, loads, object_of, text_in
 from llmdyno.workload.session import Messages
 
 
-class _Reasoning(msgspec.Struct):
-    text: str | None = None
-
-
-class _Delta(msgspec.Struct, rename="camel"):
-    text: str | None = None
-    reasoning_content: _Reasoning | None = None
-
-
-class _Usage(msgspec.Struct, rename="camel"):
-    input_tokens: int | None = None
-    output_tokens: int | None = None
-
-
-class _Metrics(msgspec.Struct, rename="camel"):
-    latency_ms: int | None = None
-
-
-class _Payload(msgspec.Struct, rename="camel"):
-    delta: _Delta | None = None
-    stop_reason: str | None = None
-    usage: _Usage | None = None
-    metrics: _Metrics | None = None
-
-
-_decode = msgspec.json.Decoder(_Payload).decode
-
-
 class ConverseDecoder(FrameReader):
-    """Decodes ConverseStream."""
+    """Decodes ConverseStream. Its last event is `metadata`."""
 
-    def read(self, end: int, event_type: str, payload: bytes) -> Event:
+    def read(self, end: int, event_type: str, payload: bytes) -> list[Event]:
         """Read one event."""
-        value = _decode(payload)
-        if event_type == "contentBlockDelta" and value.delta is not None:
-            if value.delta.text:
-                return Event(end, TEXT, value.delta.text)
-            if value.delta.reasoning_content is not None and value.delta.reasoning_content.text:
-                return Event(end, REASONING, value.delta.reasoning_content.text)
-        elif event_type == "messageStop":
+        value = loads(payload)
+        if not isinstance(value, dict):
+            raise ValueError("it is not an object")
+        if event_type == "contentBlockDelta":
+            return [Event(end, *output) for output in _outputs_in(object_of(value.get("delta")))] or [Event(end)]
+        if event_type == "contentBlockStart":
+            text = tool_text(object_of(value.get("start")).get("toolUse"))
+            return [Event(end, TOOL, text) if text else Event(end)]
+        if event_type == "messageStop":
             self.finished = True
-            return Event(end, OTHER, "", value.stop_reason)
-        elif event_type == "metadata":
-            usage = value.usage or _Usage()
-            latency_ms = value.metrics.latency_ms if value.metrics is not None else None
-            return Event(
-                end, input_tokens=usage.input_tokens, output_tokens=usage.output_tokens, server_latency_ms=latency_ms
-            )
-        return Event(end)
+            return [Event(end, OTHER, "", finish_reason_of(value.get("stopReason")))]
+        if event_type == "metadata":
+            usage = usage_of(value.get("usage"))
+            return [
+                Event(
+                    end,
+                    input_tokens=usage.input,
+                    output_tokens=usage.output,
+                    server_latency_ms=count_of(object_of(value.get("metrics")).get("latencyMs")),
+                    cached_input_tokens=usage.cached,
+                    reasoning_tokens=usage.reasoning,
+                    end_mark=True,
+                )
+            ]
+        return [Event(end)]
+
+
+def _outputs_in(delta: dict[str, Any]) -> list[Output]:
+    """The output in a delta. The input of a tool call comes in pieces of text."""
+    reasoning = object_of(delta.get("reasoningContent"))
+    thought = text_in(reasoning.get("text")) or text_in(object_of(reasoning.get("reasoningText")).get("text"))
+    return merged([(REASONING, thought), (TEXT, text_in(delta.get("text"))), (TOOL, tool_text(delta.get("toolUse")))])
 
 
 def encode_converse(envelope: Envelope, messages: Messages, max_tokens: int) -> HttpRequest:

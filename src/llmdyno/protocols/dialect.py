@@ -10,10 +10,27 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
-import msgspec
-
 from llmdyno.protocols.events import Decoder
+from llmdyno.protocols.server_error import error_name, error_text, message_of
+from llmdyno.protocols.values import count_of
 from llmdyno.workload.session import Messages
+
+__all__ = [
+    "NO_REFUSALS",
+    "Dialect",
+    "Envelope",
+    "HeaderFacts",
+    "HttpRequest",
+    "Refusals",
+    "chat_messages",
+    "common_header_facts",
+    "count_in",
+    "error_text",
+    "error_type_in_body",
+    "message_of",
+    "text_of",
+    "without_nulls",
+]
 
 
 class Refusals(NamedTuple):
@@ -83,7 +100,7 @@ def common_header_facts(headers: Mapping[bytes, bytes]) -> HeaderFacts:
 
 def count_in(value: bytes | None) -> int | None:
     """The whole number in a header's value; None if the value is missing or something else."""
-    return int(value) if value is not None and value.isdigit() and len(value) < 16 else None
+    return count_of(value.decode("latin-1")) if value is not None else None
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,36 +124,9 @@ class Dialect:
     end_mark: bytes = b""
 
 
-def error_text(body: bytes, limit: int = 300) -> str:
-    """The server's own message in an error body, `limit` characters at most.
-
-    It knows the shapes of OpenAI, Anthropic, vLLM, FastAPI and AWS. For any other body it gives the first words.
-    """
-    try:
-        value: Any = msgspec.json.decode(body)
-    except (msgspec.DecodeError, UnicodeDecodeError):
-        return " ".join(body[: 4 * limit].decode("utf-8", "replace").split())[:limit]
-    return message_of(value)[:limit]
-
-
-def message_of(value: Any) -> str:
-    """The message in a decoded error body, or the whole value as JSON if it holds no message."""
-    for name in ("error", "message", "Message", "detail", "msg", "error_message"):
-        if isinstance(value, dict) and value.get(name):
-            return message_of(value[name])
-    if isinstance(value, list) and len(value) == 1:
-        return message_of(value[0])
-    text = value if isinstance(value, str) else msgspec.json.encode(value).decode()
-    return " ".join(text.split())
-
-
 def error_type_in_body(headers: Mapping[bytes, bytes], body: bytes) -> str | None:
     """The server's name for an error, from ``{"error": {"type": …}}``, as OpenAI's and Anthropic's bodies have it."""
-    try:
-        found = msgspec.json.decode(body)["error"]["type"]
-    except (msgspec.DecodeError, UnicodeDecodeError, TypeError, KeyError):
-        return None
-    return found if isinstance(found, str) else None
+    return error_name(body)
 
 
 def without_nulls(body: Mapping[str, Any]) -> dict[str, Any]:

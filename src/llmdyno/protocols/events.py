@@ -6,7 +6,7 @@ transport knows when each byte arrived, so it can tell when the event arrived. T
 
 from __future__ import annotations
 
-from typing import NamedTuple, Protocol
+from typing import Any, NamedTuple, Protocol
 
 import msgspec
 
@@ -18,7 +18,41 @@ HTTP_STATUS = "http_status"
 BROKEN_STREAM = "broken_stream"
 MALFORMED_EVENT = "malformed_event"
 STREAM_ERROR = "stream_error"
-"""Kinds of failure that a response's bytes show. The transport adds those of the connection (connect, tls, timeout)."""
+ABORTED = "aborted"
+EMPTY = "empty_answer"
+"""Kinds of failure that a response's bytes show. The transport adds those of the connection (connect, tls, timeout).
+`aborted`: the server ended the answer early and says so in the finish reason. `empty_answer`: a whole answer without
+any output."""
+
+_ABORTS = frozenset(
+    {
+        "canceled",
+        "cancelled",
+        "failed",
+        "failure",
+        "insufficient_system_resource",
+        "timeout",
+        "timed_out",
+    }
+)
+
+
+def finish_reason_of(value: Any) -> str | None:
+    """A finish reason; None where a server sends none, or an empty text or the name of nothing instead.
+
+    A reason may be an object with the reason as its `type`.
+    """
+    if isinstance(value, dict):
+        value = value.get("type")
+    if not isinstance(value, str) or value.strip().lower() in ("", "null", "none"):
+        return None
+    return value[:200]
+
+
+def is_abort(finish_reason: str) -> bool:
+    """Whether a finish reason says that the server gave the answer up: an abort, an error, a cancellation."""
+    reason = finish_reason.lower()
+    return reason in _ABORTS or "abort" in reason or "error" in reason
 
 
 class Failure(NamedTuple):

@@ -35,22 +35,29 @@ class EventStreamDecoder:
 
     def __init__(self) -> None:
         self.broken: str | None = None
-        self._pending = b""
+        self._pending: list[bytes] = []
+        self._size = 0
+        self._needed = _PRELUDE.size  # how many bytes the next frame has, as far as we know
         self._consumed = 0
         self._known: dict[bytes, dict[str, str | bytes]] = {}
 
     @property
     def pending(self) -> int:
         """How many bytes of an incomplete frame there are."""
-        return len(self._pending)
+        return self._size
 
     def feed(self, data: bytes) -> list[Frame]:
         """The frames completed by these bytes."""
         frames: list[Frame] = []
         if self.broken is not None:
             return frames
-        pending = self._pending + data if self._pending else data
+        self._size += len(data)
+        if self._size < self._needed:  # a large frame in many pieces is put together once
+            self._pending.append(data)
+            return frames
+        pending = b"".join([*self._pending, data]) if self._pending else data
         at, available = 0, len(pending)
+        self._needed = _PRELUDE.size
         while available - at >= _PRELUDE.size:
             total, headers_length, prelude_sum = _PRELUDE.unpack_from(pending, at)
             if crc32(pending[at : at + 8]) != prelude_sum:
@@ -61,6 +68,7 @@ class EventStreamDecoder:
                     frames, f"a frame of {total} bytes with {headers_length} bytes of headers is impossible"
                 )
             if available - at < total:
+                self._needed = total
                 break
             end = at + total
             if crc32(pending[at : end - 4]) != _U32.unpack_from(pending, end - 4)[0]:
@@ -72,12 +80,13 @@ class EventStreamDecoder:
             frames.append(Frame(self._consumed + end, headers, pending[headers_end : end - 4]))
             at = end
         self._consumed += at
-        self._pending = pending[at:]
+        self._pending = [pending[at:]] if at < available else []
+        self._size = available - at
         return frames
 
     def _break(self, frames: list[Frame], why: str) -> list[Frame]:
         self.broken = why
-        self._pending = b""
+        self._pending, self._size = [], 0
         return frames
 
     def _headers(self, block: bytes) -> dict[str, str | bytes] | None:

@@ -1,9 +1,8 @@
 """The OpenAI API's two streaming routes, as its many compatible servers speak them.
 
-It takes an envelope and messages, or the bytes of a streamed response. It gives a request, or events. It does not
-know which server it talks to. Shapes: the OpenAI API reference (chat completion chunk, completion). Reasoning text
-is in `reasoning_content` (DeepSeek, vLLM, SGLang) or `reasoning` (OpenRouter, newer vLLM). An error may be a chunk of
-its own after the stream began.
+It takes an envelope and messages, or the bytes of a streamed response in any pieces. It gives a request, or events. It
+does not know which server it talks to. Shapes: the OpenAI API reference (chat completion chunk, completion), and what
+`docs/real-servers.md` lists. An error may be an event of its own after the stream began.
 """
 
 from __future__ import annotations
@@ -13,13 +12,13 @@ from typing import Any
 
 import msgspec
 
+from llmdyno.protocols.choices import Output, merged, outputs_of
 from llmdyno.protocols.dialect import (
     Dialect,
     Envelope,
     HttpRequest,
     chat_messages,
     error_type_in_body,
-    message_of,
     text_of,
     without_nulls,
 )
@@ -28,163 +27,264 @@ from llmdyno.protocols.events import (
     MALFORMED_EVENT,
     OTHER,
     REASONING,
-    STREAM_ERROR,
     TEXT,
+    TOOL,
     Event,
     Failure,
+    finish_reason_of,
 )
-from llmdyno.protocols.sse import SseDecoder
+from llmdyno.protocols.server_error import failure_in, failure_in_words, stray_failure
+from llmdyno.protocols.sse import STRAY, SseDecoder, SseEvent
+from llmdyno.protocols.usage import NO_USAGE, usage_in
+from llmdyno.protocols.values import LARGEST_COUNT, loads, objects_of, text_in
 from llmdyno.workload.session import Messages
 
 _DONE = b"[DONE]"
 
 
-class ChunkDelta(msgspec.Struct):
-    """The delta of a chat chunk: answer text, or reasoning text under one of its two names."""
+class _Function(msgspec.Struct):
+    arguments: str | None = None
+    name: Any = None
 
-    content: str | list[Any] | None = None
+
+class _Call(msgspec.Struct):
+    function: _Function | None = None
+
+
+class _Delta(msgspec.Struct):
+    content: str | None = None
     reasoning_content: str | None = None
     reasoning: str | None = None
+    tool_calls: list[_Call] | None = None
+    refusal: Any = None
 
 
-class ChunkChoice(msgspec.Struct):
-    """A choice of a chunk, on either route."""
+class Choice(msgspec.Struct):
+    """A choice as nearly every server writes it, for the fast path."""
 
-    delta: ChunkDelta | None = None
+    delta: _Delta | None = None
     text: str | None = None
     finish_reason: str | None = None
 
 
-class ChunkUsage(msgspec.Struct):
-    """The server's token counts."""
-
+class _Usage(msgspec.Struct):
     prompt_tokens: int | None = None
     completion_tokens: int | None = None
+    prompt_tokens_details: Any = None
+    completion_tokens_details: Any = None
+    cache_read_input_tokens: Any = None
+    prompt_cache_hit_tokens: Any = None
 
 
 class _Chunk(msgspec.Struct):
-    choices: list[ChunkChoice] | None = None
-    usage: ChunkUsage | None = None
+    choices: list[Choice] | None = None
+    usage: _Usage | None = None
     error: Any = None
-    object: str | None = None
-    message: Any = None
-    code: Any = None
-
-
-class _Named(msgspec.Struct):
-    id: str | None = None
+    object: Any = None
+    base_resp: Any = None
+    x_groq: Any = None
 
 
 _decode = msgspec.json.Decoder(_Chunk).decode
-_decode_name = msgspec.json.Decoder(_Named).decode
 
 
 class OpenAIDecoder:
-    """Decodes one response of either route: the text is in `delta` on one route and in `text` on the other."""
+    """Decodes one response of either route. Nothing counts after ``[DONE]``, or after an event that is a failure."""
 
     def __init__(self) -> None:
         self._sse = SseDecoder()
-        self._finished = False
         self._events = 0
         self._end = 0
+        self._over = False
+        self._finished = False
+        self._counted = False  # the last event was usage without output, as at the end of an answer
+        self._written = False  # there was output
+        self._from_delta = False  # choices hold a delta, as they should, and not a whole message
+        self._half = ""  # the first half of a character that a server cut in two
+        self._said = ""  # what the server wrote beside the protocol
 
     def feed(self, data: bytes) -> list[Event]:
         """The events completed by these bytes."""
         events: list[Event] = []
-        for end, payload in self._sse.feed(data):
-            try:
-                chunk = _decode(payload)
-            except (msgspec.DecodeError, UnicodeDecodeError):
-                events.append(self._event(end, payload))
-                continue
+        usual = self._written and not self._over
+        for found in self._sse.feed(data):
             # Nearly every chunk is a piece of text and nothing else; this path is written out for speed.
-            if self._events and chunk.choices and chunk.usage is None and chunk.error is None:
-                choice = chunk.choices[0]
-                delta = choice.delta
-                if delta is not None and choice.finish_reason is None and chunk.object != "error":
-                    text = delta.content
-                    if text and type(text) is str:
+            if usual and not found[1]:
+                try:
+                    chunk = _decode(found[2])
+                except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+                    events += self._read(found)
+                    usual = not self._over
+                    continue
+                choices = chunk.choices
+                if choices and len(choices) == 1 and not chunk.error and chunk.object != "error":
+                    choice = choices[0]
+                    delta = choice.delta
+                    if (
+                        delta is not None
+                        and (text := delta.content)
+                        and chunk.usage is chunk.base_resp is chunk.x_groq is None
+                        and not (choice.finish_reason or delta.reasoning_content or delta.reasoning or delta.tool_calls)
+                        and not delta.refusal
+                    ):
+                        self._counted = False
                         self._events += 1
-                        self._end = end
+                        self._end = end = found[0]
                         events.append(Event(end, TEXT, text))
                         continue
-            events.append(self._event(end, payload))
+                    if (event := self._plain(found[0], chunk, choice)) is not None:
+                        events.append(event)
+                        continue
+            events += self._read(found)
+            usual = self._written and not self._over
         return events
+
+    def _plain(self, end: int, chunk: _Chunk, choice: Choice) -> Event | None:
+        """The event of a chunk with one kind of output, perhaps with running counts; None: there is more in it."""
+        usage = chunk.usage
+        output = plain_output(choice)
+        if output is None or chunk.base_resp is not None or chunk.x_groq is not None:
+            return None
+        if usage is None:
+            event = Event(end, *output)
+        else:
+            read, written = usage.prompt_tokens, usage.completion_tokens
+            if usage.prompt_tokens_details or usage.completion_tokens_details:
+                return None
+            if usage.cache_read_input_tokens is not None or usage.prompt_cache_hit_tokens is not None:
+                return None
+            if not (read and written and 0 < read <= LARGEST_COUNT and 0 < written <= LARGEST_COUNT):
+                return None
+            event = Event(end, output[0], output[1], None, read, written)
+        self._note(end)
+        self._counted = False
+        return event
 
     def close(self) -> list[Event]:
         """The last event, if its blank line is missing, and a failure if the answer did not end."""
-        events = [self._event(end, payload) for end, payload in self._sse.close()]
-        if not self._finished:
-            what = (
-                f"the stream ended after {self._events} events with neither finish_reason nor [DONE]"
-                if self._events
-                else "the answer holds no event"
-            )
-            kind = BROKEN_STREAM if self._events else MALFORMED_EVENT
-            events.append(Event(self._end, failure=Failure(kind, None, what)))
-        return events
+        events = [event for found in self._sse.close() for event in self._read(found)]
+        if self._over or self._finished or (self._counted and self._written):
+            return events
+        if self._events:
+            kind = BROKEN_STREAM
+            what = f"the stream ended after {self._events} events with neither finish_reason nor [DONE]"
+        else:
+            kind, what = MALFORMED_EVENT, "the answer holds no event"
+        if self._said:
+            what += f"; the server wrote {self._said!r}"
+        return [*events, Event(self._end, failure=Failure(kind, None, what))]
 
-    def _event(self, end: int, payload: bytes) -> Event:
+    def _read(self, found: SseEvent) -> list[Event]:
+        """The chunks of one event: one for each kind of output in it, and one if it holds no output."""
+        end, kind, payload = found
+        if self._over or not payload or payload.isspace():
+            return []
+        if kind == STRAY:
+            return self._stray(end, payload)
+        if payload.strip() == _DONE:
+            self._note(end)
+            self._over = True
+            return [Event(end, end_mark=True)]
+        if kind == b"error":
+            return self._failed(end, failure_in_words(payload))
+        try:
+            value = loads(payload)
+            problem = "" if isinstance(value, dict) else "it is not an object"
+        except ValueError as error:
+            value, problem = None, str(error)
+        if kind and (not isinstance(value, dict) or not (value.get("choices") or failure_in(value))):
+            return []  # of another type, so no message; some gateways give their chunks types of their own
+        if not isinstance(value, dict):
+            shown = payload[:80].decode("utf-8", "replace")
+            message = f"event {self._events + 1} ({shown!r}): {problem}"
+            return self._failed(end, Failure(MALFORMED_EVENT, None, message))
+        return self._chunk(end, value)
+
+    def _note(self, end: int) -> None:
         self._events += 1
         self._end = end
-        if payload == _DONE or payload.strip() == _DONE:
-            self._finished = True
-            return Event(end)
+
+    def _failed(self, end: int, failure: Failure) -> list[Event]:
+        self._note(end)
+        self._over = True
+        return [Event(end, failure=failure)]
+
+    def _stray(self, end: int, lines: bytes) -> list[Event]:
+        """Lines of no known field: an error without its frame, or something to mention if the answer is not whole."""
+        failure = stray_failure(lines)
+        if failure is not None:
+            return self._failed(end, failure)
+        self._said = self._said or " ".join(lines[:400].decode("utf-8", "replace").split())[:100]
+        return []
+
+    def _chunk(self, end: int, value: dict[str, Any]) -> list[Event]:
+        choices = objects_of(value.get("choices"))
+        failure = failure_in(value)
+        for choice in choices:
+            if "error" in choice:
+                failure = failure or failure_in({"error": choice["error"]})
+        if failure is not None:
+            return self._failed(end, failure)
+        if not choices and not self._said:
+            self._said = text_in(value.get("message"))[:100]
+        self._note(end)
+        reasons = [reason for choice in choices if (reason := finish_reason_of(choice.get("finish_reason")))]
+        outputs = merged(pair for one in choices for pair in outputs_of(one, whole=not self._from_delta))
+        outputs = [(kind, self._whole_characters(text)) for kind, text in outputs] or [(OTHER, "")]
+        self._from_delta = self._from_delta or any(isinstance(one.get("delta"), dict) for one in choices)
+        usage = usage_in(value)
+        self._finished = self._finished or bool(reasons)
+        self._written = self._written or outputs[0][0] != OTHER
+        self._counted = outputs[0][0] == OTHER and (usage.output is not None or (self._counted and usage == NO_USAGE))
+        name = text_in(value.get("id"))[:300] or None if self._events == 1 else None
+        *before, (kind, text) = outputs
+        last = Event(
+            end,
+            kind,
+            text,
+            reasons[0] if reasons else None,
+            usage.input,
+            usage.output,
+            None,
+            name,
+            None,
+            None,
+            usage.cached,
+            usage.reasoning,
+        )
+        return [*(Event(end, *output) for output in before), last]
+
+    def _whole_characters(self, text: str) -> str:
+        """The text, with the halves of a character that a server cut in two put together in the later chunk."""
         try:
-            chunk = _decode(payload)
-        except (msgspec.DecodeError, UnicodeDecodeError) as error:
-            self._finished = True
-            shown = payload[:80].decode("utf-8", "replace")
-            return Event(end, failure=Failure(MALFORMED_EVENT, None, f"event {self._events} ({shown!r}): {error}"))
-        if chunk.error is not None or chunk.object == "error":
-            self._finished = True
-            return Event(end, failure=_stream_error(chunk))
-        kind, text, finish_reason = OTHER, "", None
-        if chunk.choices:
-            kind, text, finish_reason = read_choice(chunk.choices[0])
-            if finish_reason is not None:
-                self._finished = True
-        name = _name(payload) if self._events == 1 else None
-        if chunk.usage is None:
-            return Event(end, kind, text, finish_reason, response_id=name)
-        usage = chunk.usage
-        return Event(end, kind, text, finish_reason, usage.prompt_tokens, usage.completion_tokens, None, name)
+            text.encode()
+        except UnicodeEncodeError:
+            if self._half and "\udc00" <= text[:1] <= "\udfff":
+                text = self._half + text
+            self._half = ""
+            if "\ud800" <= text[-1:] <= "\udbff":
+                text, self._half = text[:-1], text[-1]
+            return text.encode("utf-16-le", "surrogatepass").decode("utf-16-le", "replace")
+        self._half = ""
+        return text
 
 
-def read_choice(choice: ChunkChoice) -> tuple[int, str, str | None]:
-    """The kind of chunk, the text and the finish reason of a choice."""
+def plain_output(choice: Choice) -> Output | None:
+    """The output of a choice that holds one kind of output and no finish reason; None: it holds something else."""
     delta = choice.delta
+    if choice.finish_reason:
+        return None
     if delta is None:
-        text = choice.text or ""
-    else:
-        content = delta.content
-        text = content if isinstance(content, str) else _parts(content) if content else ""
-        if not text and (reasoning := delta.reasoning_content or delta.reasoning):
-            return REASONING, reasoning, choice.finish_reason
-    return TEXT if text else OTHER, text, choice.finish_reason
-
-
-def _name(payload: bytes) -> str | None:
-    try:
-        return _decode_name(payload).id
-    except msgspec.DecodeError:
-        return None  # the id is not a text
-
-
-def _parts(content: list[Any]) -> str:
-    """The text of content that is a list of parts."""
-    return "".join(part["text"] for part in content if isinstance(part, dict) and isinstance(part.get("text"), str))
-
-
-def _stream_error(chunk: _Chunk) -> Failure:
-    code = chunk.error.get("code") if isinstance(chunk.error, dict) else chunk.code
-    status = code if isinstance(code, int) and not isinstance(code, bool) else None
-    if chunk.error is not None:
-        text = message_of(chunk.error)
-    else:
-        text = message_of(chunk.message) if chunk.message else "an error event without a message"
-    name = chunk.error.get("type") if isinstance(chunk.error, dict) else None
-    return Failure(STREAM_ERROR, status, text[:300], name if isinstance(name, str) else None)
+        return (TEXT, choice.text) if choice.text else None
+    thought, text, calls = delta.reasoning_content or delta.reasoning, delta.content, delta.tool_calls
+    if delta.refusal or choice.text or bool(thought) + bool(text) + bool(calls) != 1:
+        return None
+    if calls:
+        function = calls[0].function
+        if len(calls) == 1 and function is not None and function.arguments and not function.name:
+            return TOOL, function.arguments
+        return None
+    return (TEXT, text) if text else (REASONING, thought or "")
 
 
 def _request(envelope: Envelope, suffix: str, fields: dict[str, Any], max_tokens: int) -> HttpRequest:

@@ -12,12 +12,17 @@ from collections.abc import Callable, Generator, Mapping, Sequence
 from itertools import accumulate, pairwise
 
 from llmdyno.protocols.dialect import Dialect, HeaderFacts, common_header_facts, error_text
-from llmdyno.protocols.events import HTTP_STATUS, MALFORMED_EVENT, OTHER, Event, Failure
+from llmdyno.protocols.events import ABORTED, EMPTY, HTTP_STATUS, MALFORMED_EVENT, OTHER, Event, Failure, is_abort
+from llmdyno.protocols.server_error import failure_in_body, first_words
+from llmdyno.protocols.sse import looks_like_sse
+from llmdyno.protocols.values import LARGEST_COUNT, without_surrogates
 from llmdyno.timeline.record import CANCELLED, FAILED, KERNEL, OK, USER, RequestRecord
 from llmdyno.transports.advice import redirect_text, remedy_for
 from llmdyno.transports.clock import Clock
 from llmdyno.transports.exchange import Exchange
 
+SSE = "text/event-stream"
+"""The media type of server-sent events."""
 SLICE = 64
 """How many pieces of a body are decoded in one slice, about 0.1 ms."""
 
@@ -45,21 +50,40 @@ def assemble(
         elif exchange.status is not None and dialect.decoder is None:
             _keep(exchange, arrivals, record)
         elif exchange.status is not None:
-            found = yield from _decode(exchange, dialect, arrivals, record, whole=whole, keep_text=keep_text)
-            failure = found or failure
+            chunks = yield from _decode(exchange, dialect, arrivals, record, whole=whole, keep_text=keep_text)
+            failure = chunks.failure or (failure if not chunks.ended else None)
+            settle(record, failure, cancelled=exchange.cancelled and not chunks.ended)
+            return record
     settle(record, failure, cancelled=exchange.cancelled)
     return record
 
 
 def settle(record: RequestRecord, failure: Failure | None, *, cancelled: bool) -> None:
-    """Note in the record how the exchange ended."""
+    """Note in the record how the exchange ended. A decoded answer is a failure if it is aborted or empty."""
+    if failure is None and not cancelled and record.body is None:
+        failure = _shortcoming(record)
     if failure is not None:
         record.state = FAILED
-        record.error_kind, record.error_code, record.error_message, record.error_type = failure
+        record.error_kind, record.error_code, message, name = failure
+        record.error_message = without_surrogates(message)
+        record.error_type = without_surrogates(name) if name is not None else None
     elif cancelled:
         record.state = CANCELLED
     else:
         record.state = OK
+
+
+def _shortcoming(record: RequestRecord) -> Failure | None:
+    """Why an answer that ended well is none: the server aborted it, or it holds no output."""
+    reason = record.finish_reason
+    if reason is not None and is_abort(reason):
+        return Failure(ABORTED, None, f"the server ended the answer with the finish reason {reason!r}")
+    if record.kinds.count(OTHER) < len(record.kinds):
+        return None
+    told = [f"finish reason {reason!r}"] if reason is not None else []
+    if record.server_output_tokens is not None:
+        told.append(f"{record.server_output_tokens} output tokens by the server's count")
+    return Failure(EMPTY, None, "the answer holds no output" + (f" ({', '.join(told)})" if told else ""))
 
 
 def facts(
@@ -132,8 +156,8 @@ def _decode(
     *,
     whole: bool,
     keep_text: bool,
-) -> Generator[None, None, Failure | None]:
-    """Decode the chunks into the record. Returns the failure that the stream reports; None: it reports none."""
+) -> Generator[None, None, Chunks]:
+    """Decode the chunks into the record."""
     assert dialect.decoder is not None
     decoder = dialect.decoder()
     pieces = exchange.pieces
@@ -142,23 +166,26 @@ def _decode(
     for start in range(0, len(pieces), SLICE):
         chunks.take(record, decoder.feed(b"".join(pieces[start : start + SLICE])))
         yield
-    if whole:
-        chunks.take(record, decoder.close())
+    rest = decoder.close()
+    if whole or any(event.end_mark for event in rest):  # the end mark may lack its blank line
+        chunks.take(record, rest)
     chunks.put(record)
-    return chunks.failure
+    return chunks
 
 
 class Chunks:
     """Collects a record's chunks from events. A chunk arrived with the read that completed its event.
 
     `arrivals` and `reads`: the times of each read, ns. `received`: how much of the body had arrived after each read, in
-    the unit of an event's `end`. `failure`: the first failure that the stream reports.
+    the unit of an event's `end`. `failure`: the first failure that the stream reports. `ended`: the stream's own end
+    mark was there, after which nothing counts.
     """
 
     def __init__(
         self, arrivals: Sequence[int], reads: Sequence[int], received: Sequence[int], *, keep_text: bool
     ) -> None:
         self.failure: Failure | None = None
+        self.ended = False
         self._from = arrivals, reads, received
         self._read = 0
         self._keep_text = keep_text
@@ -172,13 +199,17 @@ class Chunks:
         last, read = len(reads) - 1, self._read
         at, seen, kinds = self._at.append, self._seen.append, self._kinds.append
         characters, totals = self._characters.append, self._totals.append
-        for event in events:
+        if self.ended:
+            return
+        for index, event in enumerate(events):
             while received[read] < event.end and read < last:
                 read += 1
             if event.failure is not None:
                 self.failure = self.failure or event.failure
                 continue
             kind, count = event.kind, event.output_tokens
+            if count is not None and not 0 <= count <= LARGEST_COUNT:
+                count = None
             at(arrivals[read])
             seen(reads[read])
             kinds(kind)
@@ -199,6 +230,10 @@ class Chunks:
             if event.server_latency_ms is not None:
                 record.server_latency_ms = event.server_latency_ms
                 record.server_first_byte_ms = event.server_first_byte_ms
+            if event.end_mark:
+                self.ended, record.end_ns = True, arrivals[read]
+                events = events[: index + 1]
+                break
         if self._keep_text:
             self._texts.extend(event.text for event in events if event.failure is None)
         self._read = read
@@ -209,7 +244,11 @@ class Chunks:
         record.kinds, record.sizes = self._kinds.tobytes(), self._characters.tobytes()
         record.cumulative_tokens = self._totals.tobytes() if any(total >= 0 for total in self._totals) else b""
         if self._keep_text:
-            record.text = "".join(self._texts)
+            record.text = without_surrogates("".join(self._texts))
+        if record.finish_reason is not None:
+            record.finish_reason = without_surrogates(record.finish_reason)
+        if record.response_id is not None:
+            record.response_id = without_surrogates(record.response_id)
 
 
 def _keep(exchange: Exchange, arrivals: array[int], record: RequestRecord) -> None:
@@ -268,10 +307,12 @@ def _not_a_stream(exchange: Exchange, dialect: Dialect) -> Failure | None:
     media_type = exchange.headers.get(b"content-type", b"").decode("latin-1").partition(";")[0].strip().lower()
     if media_type in (dialect.media_type, "") or not dialect.media_type:
         return None
-    start = b"".join(exchange.pieces[:2])[:60].decode("utf-8", "replace")
-    if start.lstrip("\ufeff").startswith(("data:", "event:", ":")):
+    body = b"".join(exchange.pieces)
+    if dialect.media_type == SSE and looks_like_sse(body):
         return None
-    text = " ".join(start.split())
+    if (failure := failure_in_body(body)) is not None:
+        return failure
+    text = first_words(body, 60)
     return Failure(
         MALFORMED_EVENT,
         None,

@@ -10,6 +10,7 @@ import re
 from dataclasses import dataclass
 
 from llmdyno.errors import InputError
+from llmdyno.protocols.events import EMPTY
 from llmdyno.timeline.record import OK, RequestRecord
 
 PROMPT, TOKENS = "Say hello in a few words.", 16
@@ -49,11 +50,11 @@ def choose(wire: RequestRecord | None, sdk: RequestRecord | None, parsed: str | 
         return Choice(False, ("mode: sdk", *_without_text(sdk)))
     if sdk is None:
         return Choice(True, ("mode: wire",))
-    if wire.state != OK:
-        if sdk.state != OK:
+    if not _answered(wire):
+        if not _answered(sdk):
             return Choice(True, (f"mode: wire (neither way could be tried: {wire.error_message})",))
         return Choice(False, (f"mode: sdk (on the wire the first request failed: {wire.error_message})",))
-    if sdk.state != OK:
+    if not _answered(sdk):
         return Choice(True, (f"mode: wire (LiteLLM's own call failed: {sdk.error_message})",))
     ours, theirs = _plain(wire.text), _plain(sdk.text)
     if theirs and not ours:
@@ -68,8 +69,13 @@ def _refused(record: RequestRecord) -> bool:
     return record.state != OK and 400 <= status < 500 and status not in _PASSING
 
 
+def _answered(record: RequestRecord) -> bool:
+    """Whether a whole answer came. One without text tells more about the way than about the endpoint."""
+    return record.state == OK or record.error_kind == EMPTY
+
+
 def _without_text(sdk: RequestRecord | None) -> tuple[str, ...]:
-    lost = sdk is not None and sdk.state == OK and not _plain(sdk.text)
+    lost = sdk is not None and _answered(sdk) and not _plain(sdk.text)
     return ("LiteLLM's own client loses this route's text",) if lost else ()
 
 
