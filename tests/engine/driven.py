@@ -17,8 +17,9 @@ from llmdyno.host.stop import Stop
 from llmdyno.runs.server import Server
 from llmdyno.timeline.observed import Observed, Snapshot
 from llmdyno.timeline.record import RequestRecord
-from llmdyno.workload.plan import MEASURED, Drawn, Phase, Plan
+from llmdyno.workload.plan import MEASURED, Phase, Plan
 from llmdyno.workload.session import Session, Single, Slice, Turn, user_message
+from llmdyno.workload.sources.drawn import Drawn
 from llmdyno.workload.tokens import Approximation
 
 COUNTER = Approximation()

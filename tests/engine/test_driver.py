@@ -17,8 +17,9 @@ from llmdyno.metrics.request import request_metrics
 from llmdyno.timeline.observed import Snapshot
 from llmdyno.timeline.record import CANCELLED, FAILED, OK, RequestRecord
 from llmdyno.transports.exchange import ATTEMPT_STRIDE, Exchange
-from llmdyno.workload.plan import MEASURED, Drawn, Phase, Plan
+from llmdyno.workload.plan import MEASURED, Phase, Plan
 from llmdyno.workload.session import Reply, Session, Slice, Turn, user_message
+from llmdyno.workload.sources.drawn import Drawn
 from llmdyno.workload.tokens import Approximation
 
 COUNTER = Approximation()

@@ -15,8 +15,9 @@ from llmdyno.experiments.load import load_plan
 from llmdyno.timeline.observed import Snapshot
 from llmdyno.timeline.record import CANCELLED, OK
 from llmdyno.transports.exchange import Exchange
-from llmdyno.workload.plan import MEASURED, WARMUP, Drawn, Phase, Plan
+from llmdyno.workload.plan import MEASURED, WARMUP, Phase, Plan
 from llmdyno.workload.session import Reply, Session, Single, Slice, Turn, user_message
+from llmdyno.workload.sources.drawn import Drawn
 from llmdyno.workload.tokens import Approximation
 
 COUNTER = Approximation()

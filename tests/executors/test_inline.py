@@ -210,7 +210,7 @@ def test_a_cancelled_job_records_what_it_sent_and_closes_its_sockets(scripted: S
 
     before, after = in_loop(main())
     assert [(record.state, len(record.kinds)) for record in records] == [("cancelled", 1)] * 3
-    assert after == before + server.accepted  # the server, in this process, holds its own ends open
+    assert after <= before + server.accepted  # the server, in this process, holds its own ends open
 
 
 def test_a_plan_whose_requests_cannot_be_made_leaves_nothing_open(scripted: Scripted, in_loop: InLoop) -> None:

@@ -87,7 +87,7 @@ def test_an_endpoint_that_says_it_is_emulated_is_named_so() -> None:
 
 def test_waking_and_waiting() -> None:
     waking = snapshot(phase="warm", failed=7)
-    assert progress_line(waking, 0.0) == "warming up: 7 attempts refused so far · 5 s"
+    assert progress_line(waking, 0.0) == "waking the model: 7 attempts refused so far · 5 s"
     assert progress_line(snapshot(phase="idle", done=0), 0.0) == "1 round done · waiting for the model to go idle"
 
 

@@ -19,7 +19,8 @@ from llmdyno.runs.late import Late
 from llmdyno.runs.run import COMPLETE, conclude_run
 from llmdyno.timeline.columns import Timeline
 from llmdyno.timeline.record import RequestRecord
-from llmdyno.workload.plan import Drawn, Plan
+from llmdyno.workload.plan import Plan
+from llmdyno.workload.sources.drawn import Drawn
 from llmdyno.workload.tokens import Approximation
 
 ENVIRONMENT = Environment(clock=ClockFacts("kernel", 0, 1_795_348_129_000_000_000))

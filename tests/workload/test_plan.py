@@ -7,8 +7,9 @@ from typing import Any
 import pytest
 
 from llmdyno import Spec
-from llmdyno.workload.plan import MEASURED, WARM, WARM_TOKENS, WARMUP, Drawn, Sessions
+from llmdyno.workload.plan import MEASURED, WARM, WARMUP, Sessions
 from llmdyno.workload.session import Slice, Turn
+from llmdyno.workload.sources.drawn import WARM_TOKENS, Drawn
 from llmdyno.workload.sources.traces import Entry
 from llmdyno.workload.tokens import Approximation
 

@@ -10,7 +10,8 @@ from llmdyno.runs.run import Run
 from llmdyno.spec.readers import duration_s, whole_number
 from llmdyno.spec.spec import Spec
 from llmdyno.targets.target import managed_service
-from llmdyno.workload.plan import Drawn, Plan
+from llmdyno.workload.plan import Plan
+from llmdyno.workload.sources.drawn import Drawn
 
 _USUAL_COLD_START_S = 60
 

@@ -10,7 +10,8 @@ from llmdyno.runs.traces import load_trace
 from llmdyno.spec.load import placed
 from llmdyno.spec.spec import Spec
 from llmdyno.targets.target import managed_service
-from llmdyno.workload.plan import MEASURED, WARM, WARMUP, Drawn, Phase, Plan, Sessions, Source
+from llmdyno.workload.plan import MEASURED, WARM, WARMUP, Phase, Plan, Sessions, Source
+from llmdyno.workload.sources.drawn import Drawn
 from llmdyno.workload.tokens import TokenCounter
 
 _GUESSED_REQUESTS_A_USER_S = 4.0

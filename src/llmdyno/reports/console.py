@@ -68,7 +68,8 @@ class Page:
             width: the label's width, in columns.
             whole: never break the value, as it is to be copied.
         """
-        start, rest = Text(f"{label:<{width}} ", style=head), Text(value, style=style)
+        # Assembled, because the style of a text that is added to spreads over what is added.
+        start, rest = Text.assemble((f"{label:<{width}} ", head)), Text.assemble((value, style))
         if whole:
             self._console.print(start + rest, soft_wrap=True)
         else:

@@ -102,7 +102,7 @@ def progress_line(snapshot: Snapshot, rate: float, width: int | None = None, *, 
         rounds = snapshot.done + 1
         return f"{rounds} round{'s' * (rounds != 1)} done · waiting for the model to go idle"[:width]
     if snapshot.phase == "warm":
-        return f"warming up: {snapshot.failed} attempts refused so far · {snapshot.elapsed_s:.0f} s"[:width]
+        return f"waking the model: {snapshot.failed} attempts refused so far · {snapshot.elapsed_s:.0f} s"[:width]
     ended = snapshot.done + snapshot.failed
     share = _share(snapshot)
     parts = {"phase": snapshot.phase}
