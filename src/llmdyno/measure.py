@@ -55,10 +55,8 @@ async def measure(
         The run, also if it was stopped early or if requests failed.
 
     Raises:
-        InputError: the spec contradicts itself, or the endpoint cannot be measured. The run directory keeps what was
-            measured before.
-        asyncio.CancelledError: the task was cancelled, or the run was stopped before its first request. The run
-            directory keeps what was measured before.
+        InputError: the spec contradicts itself, or the endpoint cannot be measured.
+        asyncio.CancelledError: the task was cancelled, or the run was stopped before its first request.
     """
     stop = stop or Stop()
     with contextlib.ExitStack() as stack:
