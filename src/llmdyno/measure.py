@@ -1,7 +1,7 @@
 """The whole program on one page: from a spec to a run.
 
 In: a spec, an experiment, callables that watch. Out: a :class:`~llmdyno.runs.run.Run`, and its directory on disk. Each
-step here is one folder's work. This module decides the order of the steps and nothing else.
+step here is one folder's work. Flags, dry run, budget and printed reports are the work of :mod:`llmdyno.cli.drive`.
 """
 
 from __future__ import annotations
@@ -111,10 +111,9 @@ def run(spec: Spec, *, watch: Watch | None = None, on_start: OnStart | None = No
 
 
 async def run_async(spec: Spec, *, watch: Watch | None = None, on_start: OnStart | None = None) -> Run:
-    """The same as :func:`run`, inside a running event loop; cancelling it writes what was measured.
+    """The same as :func:`run`, inside a running event loop. A task that is cancelled writes what was measured.
 
     Raises:
-        InputError: as in :func:`run`.
-        asyncio.CancelledError: the task was cancelled. The run directory keeps what was measured before.
+        InputError, asyncio.CancelledError: as in :func:`measure`.
     """
     return await measure(spec, watch=watch or quiet, on_start=on_start or silent)
