@@ -45,3 +45,11 @@ def test_other_letters_are_written_as_themselves() -> None:
 def test_what_is_no_environment(content: bytes) -> None:
     with pytest.raises((msgspec.DecodeError, UnicodeDecodeError)):
         decode_environment(content)
+
+
+def test_it_reads_as_a_mapping_too() -> None:
+    environment = Environment(event_loop="uvloop.Loop", clock=ClockFacts("kernel", 1, 2))
+    assert environment["event_loop"] == "uvloop.Loop"
+    assert environment["clock"] == {"kind": "kernel", "origin_monotonic_ns": 1, "origin_unix_ns": 2}
+    with pytest.raises(KeyError, match="nothing"):
+        environment["nothing"]

@@ -8,6 +8,7 @@ keys.
 from __future__ import annotations
 
 import json
+from typing import Any
 
 import msgspec
 
@@ -110,6 +111,16 @@ class Environment(msgspec.Struct, frozen=True):
     prompts_made_during_the_run: int = 0
     phases: tuple[PhaseFacts, ...] = ()
     process: ProcessFacts = ProcessFacts()
+
+    def __getitem__(self, name: str) -> Any:
+        """A field by its name, in JSON's own types, as environment.json holds it.
+
+        Raises:
+            KeyError: there is no such field.
+        """
+        if name not in self.__struct_fields__:
+            raise KeyError(name)
+        return msgspec.to_builtins(getattr(self, name))
 
     @property
     def emulated(self) -> Emulation | None:
