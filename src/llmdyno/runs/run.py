@@ -35,9 +35,10 @@ class Run:
 
     path: Path
     spec: Spec
-    environment: Environment
-    timeline: Timeline
-    summary: dict[str, Any]
+    # The standard library prints a task's result in places where nobody sees it, and printing arrays takes long.
+    environment: Environment = field(repr=False)
+    timeline: Timeline = field(repr=False)
+    summary: dict[str, Any] = field(repr=False)
     answers: Mapping[int, str] = field(default_factory=dict, repr=False)
     known_figures: RequestMetrics | None = field(default=None, repr=False)
 

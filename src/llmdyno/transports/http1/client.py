@@ -28,7 +28,7 @@ from llmdyno.transports.http1.proxy import Proxy
 from llmdyno.transports.http1.tls import TlsLayer, make_context
 from llmdyno.transports.http1.wire import Origin, path_in, same_origin, serialise, to_path
 
-_CHECK_S = 0.1  # how often the exchanges in flight are checked for streams that ended without their body
+_CHECK_S = 0.2  # how often the exchanges in flight are checked for streams that ended without their body
 _REDIRECTS = 3  # a request follows no more of them
 
 

@@ -24,8 +24,9 @@ from llmdyno.transports.http1.hangups import HangUps
 from llmdyno.transports.http1.tls import TlsLayer
 
 _READ_SIZE = 16384
-_LOOKS = 10  # a stream that goes on and on is looked at in every tenth check,
+_LOOKS = 50  # a stream that goes on and on is looked at in every fiftieth check,
 _MANY = 1000  # and sooner after more reads than this since the last check
+_QUIET_CHECKS = 5  # how many quiet checks end an error whose body stays open
 _AT_ONCE_NS = 50_000_000  # a kept connection that the server had closed says so within this time and a round trip
 _CONTROL_SIZE = socket.CMSG_SPACE(16) if hasattr(socket, "CMSG_SPACE") else 0
 
@@ -289,19 +290,21 @@ class Connection:
     def check(self) -> None:
         """End an exchange whose stream has ended although its body stays open, or whose answer is too large.
 
-        The caller calls this every 0.1 s. A body that was quiet since the last call, and that holds the end mark, gets
+        The caller calls this every 0.2 s. A body that was quiet since the last call, and that holds the end mark, gets
         no further byte that counts.
         """
         exchange = self._exchange
         if exchange is None:
             return
         seen, self._seen = self._seen, len(exchange.reads)
-        if seen == self._seen:  # quiet: look once
-            look, self._checks = self._checks >= 0, min(self._checks, 0) - 1
-        else:
+        if seen != self._seen:
             self._checks = max(0, self._checks) + 1
-            look = self._checks % _LOOKS == 0 or self._seen - seen > _MANY
-        if self._checks <= -_LOOKS and exchange.status is not None and exchange.status >= 300:
+            if self._checks % _LOOKS and self._seen - seen <= _MANY:
+                return
+            look = True
+        else:  # quiet: look once
+            look, self._checks = self._checks >= 0, min(self._checks, 0) - 1
+        if self._checks <= -_QUIET_CHECKS and exchange.status is not None and exchange.status >= 300:
             self.close()  # an error whose body does not end: what it says is known
             return
         if not look or not self._pieces:
