@@ -36,6 +36,7 @@ from llmdyno.protocols.events import (
 from llmdyno.protocols.server_error import failure_in, failure_in_words, stray_failure
 from llmdyno.protocols.sse import STRAY, SseDecoder, SseEvent
 from llmdyno.protocols.usage import NO_USAGE, usage_in
+from llmdyno.protocols.usual import decode_usual
 from llmdyno.protocols.values import LARGEST_COUNT, loads, objects_of, text_in
 from llmdyno.workload.session import Messages
 
@@ -99,6 +100,8 @@ class OpenAIDecoder:
         self._finished = False
         self._counted = False  # the last event was usage without output, as at the end of an answer
         self._written = False  # there was output
+        self._only_text = True  # the next chunk is probably text and nothing else
+        self._other = False  # the last chunk with output was not text
         self._from_delta = False  # choices hold a delta, as they should, and not a whole message
         self._half = ""  # the first half of a character that a server cut in two
         self._said = ""  # what the server wrote beside the protocol
@@ -110,6 +113,18 @@ class OpenAIDecoder:
         for found in self._sse.feed(data):
             # Nearly every chunk is a piece of text and nothing else; this path is written out for speed.
             if usual and not found[1]:
+                if self._only_text:
+                    try:
+                        text = decode_usual(found[2]).choices[0].delta.content
+                    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+                        text = ""
+                    if text:
+                        self._counted = False
+                        self._events += 1
+                        self._end = end = found[0]
+                        events.append(Event(end, TEXT, text))
+                        continue
+                    self._only_text = False
                 try:
                     chunk = _decode(found[2])
                 except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
@@ -117,24 +132,13 @@ class OpenAIDecoder:
                     usual = not self._over
                     continue
                 choices = chunk.choices
-                if choices and len(choices) == 1 and not chunk.error and chunk.object != "error":
-                    choice = choices[0]
-                    delta = choice.delta
-                    if (
-                        delta is not None
-                        and (text := delta.content)
-                        and chunk.usage is chunk.base_resp is chunk.x_groq is None
-                        and not (choice.finish_reason or delta.reasoning_content or delta.reasoning or delta.tool_calls)
-                        and not delta.refusal
-                    ):
-                        self._counted = False
-                        self._events += 1
-                        self._end = end = found[0]
-                        events.append(Event(end, TEXT, text))
-                        continue
-                    if (event := self._plain(found[0], chunk, choice)) is not None:
-                        events.append(event)
-                        continue
+                alone = choices and len(choices) == 1 and not chunk.error and chunk.object != "error"
+                if choices and alone and (event := self._plain(found[0], chunk, choices[0])) is not None:
+                    # After reasoning, say, the next chunk of text may be a usual one; a server's own shape never is.
+                    self._only_text = event.kind == TEXT and self._other
+                    self._other = event.kind != TEXT
+                    events.append(event)
+                    continue
             events += self._read(found)
             usual = self._written and not self._over
         return events

@@ -18,7 +18,6 @@ if TYPE_CHECKING:
     from llmdyno.services.bedrock_import.account import Account
 
 
-COST = "cost.json"
 _DOLLARS = (
     "run",
     "run_low",
