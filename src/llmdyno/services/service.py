@@ -12,18 +12,20 @@ from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from decimal import Decimal
 from importlib import import_module
-from typing import Any, NamedTuple, Protocol
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
 import llmdyno.services
 from llmdyno.errors import InputError
 from llmdyno.protocols.dialect import Refusals
 from llmdyno.runs.environment import ModelFacts
 from llmdyno.runs.run import Run
-from llmdyno.services.calls import Calls
-from llmdyno.services.clock import ServiceClock
-from llmdyno.services.copies import Copies
-from llmdyno.services.traffic import Traffic
 from llmdyno.spec.spec import Spec
+
+if TYPE_CHECKING:  # a run without a service needs none of them
+    from llmdyno.services.calls import Calls
+    from llmdyno.services.clock import ServiceClock
+    from llmdyno.services.copies import Copies
+    from llmdyno.services.traffic import Traffic
 
 Say = Callable[[str], None]
 """Hears one line of progress."""
