@@ -27,7 +27,7 @@ from benchmarks.truth import TrueRequest, TruthServer
 
 TOKENS = 128
 NO_ACCOUNT = {"AWS_ACCESS_KEY_ID": "nobody", "AWS_SECRET_ACCESS_KEY": "nobody", "AWS_EC2_METADATA_DISABLED": "true"}
-BUDGET_CPU_S, BUDGET_P50_S, BUDGET_P99_S, BUDGET_RATIO = 3.0, 0.001, 0.005, 1.5
+BUDGET_CPU_S, BUDGET_P50_S, BUDGET_P99_S, BUDGET_RATIO = 2.5, 0.0005, 0.001, 1.8
 
 
 def children_cpu_s() -> float:
