@@ -23,7 +23,7 @@ from benchmarks.truth import TruthServer
 from llmdyno.errors import InputError
 
 SETTLED_NS = 150_000_000
-"""An answer that ended later than this before a kill counts as in flight: the client may not have been given the CPU."""
+"""An answer that ended later than this before a kill counts as in flight: the client may not have had the CPU."""
 USERS, TOKENS = 8, 16
 _SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 _KILLS, _SIGNALLED = 200, 40
