@@ -33,7 +33,7 @@ def test_origins(url: str, authority_text: str, port: int) -> None:
         (b"http://H:80/v2/chat?a=b#c", "/v2/chat?a=b"),
         (b"../x", "/x"),
         (b"completions/", "/v1/completions/"),
-        (b"/v1/chat", None),
+        (b"/v1/chat", "/v1/chat"),
         (b"https://h/v2", None),
         (b"http://h:81/v2", None),
         (b"http://other/v2", None),
