@@ -32,7 +32,7 @@ def base_url(value: Any) -> str:
     if not (query.isascii() and query.isprintable()) or " " in query:
         raise ValueError("a URL whose query is of printable ASCII without spaces, such as ?api-version=2024-06-01")
     if REDACTED in query:
-        raise ValueError(f"the whole URL: this file leaves out what it has {REDACTED} for")
+        raise ValueError("the whole URL, whose secrets this file leaves out: --base-url URL")
     found = url(plain)
     return f"{found}?{query}" if query else found
 

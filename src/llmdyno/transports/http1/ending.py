@@ -55,8 +55,8 @@ def is_json(pieces: Sequence[bytes], *, stream: bool) -> bool:
         stream: the headers promise a stream of events. Its first line may be JSON that nobody reads, so only an error
             counts then.
     """
-    first = next((piece for piece in pieces if piece), b"").removeprefix(_BOM).lstrip()[:1]
-    if first not in (b"{", b"[", b"") or sum(map(len, pieces)) > _JSON_LIMIT:
+    first = next((piece for piece in pieces if piece), b"").lstrip()[:1]
+    if first not in (b"{", b"[", b"", _BOM[:1]) or sum(map(len, pieces)) > _JSON_LIMIT:
         return False
     body = b"".join(pieces).removeprefix(_BOM).strip()
     if body[:1] not in (b"{", b"[") or body[-1:] not in (b"}", b"]"):
