@@ -85,8 +85,8 @@ class Exchange:
     kernel's stamp of each socket read. `pieces`: the body, in the parser's pieces. `marks`: the number of pieces after
     each read. `chunks`: the chunk objects of a client library, one for each read; the body has no pieces then.
     `resends`, `first_sent_ns` and `resend_reason`: how often the request was written again because its connection was
-    dead, when it was written first, and why it was written again the last time. `advice`: what helps against a redirect
-    that was not followed.
+    dead, when it was written first, and why it was written again the last time. `redirects`: how often it followed a
+    redirect. `advice`: what helps against one that was not followed.
     """
 
     __slots__ = (
@@ -105,6 +105,7 @@ class Exchange:
         "prepared",
         "reads",
         "reconnects",
+        "redirects",
         "resend_reason",
         "resends",
         "reused",
@@ -129,6 +130,7 @@ class Exchange:
         self.reused = False
         self.reconnects = 0
         self.resends = 0
+        self.redirects = 0
         self.advice: str | None = None
         self.first_sent_ns: int | None = None
         self.resend_reason: str | None = None
@@ -142,10 +144,16 @@ class Exchange:
         self.pieces: list[bytes] = []
         self.chunks: list[Any] = []
 
-    def begin_again(self, reason: str, *, resent: bool = False) -> None:
-        """Forget the answer, because the request is written again for this reason. `resent`: the same bytes, because
-        the connection was dead. If not, the server asked for another path or another body."""
+    def begin_again(self, reason: str, *, resent: bool = False, moved: bool = False) -> None:
+        """Forget the answer, because the request is written again for this reason.
+
+        Args:
+            reason: why, for the record.
+            resent: the same bytes, because the connection was dead. If not, the server asked for other bytes.
+            moved: to another path.
+        """
         self.resends += resent
+        self.redirects += moved
         self.first_sent_ns = self.first_sent_ns or self.sent_ns
         self.resend_reason = reason
         self.status = self.end_ns = None

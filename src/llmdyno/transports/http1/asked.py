@@ -85,12 +85,12 @@ class Asked:
                 self.moved.pop(step, None)
             exchange.advise(f"redirected to {masked(found)}: the server redirects in a circle")
             return False
-        if len(way) > _REDIRECTS:
+        if max(len(way) - 1, exchange.redirects) >= _REDIRECTS:
             many = f"more than {_REDIRECTS} redirects, one after the other"
             exchange.advise(f"redirected to {masked(found)}: {many}; use a --base-url that needs none")
             return False
         self.moved[path] = found
-        exchange.begin_again(f"the server redirects ({exchange.status}) to {masked(found)}")
+        exchange.begin_again(f"the server redirects ({exchange.status}) to {masked(found)}", moved=True)
         return True
 
     def _way(self, path: str, end: str | None = None) -> list[str]:
