@@ -75,14 +75,17 @@ ANTHROPIC_START = {
 class ScriptedServer:
     """Answers the nth POST with the nth script (the last one from then on), and GET /v1/models with a list.
 
-    `requests` are the POSTs it got, whole; `asked` are the request lines of all requests, GETs too.
+    `requests` are the POSTs it got, whole; `asked` are the request lines of all requests, GETs too; `gets` are the
+    GETs, whole. `unix`: listen on a Unix socket at this path, and not on a port.
     """
 
     scripts: list[list[Action]]
     models: bytes | None = None
     wrap: Callable[[socket.socket], socket.socket] | None = None
+    unix: str | None = None
     requests: list[bytes] = field(default_factory=list)
     asked: list[bytes] = field(default_factory=list)
+    gets: list[bytes] = field(default_factory=list)
     accepted: int = 0
 
     def __post_init__(self) -> None:
@@ -90,9 +93,15 @@ class ScriptedServer:
         self._lock = threading.Lock()
         self._stopped = False
         self._sockets: list[socket.socket] = []
-        self._listener = socket.create_server(("127.0.0.1", 0), backlog=512)
-        self.port = self._listener.getsockname()[1]
-        self.url = f"http://127.0.0.1:{self.port}/v1"
+        if self.unix is None:
+            self._listener = socket.create_server(("127.0.0.1", 0), backlog=512)
+            self.port = self._listener.getsockname()[1]
+            self.url = f"http://127.0.0.1:{self.port}/v1"
+        else:
+            self._listener = socket.socket(socket.AF_UNIX)
+            self._listener.bind(self.unix)
+            self._listener.listen(512)
+            self.port, self.url = 0, "http://localhost/v1"
         threading.Thread(target=self._accept, daemon=True).start()
 
     def close(self) -> None:
@@ -112,7 +121,8 @@ class ScriptedServer:
             threading.Thread(target=self._serve, args=(sock,), daemon=True).start()
 
     def _serve(self, sock: socket.socket) -> None:
-        sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        if self.unix is None:
+            sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         try:
             if self.wrap is not None:
                 sock = self.wrap(sock)
@@ -145,6 +155,7 @@ class ScriptedServer:
     def _answer(self, sock: socket.socket, head: bytes, body: bytes) -> bool:
         self.asked.append(head.partition(b"\r\n")[0])
         if head.startswith(b"GET"):
+            self.gets.append(head)
             sock.sendall(self.models or response(MODELS))
             return True
         with self._lock:

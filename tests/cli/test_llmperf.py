@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import argparse
+from pathlib import Path
 from typing import Any
 
 import pytest
+from tests.reports.made import good, run_of
 
 from llmdyno.cli import llmperf
 from llmdyno.cli.llmperf import _metadata, _spec
 from llmdyno.errors import InputError
+from llmdyno.reports.text import reason_text
 from llmdyno.spec.spec import Spec
 
 
@@ -101,3 +104,19 @@ def test_metadata() -> None:
         with pytest.raises(InputError) as caught:
             _metadata(text)
         assert str(caught.value) == f"--metadata: {text!r} does not fit; what fits: a=b,c=d"
+
+
+def test_a_unix_socket_goes_with_the_variable(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("OPENAI_API_BASE", "http://localhost/v1?a=b")
+    found = spec("--model", "m", "--unix-socket", "/s")
+    assert (found.base_url, found.unix_socket) == ("http://localhost/v1?a=b", "/s")
+
+
+def test_a_verdict_says_what_it_touches_and_what_to_do(capsys: pytest.CaptureFixture[str]) -> None:
+    run = run_of(*(good(n) for n in range(9)), path=Path("runs/x"))
+    llmperf._tell(run, [Path("o/a.json")])
+    printed = capsys.readouterr().out
+    reasons = "".join(f"              - {reason_text(reason)}\n" for reason in run.summary["verdict"]["reasons"])
+    assert " Touches " in reasons
+    assert " What to do: " in reasons
+    assert printed == (f"\nVerdict       read with care:\n{reasons}Written: o/a.json\nRun directory: runs/x\n")

@@ -438,6 +438,28 @@ def test_the_key_and_url_come_from_the_environment(tmp_path: Path, scripted: Scr
     assert llmdyno.load(tmp_path / "r").model == "m"  # the only one that the server lists
 
 
+def test_a_socket_a_query_and_a_host_header(tmp_path: Path, scripted: Scripted) -> None:
+    """The key in the query goes to the server, and to no other place."""
+    server = scripted([stream_head() + event("a"), event("b") + ENDING], unix=str(tmp_path / "s"))
+    url, few = "http://gateway/v1?api-version=1&key=hide-me", ("--requests", "2", "--output-tokens", "2")
+    line = ["run", "--base-url", url, "--unix-socket", "s", "--header", "Host: named:81", *few, "--out", "run"]
+    result = command(*line, cwd=tmp_path)
+    assert result.returncode == 0, result.stderr
+    for request in (*server.gets, *server.requests):
+        assert b"?api-version=1&key=hide-me HTTP/1.1\r\nHost: named:81\r\n" in request
+    assert len(server.requests) == 2
+    assert "Measuring m at http://gateway/v1?api-version=1&key=***: " in result.stderr
+    assert "through the Unix socket s · with the Host header named:81" in result.stdout
+    files = [path.read_bytes() for path in (tmp_path / "run").rglob("*") if path.is_file()]
+    shown = command("show", "run", cwd=tmp_path).stdout
+    assert not any(b"hide-me" in text for text in (*files, *(t.encode() for t in (result.stderr, shown))))
+    assert shown == result.stdout
+    again = command("run", "run/spec.toml", "--out", "again", cwd=tmp_path)
+    assert (again.returncode, again.stderr.count("\n")) == (2, 1)
+    assert "this file leaves out: --base-url URL" in again.stderr
+    assert command("run", "run/spec.toml", "--base-url", url, "--out", "again", cwd=tmp_path).returncode == 0
+
+
 def test_a_tokenizer_counts_where_the_server_does_not(tmp_path: Path, scripted: Scripted) -> None:
     from tokenizers import Tokenizer, models, pre_tokenizers
 

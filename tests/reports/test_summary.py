@@ -116,6 +116,7 @@ def test_an_emulated_endpoint_is_named(emulated: Emulation | None, notice: str |
 
 def test_the_title_has_the_address_of_an_endpoint_outside() -> None:
     assert summary.title(run_of(name="mine")) == "mine: m at http://h/v1"
+    assert summary.title(run_of(base_url="http://h/v1?a=b&key=c")) == "llmdyno run: m at http://h/v1?a=b&key=***"
     assert summary.title(run_of(emulated=EMULATED)) == "llmdyno run: m at http://h/v1"
     bedrock = {"api": "bedrock", "base_url": None}
     assert summary.title(run_of(endpoint=EndpointFacts(address="b:1"), **bedrock)) == "llmdyno run: m at b:1"

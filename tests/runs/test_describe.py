@@ -115,6 +115,7 @@ def test_what_the_endpoint_emulates(known: Emulation | None, label: str | None, 
     [
         (SERVER, "m at http://h/v1", None),
         (Server(model="m"), "m through LiteLLM", None),
+        (Server("http://h/v1?a=b&key=c", "m"), "m at http://h/v1?a=b&key=***", None),
         (Server("http://h/v1", emulated=Emulation("p", 10.0)), "an EMULATED p at 10× real speed, http://h/v1", 10.0),
         (Server("http://h/v1", emulated=Emulation("p", 2.5, True)), "an EMULATED p at 2.5× real speed", 2.5),
     ],

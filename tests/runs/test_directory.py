@@ -300,3 +300,22 @@ def test_the_only_request_of_a_run_that_broke_off_stays(tmp_path: Path) -> None:
     with pytest.raises(KeyboardInterrupt):
         broken_off(tmp_path / "run", records()[:1], KeyboardInterrupt())
     assert same(load(tmp_path / "run").timeline, make_timeline(*records()[:1]))
+
+
+@pytest.mark.parametrize(
+    "params", [{"api_base": "http://h?sig=hide-me"}, {"api_base": "http://h?key=hide-me", "a": None}]
+)
+def test_a_run_whose_secrets_are_left_out_reads_back(tmp_path: Path, params: dict[str, Any]) -> None:
+    spec = Spec(
+        base_url="http://h/v1?api-version=1&key=hide-me",
+        headers={"X-Key": "hide-me", "Host": "n"},
+        litellm_param={"my_key": "hide-me", "top_p": 0.5, **params},
+        requests=1,
+    )
+    path = written(tmp_path, records())
+    (path / "spec.toml").write_text(spec.to_toml(), encoding="utf-8")
+    assert b"hide-me" not in (path / "spec.toml").read_bytes()
+    found = load(path).spec
+    assert found.base_url == "http://h/v1?api-version=1&key=***"
+    assert found.headers == {"Host": "n"}
+    assert found.litellm_param == {"top_p": 0.5, **{name: None for name in params if name == "a"}}

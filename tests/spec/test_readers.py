@@ -139,10 +139,34 @@ def test_a_value_that_does_not_fit(reader: Reader[Any], fits: str, given: list[o
 
 
 def test_names_that_the_run_sets_itself_are_refused() -> None:
-    with pytest.raises(ValueError, match="any header except host, content-length"):
-        mappings.headers({"Host": "x"})
+    with pytest.raises(ValueError, match="any header except content-length, transfer-encoding"):
+        mappings.headers({"Connection": "close"})
     with pytest.raises(ValueError, match="any parameter except model, messages, stream"):
         mappings.parameters({"stream": True})
+
+
+@pytest.mark.parametrize("value", ["h", "h.example:8443", "[::1]:80", "127.0.0.1", "my_service"])
+def test_a_host_header(value: str) -> None:
+    assert mappings.headers(f"hOst: {value}") == {"hOst": value}
+
+
+@pytest.mark.parametrize("value", ["", "a b", "http://h", "h/v1", "h:port", "u@h", "h:1:2"])
+def test_what_is_no_host_header(value: str) -> None:
+    with pytest.raises(ValueError, match="a Host header with a host, or a host and a port"):
+        mappings.headers({"Host": value})
+
+
+def test_there_is_one_host_header() -> None:
+    with pytest.raises(ValueError, match="one Host header: HTTP allows no more"):
+        mappings.headers(["Host: a", "host: b"])
+
+
+def test_the_path_of_a_unix_socket() -> None:
+    assert readers.socket_path("/run/my server.sock") == "/run/my server.sock"
+    assert readers.socket_path("é" * 53 + "x") == "é" * 53 + "x"
+    for path in ("x" * 108, "é" * 54):
+        with pytest.raises(ValueError, match="a path of at most 107 bytes"):
+            readers.socket_path(path)
 
 
 def test_a_value_that_a_file_left_out_is_asked_for() -> None:
@@ -150,6 +174,8 @@ def test_a_value_that_a_file_left_out_is_asked_for() -> None:
         mappings.headers({"X-Key": readers.REDACTED})
     with pytest.raises(ValueError, match="the value of my_key, which this file leaves out: --litellm-param my_key=…"):
         mappings.parameters({"my_key": readers.REDACTED})
+    with pytest.raises(ValueError, match="the value of api_base, which this file leaves out"):
+        mappings.parameters({"api_base": f"http://h?key={readers.REDACTED}"})
 
 
 @pytest.mark.parametrize("given", ["2", 2, "HTTP/2", None])

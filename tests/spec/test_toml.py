@@ -50,6 +50,17 @@ def test_toml_reads_back_equal(keys: dict[str, Any]) -> None:
     assert back(spec.to_toml()) == spec
 
 
+def test_a_flag_gives_what_a_file_leaves_out() -> None:
+    file = parse_toml(
+        Spec(base_url="http://h/v1?key=abc", headers={"X-Key": "def"}, requests=1).to_toml(), "bench.toml"
+    )
+    with pytest.raises(InputError, match="the whole URL, whose secrets this file leaves out: --base-url URL"):
+        build([file, {"headers": ("X-Key: ghi", "--header")}])
+    flags = {"base_url": ("http://h/v1?key=jkl", "--base-url"), "headers": ("X-Key: ghi", "--header")}
+    spec = build([file, flags])
+    assert (spec.base_url, spec.headers, spec.requests) == ("http://h/v1?key=jkl", {"X-Key": "ghi"}, 1)
+
+
 def test_what_a_file_holds() -> None:
     document = tomllib.loads(Spec(output_tokens=64, requests=3, slo={"ttft_s": 0.5}, out="r").to_toml())
     assert document["workload"] == {"input_tokens": "normal(500,25)", "output_tokens": 64, "ignore_eos": False}

@@ -38,6 +38,7 @@ FOREIGN: dict[str, Any] = {
     "litellm_param": ["a=1"],
     "litellm_mode": "sdk",
     "base_url": "http://h:1/v1",
+    "unix_socket": "/s",
     "model": "m",
     "api_key": "k",
     "route": "chat",

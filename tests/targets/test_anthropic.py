@@ -41,6 +41,7 @@ def test_another_apis_key_is_refused_with_a_remedy(key: str) -> None:
             "k",
         ),
         ({"ANTHROPIC_BASE_URL": "http://h:1", "ANTHROPIC_API_KEY": "k"}, {"api_key": "g"}, "http://h:1/v1", "g"),
+        ({"ANTHROPIC_BASE_URL": "http://h:1/a/?b=c"}, {}, "http://h:1/a/v1?b=c", None),
         ({"ANTHROPIC_BASE_URL": "http://h:1"}, {"base_url": "http://g:2/v1"}, "http://g:2/v1", None),
     ],
 )

@@ -26,6 +26,11 @@ REFUSED = {
         "is for OpenAI-compatible servers",
         "leave it out, and use --endpoint-url, or AWS credentials",
     ),
+    "unix_socket": (
+        "--unix-socket",
+        "is for --api openai and anthropic, and this is bedrock",
+        "leave it out, or use one of them with --base-url",
+    ),
     "deployment": ("--deployment", "is for the embedded emulator", "leave it out, or leave out --api"),
     "speed": ("--speed", "is for the embedded emulator", "leave it out, or leave out --api"),
     "litellm_param": ("--litellm-param", "is for --api litellm, and this is bedrock", "use --extra-body"),

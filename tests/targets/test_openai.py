@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from pathlib import Path
 
 import pytest
 from tests.support import ENDING, ScriptedServer, event, response, stream_head
@@ -114,3 +115,41 @@ def test_the_load_carries_what_the_look_found_out(scripted: Scripted) -> None:
     assert send(spec, found).state == "ok"
     sent = json.loads(server.requests[-1].partition(b"\r\n\r\n")[2])
     assert (sent.get("max_tokens"), sent["max_completion_tokens"]) == (None, 5)
+
+
+@pytest.mark.parametrize(
+    "models",
+    [response(b'{"data":[{"id":"m"}]}'), response(b'{"data":[{"id":"m"},{"id":"n"}]}'), response(b"", "403 X")],
+)
+@pytest.mark.parametrize("preflight", [True, False])
+def test_a_field_that_the_server_wants_is_found_out_however_the_look_ends(
+    scripted: Scripted, models: bytes, preflight: bool
+) -> None:
+    refusal = response(b'{"error":"max_tokens is unsupported, use max_completion_tokens"}', "400 X")
+    good = [stream_head() + event("a"), event("b") + ENDING]
+    server = scripted([refusal], good, models=models)
+    spec, found = look(settled(base_url=server.url, requests=1, model="m", preflight=preflight))
+    asked_itself = preflight and b"403" in models
+    assert len(server.requests) == (2 if asked_itself else 0)
+    record = send(spec, found)
+    assert (record.state, record.resends, record.resend_reason is None) == ("ok", 0, asked_itself)
+    assert len(server.requests) == (3 if asked_itself else 2)
+    assert json.loads(server.requests[-1].partition(b"\r\n\r\n")[2])["max_completion_tokens"] == 5
+
+
+def test_a_socket_needs_a_url(tmp_path: Path) -> None:
+    fits = "add --base-url, such as http://localhost/v1"
+    what = "needs a URL for the path and the Host header of requests"
+    assert refusal(unix_socket="/s", requests=1) == ("--unix-socket", what, fits)
+    spec = settled({"OPENAI_BASE_URL": "http://h/v1"}, unix_socket="/s", requests=1)
+    assert (spec.api, spec.base_url, spec.unix_socket) == ("openai", "http://h/v1", "/s")
+
+
+def test_a_server_on_a_unix_socket(scripted: Scripted, tmp_path: Path) -> None:
+    path = str(tmp_path / "s")
+    server = scripted([stream_head() + event("a"), event("b") + ENDING], unix=path)
+    spec, found = look(settled(base_url="http://h/v1?a=b", unix_socket=path, requests=1, headers={"Host": "n"}))
+    assert found.notes == (f"through the Unix socket {path}", "with the Host header n")
+    assert send(spec, found).state == "ok"
+    for request in (server.gets[0], server.requests[0]):
+        assert b"?a=b HTTP/1.1\r\nHost: n\r\n" in request

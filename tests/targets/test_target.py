@@ -130,7 +130,10 @@ def test_a_server_on_this_machine_is_asked_what_it_emulates(scripted: Callable[.
     assert emulated.asked == plain.asked == [b"GET /v1/models HTTP/1.1"]
 
 
-def test_a_server_elsewhere_is_not_asked() -> None:
+def test_a_server_elsewhere_is_not_asked(scripted: Callable[..., ScriptedServer]) -> None:
+    server = scripted([], models=response(MODELS, more=LABEL))
+    assert emulation_of(settled(base_url=server.url, unix_socket="/s", requests=1), {}) is None
+    assert server.asked == []
     assert emulation_of(settled(base_url="http://192.0.2.1/v1", requests=1), {}) is None
 
 
@@ -142,6 +145,7 @@ def test_a_label_as_the_environment_holds_it() -> None:
 def test_secrets_are_the_key_the_secret_headers_and_what_the_target_found() -> None:
     spec = Spec(api_key="k", headers={"X-Team": "blue", "Authorization": "Bearer token"})
     assert secrets_of(spec, Server(secrets=("s",))) == ("k", "Bearer token", "token", "s")
+    assert secrets_of(Spec(base_url="http://h?a=b&sig=c"), Server(base_url="http://h?key=d")) == ("c", "d")
     assert secrets_of(Spec(), Server()) == ()
 
 
@@ -150,6 +154,10 @@ def test_notes_on_the_way_to_the_endpoint() -> None:
     assert common_notes(Spec(insecure=True), "p:1") == (
         "the server's certificate is NOT VERIFIED (--insecure)",
         "through the proxy p:1",
+    )
+    assert common_notes(Spec(unix_socket="/s", headers={"A": "b", "host": "h"}), None) == (
+        "through the Unix socket /s",
+        "with the Host header h",
     )
 
 

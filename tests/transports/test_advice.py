@@ -7,7 +7,7 @@ import json
 import pytest
 
 from llmdyno.protocols.dialect import HttpRequest
-from llmdyno.transports.advice import adapted, change_for, redirect_text, remedy_for
+from llmdyno.transports.advice import adapted, adapted_body, change_for, redirect_text, remedy_for
 
 
 @pytest.mark.parametrize(
@@ -56,10 +56,21 @@ def test_remedies() -> None:
         ("/v2/messages/", "with a 307 or 308 redirect only"),
         ("/sso", "which is no path of this API"),
         ("", "which is no path of this API"),
+        (
+            "https://h/v2/messages?a=b&key=c",
+            "redirected to https://h/v2/messages?a=b&key=***: use --base-url https://h/v2?a=b&key=***",
+        ),
+        ("/v2/messages?a=b", "use a --base-url with the path /v2?a=b"),
+        ("//h/v2/messages", "use --base-url http://h/v2"),
     ],
 )
 def test_redirects(location: str, text: str) -> None:
     assert redirect_text(location).endswith(text) or text in redirect_text(location)
+
+
+def test_a_slash_at_the_end_at_another_server() -> None:
+    assert redirect_text("https://h/v1/messages/", "http://h").endswith("use --base-url https://h/v1")
+    assert redirect_text("//h/v1/messages/", "https://h").endswith("with a 307 or 308 redirect only")
 
 
 def test_an_adapted_request() -> None:
@@ -67,3 +78,6 @@ def test_an_adapted_request() -> None:
     found = adapted(request, {"a": "z", "b": None})
     assert (found.method, found.path, found.headers) == ("POST", "/p", {"A": "b"})
     assert json.loads(found.body) == {"z": 1, "c": None}
+    assert adapted(request, {"d": None}) is request
+    assert adapted_body(b"[1]", {"a": None}) is None
+    assert adapted_body(b"\xff", {"a": None}) is None

@@ -73,6 +73,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
             help=f"choose the API: {', '.join(_APIS)} (default: openai; only llmdyno has bedrock)",
         )
         own.add_argument("--metadata", default="", metavar="K=V,…", help="add these entries to the summary")
+        own.add_argument(
+            "--unix-socket",
+            metavar="PATH",
+            help="connect to the Unix socket at this path; OPENAI_API_BASE gives the path of requests (only llmdyno)",
+        )
         drive.add_manner_arguments(own)
 
 
@@ -156,6 +161,8 @@ def _spec(arguments: argparse.Namespace, more: dict[str, tuple[Any, str]]) -> Sp
         base_url = os.environ.get("OPENAI_API_BASE")
         if arguments.llm_api == "openai" and base_url:
             layer["base_url"] = (base_url, "OPENAI_API_BASE")
+    if arguments.unix_socket is not None:
+        layer["unix_socket"] = (arguments.unix_socket, "--unix-socket")
     if arguments.results_dir:
         from llmdyno.runs.directory import new_path
 
@@ -190,11 +197,12 @@ def _write(results_dir: str, files: list[tuple[str, bytes]]) -> list[Path]:
 
 def _tell(run: Run, written: list[Path]) -> None:
     """Print what LLMPerf does not print: the verdict, and the paths of the files."""
-    verdict = run.summary["verdict"]
-    if verdict["trustworthy"]:
-        print("\nVerdict: trustworthy")
-    for reason in verdict["reasons"]:
-        print(f"\nVerdict: {reason['text']}")
+    from llmdyno.reports.console import Page
+    from llmdyno.reports.summary import show_verdict
+
+    page = Page()
+    page.blank()
+    show_verdict(run.summary["verdict"], page)
     for path in written:
         print(f"Written: {path}")
     print(f"Run directory: {run.path}")

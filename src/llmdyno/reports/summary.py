@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from llmdyno.reports.text import bars, figure, plural, reason_text
 from llmdyno.runs.run import INTERRUPTED, RECOVERED, Run
 from llmdyno.spec.distribution import Distribution
+from llmdyno.spec.urls import masked
 
 if TYPE_CHECKING:
     from llmdyno.reports.console import Page
@@ -81,7 +82,7 @@ def show(run: Run, page: Page) -> None:
         page.fact("Failed", line, head="bold red")
     if measured(summary):
         page.blank()
-        _show_verdict(summary["verdict"], page)
+        show_verdict(summary["verdict"], page)
     page.fact("Run directory", str(run.path), whole=True)
     if run.model_facts is not None:
         page.fact("Cost", f"llmdyno cost {run.path}", whole=True)
@@ -94,7 +95,8 @@ def measured(summary: dict[str, Any]) -> bool:
 
 def title(run: Run) -> str:
     """The run's name, the model, and the address of an endpoint outside this process."""
-    address = run.spec.base_url or run.environment.endpoint.address
+    base_url = run.spec.base_url
+    address = masked(base_url) if base_url else run.environment.endpoint.address
     embedded = run.emulated is not None and run.emulated.embedded
     where = "" if embedded or address is None else f" at {address}"
     return f"{run.spec.name or 'llmdyno run'}: {run.model}{where}"
@@ -285,7 +287,8 @@ def _show_rows(rows: Sequence[Row], page: Page) -> None:
         page.aside(UNSUPPORTED)
 
 
-def _show_verdict(verdict: dict[str, Any], page: Page) -> None:
+def show_verdict(verdict: dict[str, Any], page: Page) -> None:
+    """Show the verdict: each reason, which figures it touches, and what to do about it."""
     if verdict["trustworthy"]:
         page.fact("Verdict", "trustworthy: no reason found to doubt this measurement", style="green")
         return

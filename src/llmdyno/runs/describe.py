@@ -25,6 +25,7 @@ from llmdyno.runs.environment import (
 )
 from llmdyno.runs.server import Server
 from llmdyno.spec.spec import Spec
+from llmdyno.spec.urls import masked
 from llmdyno.timeline.emulated import read_label
 from llmdyno.timeline.observed import Observed
 from llmdyno.timeline.record import KERNEL, USER
@@ -65,9 +66,9 @@ def announcement(server: Server, plan: Plan) -> Announcement:
     """What is about to be measured."""
     emulated = server.emulated
     if emulated is None:
-        where = f"at {server.base_url}" if server.base_url else "through LiteLLM"
+        where = f"at {masked(server.base_url)}" if server.base_url else "through LiteLLM"
         return Announcement(f"{server.model} {where}", plan.describe, None)
-    where = "" if emulated.embedded else f", {server.base_url}"
+    where = "" if emulated.embedded else f", {masked(server.base_url)}"
     endpoint = f"an EMULATED {emulated.profile} at {emulated.speed:g}× real speed{where}"
     return Announcement(endpoint, plan.describe, emulated.speed)
 

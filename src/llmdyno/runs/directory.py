@@ -26,6 +26,7 @@ from llmdyno.runs.run import RECOVERED, Run, conclude_run
 from llmdyno.runs.specfile import read_toml
 from llmdyno.spec.readers import REDACTED
 from llmdyno.spec.spec import Spec, build
+from llmdyno.spec.urls import MASK
 from llmdyno.timeline import READABLE_VERSIONS
 from llmdyno.timeline.columns import Timeline, from_records
 from llmdyno.timeline.record import RequestRecord
@@ -257,9 +258,16 @@ def load(path: str | Path) -> Run:
 
 
 def _read_spec(path: Path) -> Spec:
-    """A run's own spec. The file does not have secret header values, so the spec does not have these headers."""
+    """A run's own spec. The file leaves out secret headers and LiteLLM's secret parameters, so the spec does not have
+    them. Secrets in the base URL are masked."""
     layer = read_toml(path)
-    if "headers" in layer:
-        headers, label = layer["headers"]
-        layer["headers"] = ({name: value for name, value in headers.items() if value != REDACTED}, label)
+    for key in ("headers", "litellm_param"):
+        values, label = layer.get(key, (None, ""))
+        if isinstance(values, str):
+            values = json.loads(values)  # parameters with a null, which TOML has not
+        if isinstance(values, dict):
+            layer[key] = ({name: value for name, value in values.items() if REDACTED not in str(value)}, label)
+    if "base_url" in layer:
+        address, label = layer["base_url"]
+        layer["base_url"] = (str(address).replace(REDACTED, MASK), label)
     return build([layer])

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import Any, TypeVar
 
 from llmdyno.errors import InputError
-from llmdyno.spec import load, mappings, readers
+from llmdyno.spec import load, mappings, readers, urls
 from llmdyno.spec.distribution import Distribution
 from llmdyno.spec.readers import BODY_FORMATS, CHAT_TEMPLATES, SLO_METRICS, Reader
 
@@ -97,9 +97,17 @@ _ROWS = (
     Key(
         "base_url",
         _ENDPOINT,
-        readers.url,
-        "send requests to this base URL, such as http://127.0.0.1:8000/v1 (default: OPENAI_BASE_URL)",
+        urls.base_url,
+        "send requests to this base URL, such as http://127.0.0.1:8000/v1; each request carries its query "
+        "(default: OPENAI_BASE_URL)",
         "URL",
+    ),
+    Key(
+        "unix_socket",
+        _ENDPOINT,
+        readers.socket_path,
+        "connect to the Unix socket at this path; the base URL gives the path of requests and the Host header",
+        "PATH",
     ),
     Key("model", _ENDPOINT, readers.text, "ask for this model (default: the only one that the server lists)", "NAME"),
     Key(
@@ -429,6 +437,8 @@ def read_flag(reader: Reader[T], value: Any, flag: str, *, secret: bool = False)
 def _shown(value: Any) -> str:
     if isinstance(value, list) and len(value) == 1:
         value = value[0]  # a flag that may be given again, given once
+    if isinstance(value, str):
+        value = urls.masked(value)
     try:
         text = repr(value)
     except ValueError:  # Python does not print a whole number of more than 4,300 digits

@@ -14,8 +14,9 @@ from typing import Any
 from llmdyno.spec.readers import REDACTED, SLO_METRICS, duration_s
 
 _HEADER_NAME = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
+_HOST = re.compile(r"(?:[!$&'()*+,;=%._~0-9A-Za-z-]+|\[[0-9A-Fa-f:.]+\])(?::[0-9]{1,5})?")
 _OWN_PARAMETERS = ("model", "messages", "stream", "client", "timeout", "api_key")
-_OWN_HEADERS = ("host", "content-length", "transfer-encoding", "connection", "content-type", "accept-encoding")
+_OWN_HEADERS = ("content-length", "transfer-encoding", "connection", "content-type", "accept-encoding")
 
 
 def _pairs(value: Any, sign: str, fits: str) -> list[tuple[Any, Any]]:
@@ -48,7 +49,12 @@ def headers(value: Any) -> dict[str, str]:
             raise ValueError("header values of printable ASCII")
         if content == REDACTED:
             raise ValueError(f"the value of {name}, which this file leaves out: --header '{name}: …'")
-    return dict(pairs)
+        if name.lower() == "host" and not _HOST.fullmatch(content):
+            raise ValueError("a Host header with a host, or a host and a port, such as 'Host: api.example:8443'")
+    found = dict(pairs)
+    if sum(name.lower() == "host" for name in found) > 1:
+        raise ValueError("one Host header: HTTP allows no more")
+    return found
 
 
 def json_object(value: Any) -> dict[str, Any]:
@@ -77,7 +83,7 @@ def parameters(value: Any) -> dict[str, Any]:
             raise ValueError(fits)
         if name in _OWN_PARAMETERS:
             raise ValueError(f"any parameter except {', '.join(_OWN_PARAMETERS)}: flags or the run set those")
-        if content == REDACTED:
+        if isinstance(content, str) and REDACTED in content:
             raise ValueError(f"the value of {name}, which this file leaves out: --litellm-param {name}=…")
         found[name] = content if from_mapping else _json_or_text(content)
     return json_object(found)

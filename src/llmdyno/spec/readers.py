@@ -274,6 +274,18 @@ def url(value: Any) -> str:
     return value.rstrip("/")
 
 
+SOCKET_PATH_LIMIT = 107
+"""The longest path of a Unix socket, in bytes. Linux has room for one more, a zero byte."""
+
+
+def socket_path(value: Any) -> str:
+    """Reads the path of a Unix socket."""
+    found = text(value)
+    if len(found.encode()) > SOCKET_PATH_LIMIT:
+        raise ValueError(f"a path of at most {SOCKET_PATH_LIMIT} bytes, as the system asks for Unix sockets")
+    return found
+
+
 def distribution(value: Any) -> Distribution:
     """Reads a distribution of lengths; see :meth:`Distribution.parse`."""
     return Distribution.parse(value)

@@ -27,6 +27,7 @@ from llmdyno.spec.keys import (
 )
 from llmdyno.spec.load import Load, Ramp, Stage
 from llmdyno.spec.readers import SECRET_HEADER
+from llmdyno.spec.urls import masked
 
 __all__ = [
     "EMULATED_REQUESTS",
@@ -98,6 +99,7 @@ class Spec:
 
     api: str | None = None
     base_url: str | None = None
+    unix_socket: str | None = None
     model: str | None = None
     route: str | None = None
     body_format: str = "auto"
@@ -157,6 +159,13 @@ class Spec:
                 continue  # a default is exact already, and None has no reader
             object.__setattr__(self, name, read_value(name, value, key_label(name)))
 
+    def __repr__(self) -> str:
+        """Every field that may hold no secret; a URL's secrets are masked."""
+        shown = {field.name: getattr(self, field.name) for field in dataclasses.fields(self) if field.repr}
+        if self.base_url is not None:
+            shown["base_url"] = masked(self.base_url)
+        return f"Spec({', '.join(f'{name}={value!r}' for name, value in shown.items())})"
+
     @property
     def load(self) -> Load:
         """The load that the keys ask for."""
@@ -195,11 +204,10 @@ def build(layers: Sequence[Layer]) -> Spec:
     Raises:
         InputError: a value does not fit. The error starts with the value's label.
     """
-    values: dict[str, Any] = {}
+    given: Layer = {}
     for layer in layers:
-        for name, (value, label) in layer.items():
-            values[name] = read_value(name, value, label)
-    return Spec(**values)
+        given |= layer  # what is overridden is not read: a file may leave out a secret that a flag gives
+    return Spec(**{name: read_value(name, value, label) for name, (value, label) in given.items()})
 
 
 def resolve_common(spec: Spec, new_seed: Callable[[], int]) -> Spec:

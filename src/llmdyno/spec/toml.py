@@ -18,6 +18,7 @@ from llmdyno.spec.distribution import Distribution
 from llmdyno.spec.keys import KEYS, Layer, key_label
 from llmdyno.spec.load import Ramp
 from llmdyno.spec.readers import REDACTED, SECRET_HEADER, SECRET_PARAMETER
+from llmdyno.spec.urls import masked
 
 if TYPE_CHECKING:
     from llmdyno.spec.spec import Spec
@@ -97,13 +98,20 @@ def _plain(name: str, value: Any) -> Any:
         return str(value)
     if name == "stages":
         return [stage.values() for stage in value]
+    if name == "base_url":
+        return masked(value, REDACTED)
     if name in _SECRET:
         value = _redacted(value, _SECRET[name])
     return json.dumps(value) if _holds_null(value) else value  # TOML has no null
 
 
 def _redacted(values: Mapping[str, Any], secret: re.Pattern[str]) -> dict[str, Any]:
-    return {name: REDACTED if secret.search(name) else value for name, value in values.items()}
+    return {name: REDACTED if secret.search(name) else _url_redacted(value) for name, value in values.items()}
+
+
+def _url_redacted(value: Any) -> Any:
+    """A URL without its secrets; any other value as it is."""
+    return masked(value, REDACTED) if isinstance(value, str) and "://" in value else value
 
 
 def _holds_null(value: Any) -> bool:

@@ -41,7 +41,7 @@ async def look_at(spec: Spec, base_url: str, dialect: Dialect, api: Api) -> tupl
     Raises:
         InputError: the endpoint cannot be measured, or nothing names the model.
     """
-    origin, proxy = Origin.of(base_url), proxy_of(base_url)
+    origin, proxy = Origin.of(base_url), proxy_of(spec, base_url)
     found = Found(None, None, None)
     if spec.preflight:
         client = await open_client(spec, base_url, end_mark=dialect.end_mark)
@@ -79,7 +79,7 @@ async def open_served(
     Raises:
         InputError: the host has no address, or a file that the spec names cannot be used.
     """
-    client = await open_client(spec, server.base_url, sign, dialect.end_mark)
+    client = await open_client(spec, server.base_url, sign, dialect.end_mark, adapts=sign is None)
     stack.callback(client.close)
     envelope = envelope_of(spec, server.base_url, server.model)
     template = template_of(spec.chat_template)

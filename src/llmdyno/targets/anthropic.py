@@ -10,6 +10,7 @@ from llmdyno.protocols.anthropic import MESSAGES, VERSION
 from llmdyno.runs.server import Server
 from llmdyno.spec.keys import read_value
 from llmdyno.spec.spec import Spec
+from llmdyno.spec.urls import under
 from llmdyno.targets._served import look_at, open_served, resolve_served
 from llmdyno.targets.target import Target
 from llmdyno.transports.clock import Clock
@@ -29,7 +30,7 @@ def resolve(spec: Spec, environ: Mapping[str, str]) -> Spec:
     if spec.base_url is not None:
         return spec
     named = environ.get("ANTHROPIC_BASE_URL")
-    base_url = read_value("base_url", named, "ANTHROPIC_BASE_URL") + "/v1" if named else BASE_URL
+    base_url = under(read_value("base_url", named, "ANTHROPIC_BASE_URL"), "/v1") if named else BASE_URL
     return dataclasses.replace(spec, base_url=base_url)
 
 

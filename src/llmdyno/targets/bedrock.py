@@ -22,7 +22,7 @@ from llmdyno.runs.server import Server
 from llmdyno.services.bedrock_import.facts import ask_model, model_facts
 from llmdyno.spec.spec import Spec, refuse
 from llmdyno.targets._served import open_served, served
-from llmdyno.targets.target import Target, common_notes, refuse_litellm, settle_route
+from llmdyno.targets.target import Target, common_notes, refuse_litellm, refuse_unix_socket, settle_route
 from llmdyno.transports.clock import Clock
 from llmdyno.transports.http1.transport import proxy_of
 
@@ -43,6 +43,7 @@ def resolve(spec: Spec, environ: Mapping[str, str]) -> Spec:
     refuse(spec, ("base_url", "api_key"), "OpenAI-compatible servers", "and use --endpoint-url, or AWS credentials")
     refuse(spec, ("deployment", "speed"), "the embedded emulator", "or leave out --api")
     refuse_litellm(spec)
+    refuse_unix_socket(spec)
     return dataclasses.replace(spec, route=settle_route(spec, ROUTES))
 
 
@@ -75,7 +76,7 @@ async def preflight(spec: Spec, stack: ExitStack) -> tuple[Spec, Server]:
     chosen, why = choose_format(chosen, facts, refused)
     said = (f"region: {found.region}", *((f"body format: {chosen} ({why})",) if why else ()))
     model = model_facts(facts, spec.model, found.region)
-    proxy = proxy_of(found.url)
+    proxy = proxy_of(spec, found.url)
     server = served(found.url, str(model.arn), dialect_of(chosen))
     return spec, msgspec.structs.replace(
         server,

@@ -29,6 +29,9 @@ def resolve(spec: Spec, environ: Mapping[str, str]) -> Spec:
     if spec.base_url is not None:
         return spec
     if not environ.get("OPENAI_BASE_URL"):
+        if spec.unix_socket is not None:
+            fits = "add --base-url, such as http://localhost/v1"
+            raise InputError("--unix-socket", "needs a URL for the path and the Host header of requests", fits)
         raise InputError("--base-url", "not given", "give it, or set OPENAI_BASE_URL")
     return dataclasses.replace(spec, base_url=read_value("base_url", environ["OPENAI_BASE_URL"], "OPENAI_BASE_URL"))
 

@@ -27,6 +27,7 @@ from llmdyno.runs.environment import Emulation
 from llmdyno.runs.server import Server
 from llmdyno.spec.readers import given_secrets
 from llmdyno.spec.spec import Spec, resolve_common
+from llmdyno.spec.urls import query_secrets
 from llmdyno.timeline.emulated import Emulated, read_label
 from llmdyno.timeline.record import RequestRecord
 from llmdyno.transports.clock import Clock
@@ -120,8 +121,8 @@ def target_module(api: str | None) -> TargetModule:
 
 
 def api_of(spec: Spec) -> str:
-    """The API that a spec means. The default is openai if the spec has a base URL, else the embedded emulator."""
-    return spec.api or ("openai" if spec.base_url else "emulator")
+    """The API that a spec means. The default is openai if it has a base URL or a socket, else the embedded emulator."""
+    return spec.api or ("openai" if spec.base_url or spec.unix_socket else "emulator")
 
 
 def resolve(spec: Spec, environ: Mapping[str, str], new_seed: Callable[[], int] | None = None) -> Spec:
@@ -159,6 +160,17 @@ def settle_route(spec: Spec, routes: Sequence[str]) -> str:
     return spec.route
 
 
+def refuse_unix_socket(spec: Spec) -> None:
+    """Check that the spec names no Unix socket.
+
+    Raises:
+        InputError: it names one, and this API has none.
+    """
+    if spec.unix_socket is not None:
+        what = f"is for --api openai and anthropic, and this is {spec.api}"
+        raise InputError("--unix-socket", what, "leave it out, or use one of them with --base-url")
+
+
 def refuse_litellm(spec: Spec) -> None:
     """Check that the spec has no key of LiteLLM's.
 
@@ -184,12 +196,15 @@ def known_emulation(spec: Spec) -> Emulated | None:
 
 def emulation_of(spec: Spec, environ: Mapping[str, str]) -> Emulated | None:
     """What a resolved spec's endpoint emulates. It asks an endpoint on this machine; None: it is not an emulator."""
+    if spec.unix_socket is not None:
+        return None  # the URL's host is not where requests go
     return known_emulation(spec) or ask(target_module(spec.api).url(spec, environ))
 
 
 def secrets_of(spec: Spec, server: Server) -> tuple[str, ...]:
-    """Values that no error may show: the key, secret headers and what the target found."""
-    return (*given_secrets(spec.api_key, spec.headers), *server.secrets)
+    """Values that no error may show: the key, secret headers, secrets in the URL and what the target found."""
+    in_url = query_secrets(f"{spec.base_url or ''}&{server.base_url}")
+    return (*given_secrets(spec.api_key, spec.headers), *in_url, *server.secrets)
 
 
 def late_reader(spec: Spec, server: Server) -> Callable[[RequestRecord], None] | None:
@@ -201,7 +216,14 @@ def late_reader(spec: Spec, server: Server) -> Callable[[RequestRecord], None] |
 def common_notes(spec: Spec, proxy: str | None) -> tuple[str, ...]:
     """Notes for every report on how requests reach the endpoint."""
     notes = ["the server's certificate is NOT VERIFIED (--insecure)"] if spec.insecure else []
-    return (*notes, *([f"through the proxy {proxy}"] if proxy is not None else []))
+    if proxy is not None:
+        notes.append(f"through the proxy {proxy}")
+    if spec.unix_socket is not None:
+        notes.append(f"through the Unix socket {spec.unix_socket}")
+    named = next((value for name, value in spec.headers.items() if name.lower() == "host"), None)
+    if named is not None:
+        notes.append(f"with the Host header {named}")
+    return tuple(notes)
 
 
 def emulation(label: str | None) -> Emulation | None:

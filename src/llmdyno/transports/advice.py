@@ -13,6 +13,7 @@ from urllib.parse import urlsplit
 import msgspec
 
 from llmdyno.protocols.dialect import HttpRequest
+from llmdyno.spec.urls import masked
 
 ROUTES = ("/chat/completions", "/completions", "/messages", "/models")
 """The ends of paths that follow a base URL."""
@@ -70,27 +71,46 @@ def remedy_for(said: str) -> str | None:
     return None
 
 
-def redirect_text(location: str) -> str:
-    """Where a redirect leads, and what helps."""
+def redirect_text(location: str, origin: str = "") -> str:
+    """Where a redirect leads, and what helps.
+
+    Args:
+        location: the value of the Location header.
+        origin: scheme, host and port of the server that redirects, if they are known.
+    """
+    said = f"redirected to {masked(location)}"
     try:
         parts = urlsplit(location)
     except ValueError:
-        return f"redirected to {location}"
+        return said
     path = parts.path.rstrip("/")
     route = next((route for route in ROUTES if path.endswith(route)), None)
     if route is None:
-        return f"redirected to {location}, which is no path of this API: check --base-url and the key"
+        return f"{said}, which is no path of this API: check --base-url and the key"
     base = path.removesuffix(route)
-    if parts.path.endswith("/"):
-        return f"redirected to {location}: a path with a slash at its end is reached with a 307 or 308 redirect only"
-    if parts.netloc:
-        return f"redirected to {location}: use --base-url {parts.scheme}://{parts.netloc}{base}"
-    return f"redirected to {location}: use a --base-url with the path {base or '/'}"
+    there = f"{parts.scheme or origin.partition(':')[0] or 'http'}://{parts.netloc}" if parts.netloc else ""
+    if parts.path.endswith("/") and there in ("", origin):
+        return f"{said}: a path with a slash at its end is reached with a 307 or 308 redirect only"
+    query = f"?{parts.query}" if parts.query else ""
+    if there:
+        return f"{said}: use --base-url {masked(f'{there}{base}{query}')}"
+    return f"{said}: use a --base-url with the path {masked((base or '/') + query)}"
 
 
 def adapted(request: HttpRequest, renamed: Mapping[str, str | None]) -> HttpRequest:
     """A request with fields of its body renamed, or left out where the new name is None."""
-    body = msgspec.json.decode(request.body)
+    body = adapted_body(request.body, renamed)
+    return request if body is None else HttpRequest(request.method, request.path, request.headers, body)
+
+
+def adapted_body(content: bytes, renamed: Mapping[str, str | None]) -> bytes | None:
+    """A body with fields renamed, or left out where the new name is None; None: it has none of these fields."""
+    try:
+        body = msgspec.json.decode(content)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        return None
+    if not isinstance(body, dict) or not any(name in body for name in renamed):
+        return None
     kept = {renamed.get(name, name): value for name, value in body.items()}
     kept.pop(None, None)
-    return HttpRequest(request.method, request.path, request.headers, msgspec.json.encode(kept))
+    return msgspec.json.encode(kept)

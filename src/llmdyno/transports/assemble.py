@@ -294,7 +294,7 @@ def _status_text(exchange: Exchange) -> str:
     body = b"".join(exchange.pieces)
     location, status = exchange.headers.get(b"location"), exchange.status or 0
     if location is not None and 300 <= status < 400:
-        return redirect_text(location.decode("latin-1"))
+        return exchange.advice or redirect_text(location.decode("latin-1"))
     message = error_text(body) or (exchange.failure.message if exchange.failure is not None else "no message")
     if 200 < status < 300:
         return f"accepted, but not answered: {message}"

@@ -86,10 +86,11 @@ class Exchange:
     each read. `chunks`: the chunk objects of a client library, one for each read; the body has no pieces then.
     `resends`, `first_sent_ns` and `resend_reason`: how often the request was written again because its connection was
     dead, when it was written first, and why it was written again the last time. `redirects`: how often it followed a
-    redirect.
+    redirect. `advice`: what helps against one that was not followed.
     """
 
     __slots__ = (
+        "advice",
         "cancelled",
         "chunks",
         "connect_start_ns",
@@ -130,6 +131,7 @@ class Exchange:
         self.reconnects = 0
         self.resends = 0
         self.redirects = 0
+        self.advice: str | None = None
         self.first_sent_ns: int | None = None
         self.resend_reason: str | None = None
         self.cancelled = False
@@ -142,16 +144,25 @@ class Exchange:
         self.pieces: list[bytes] = []
         self.chunks: list[Any] = []
 
-    def begin_again(self, reason: str, *, moved: bool = False) -> None:
-        """Forget the answer, because the request is written again for this reason. `moved`: to another path, as the
-        server asks; that is no resend."""
-        self.resends += not moved
+    def begin_again(self, reason: str, *, resent: bool = False, moved: bool = False) -> None:
+        """Forget the answer, because the request is written again for this reason.
+
+        Args:
+            reason: why, for the record.
+            resent: the same bytes, because the connection was dead. If not, the server asked for other bytes.
+            moved: to another path.
+        """
+        self.resends += resent
         self.redirects += moved
         self.first_sent_ns = self.first_sent_ns or self.sent_ns
         self.resend_reason = reason
         self.status = self.end_ns = None
         self.headers = {}
         self.reads, self.stamps, self.marks, self.pieces = [], [], [], []
+
+    def advise(self, text: str) -> None:
+        """Note what helps against a redirect that is not followed."""
+        self.advice = text
 
     def uncompress(self) -> None:
         """Decode a body that the server compressed. What cannot be decoded is a failure. Call it after the end."""

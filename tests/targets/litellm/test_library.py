@@ -242,3 +242,12 @@ def test_local_estimates_are_not_taken_for_the_services_counts() -> None:
     assert (estimated.input_tokens, estimated.output_tokens) == (None, None)
     counted = library(f"bedrock/deepseek_r1/{ARN}").event(ended, 1)
     assert (counted.input_tokens, counted.output_tokens) == (8, 8)
+
+
+@pytest.mark.usefixtures("_no_network")
+def test_a_host_header_of_ones_own_is_carried() -> None:
+    for named, carried in (("api.example", {"Host": "api.example"}), (None, {}), ("127.0.0.1:9", {})):
+        headers = {"extra_headers": {"Host": named}} if named else {}
+        made = library("openai/m", api_base="http://127.0.0.1:9/v1", api_key="sk-x", **headers)
+        found = made.catch(user_message("hello"), 5).request.headers
+        assert {name: value for name, value in found.items() if name.lower() == "host"} == carried

@@ -21,6 +21,11 @@ pytestmark = pytest.mark.filterwarnings("ignore")
 Scripted = Callable[..., ScriptedServer]
 OPENAI = "is for --api openai and bedrock"
 REFUSED = {
+    "unix_socket": (
+        "--unix-socket",
+        "is for --api openai and anthropic, and this is litellm",
+        "leave it out, or use one of them with --base-url",
+    ),
     "deployment": ("--deployment", "is for the embedded emulator", "leave it out, or leave out --api"),
     "speed": ("--speed", "is for the embedded emulator", "leave it out, or leave out --api"),
     "route": ("--route", OPENAI, "leave it out, because LiteLLM's model string holds its route"),
@@ -53,6 +58,14 @@ def spec(model: str = "openai/m", **keys: Any) -> Spec:
 @pytest.mark.parametrize("key", REFUSED)
 def test_another_apis_key_is_refused_with_a_remedy(key: str) -> None:
     assert refusal(api="litellm", model="openai/m", requests=1, **{key: FOREIGN[key]}) == REFUSED[key]
+
+
+def test_a_query_is_not_for_litellm() -> None:
+    assert refusal(api="litellm", model="openai/m", requests=1, base_url="http://h/v1?api-version=1") == (
+        "--base-url",
+        "has a query, and LiteLLM puts it into the middle of its paths",
+        "use --api openai, or a parameter of LiteLLM's, such as --litellm-param api_version=2024-06-01",
+    )
 
 
 def test_a_model_is_needed() -> None:

@@ -6,7 +6,7 @@ import asyncio
 import contextlib
 import socket
 import threading
-from collections.abc import Callable, Coroutine, Iterator
+from collections.abc import Callable, Coroutine, Iterator, Mapping
 from typing import Any
 
 import pytest
@@ -47,13 +47,15 @@ async def perform(
     body: bytes = b"{}",
     pause_s: float = 0.0,
     dialect: Dialect = CHAT,
+    headers: Mapping[str, str] | None = None,
     **options: Any,
 ) -> list[RequestRecord]:
     """Send requests one after the other through one client; their records. `options` are the client's."""
     loop, clock, origin = asyncio.get_running_loop(), Clock(), Origin.of(url)
     client = Client(origin, loop, end_mark=dialect.end_mark, **options)
     await client.resolve()
-    request = HttpRequest("POST", origin.path + "/chat/completions", {"Authorization": "Bearer k"}, body)
+    sent = {"Authorization": "Bearer k", **(headers or {})}
+    request = HttpRequest("POST", origin.path + "/chat/completions", sent, body)
     payload = Payload(client.serialise(request))
     await asyncio.sleep(0.01)  # the kernel switches its stamps on shortly after the first socket asks for them
     records = []

@@ -161,6 +161,56 @@ def test_a_stream_ends_with_its_end_mark(scripted: Scripted, in_loop: InLoop, sc
     assert first.finish_reason is not None
 
 
+def json_open(status: str, media_type: str, body: bytes, framing: str = "Transfer-Encoding: chunked") -> bytes:
+    head = f"HTTP/1.1 {status}\r\nContent-Type: {media_type}\r\n{framing}\r\n\r\n".encode()
+    return head + (chunk(body) if "chunked" in framing else body)
+
+
+UPSTREAM = b'{"error":{"message":"upstream died","code":502}}'
+
+
+@pytest.mark.parametrize(
+    ("answer", "kind", "code", "message"),
+    [
+        (json_open("200 OK", "application/json", UPSTREAM), "stream_error", 502, "upstream died"),
+        (json_open("200 OK", "application/json", UPSTREAM, "X-A: b"), "stream_error", 502, "upstream died"),
+        (json_open("200 OK", "application/json", UPSTREAM, "Content-Length: 99"), "stream_error", 502, "upstream died"),
+        (json_open("200 OK", "text/event-stream", UPSTREAM), "stream_error", 502, "upstream died"),
+        (json_open("503 X", "application/json", UPSTREAM), "http_status", 503, "upstream died"),
+        (
+            json_open("200 OK", "application/json", b'{"choices":[{"message":{"content":"hi"}}]}'),
+            "malformed_event", None, "the answer is application/json, not text/event-stream",
+        ),
+    ],
+)  # fmt: skip
+def test_a_whole_json_document_ends_although_its_body_stays_open(
+    scripted: Scripted, answer: bytes, kind: str, code: int | None, message: str
+) -> None:
+    server = scripted([answer[:-20], 0.02, answer[-20:], 3.0], GOOD)
+    began = time.monotonic()
+    first, second = asyncio.run(perform(server.url, 2))
+    assert time.monotonic() - began < 1.0
+    assert (first.error_kind, first.error_code) == (kind, code)
+    assert str(first.error_message).startswith(message)
+    assert first.end_ns - first.sent_ns < 100_000_000
+    assert (second.state, second.reused) == ("ok", False)
+
+
+@pytest.mark.parametrize("how", ["close", "reset"])
+def test_a_connection_that_breaks_after_a_json_document_hides_no_error(
+    scripted: Scripted, in_loop: InLoop, how: str
+) -> None:
+    server = scripted([json_open("200 OK", "application/json", UPSTREAM), 0.02, how])
+    [record] = in_loop(perform(server.url))
+    assert (record.error_kind, record.error_code, record.error_message) == ("stream_error", 502, "upstream died")
+
+
+def test_a_line_of_json_before_a_stream_ends_nothing(scripted: Scripted) -> None:
+    server = scripted([stream_head() + chunk(b'{"status":"queued"}\n'), 0.5, event("a") + ENDING])
+    [record] = asyncio.run(perform(server.url))
+    assert (record.state, record.kinds.count(TEXT)) == ("ok", 1)
+
+
 def test_anthropics_stream_ends_with_its_last_event(scripted: Scripted) -> None:
     events = [
         b'event: message_start\ndata: {"type":"message_start","message":{"id":"i","usage":{"input_tokens":1}}}\n\n',

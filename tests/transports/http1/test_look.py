@@ -169,8 +169,8 @@ def test_a_base_that_lacks_v1(scripted: Scripted) -> None:
 
     server = AtRoot([[]])
     try:
-        with pytest.raises(InputError, match=r"did you mean --base-url http://127\.0\.0\.1:\d+/v1"):
-            asyncio.run(look_at(server.url.removesuffix("/v1")))
+        with pytest.raises(InputError, match=r"did you mean --base-url http://127\.0\.0\.1:\d+/v1\?a=b \?$"):
+            asyncio.run(look_at(server.url.removesuffix("/v1") + "?a=b"))
     finally:
         server.close()
 
@@ -198,3 +198,64 @@ def test_a_key_in_a_header_is_not_shown_either(scripted: Scripted) -> None:
 
     with pytest.raises(InputError, match=r"no access with \*\*\*"):
         asyncio.run(refused())
+
+
+def test_a_query_goes_with_every_question(scripted: Scripted) -> None:
+    server = scripted(GOOD, models=NOT_FOUND)
+    asyncio.run(look_at(server.url + "?api-version=1&key=hide-me"))
+    assert [line.split(b" ")[1] for line in server.asked] == [
+        b"/v1/models?api-version=1&key=hide-me",
+        b"/v1/chat/completions?api-version=1&key=hide-me",
+    ]
+
+
+@pytest.mark.parametrize("model", ["", "m"])
+def test_no_secret_of_the_query_is_in_an_error(scripted: Scripted, model: str) -> None:
+    denied = response(b'{"error":"the key hide-me is no good"}', "401 X")
+    with pytest.raises(InputError) as caught:
+        asyncio.run(look_at(scripted([denied], models=denied).url + "?key=hide-me", model))
+    assert "?key=***: the server answered 401 (the key *** is no good)" in str(caught.value)
+    assert "hide-me" not in str(caught.value)
+
+
+@pytest.mark.parametrize("model", ["", "m"])
+def test_a_server_that_wants_https(scripted: Scripted, model: str) -> None:
+    elsewhere = response(b"", "308 X", more="Location: https://h.example/v1/{}?a=b\r\n")
+    models, answer = (elsewhere.replace(b"{}", path) for path in (b"models", b"chat/completions"))
+    with pytest.raises(InputError, match=r"308; redirected to .*: use --base-url https://h\.example/v1\?a=b$"):
+        asyncio.run(look_at(scripted([answer], models=models).url, model))
+
+
+def test_a_list_that_is_reached_by_a_redirect() -> None:
+    class Slash(ScriptedServer):
+        def _answer(self, sock: socket.socket, head: bytes, body: bytes) -> bool:
+            self.requests.append(head)
+            slash = head.startswith(b"GET /v1/models/")
+            sock.sendall(response(MODELS) if slash else response(b"", "307 X", more="Location: /v1/models/?key=k\r\n"))
+            return True
+
+    server = Slash([[]])
+    try:
+        found = asyncio.run(look_at(server.url + "?key=k"))
+    finally:
+        server.close()
+    note = "the server redirects /v1/models?key=*** to /v1/models/?key=***, and requests follow"
+    assert (found.models, found.notes, len(server.requests)) == (["m"], (note,), 2)
+
+
+def test_a_list_whose_body_stays_open(scripted: Scripted) -> None:
+    models = b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nTransfer-Encoding: chunked\r\n\r\n"
+    models += b"%x\r\n%b\r\n" % (len(MODELS), MODELS)
+    server = scripted(GOOD, models=models)
+
+    async def main() -> Any:
+        origin = Origin.of(server.url)
+        client = Client(origin, asyncio.get_running_loop(), end_mark=CHAT.end_mark)
+        await client.resolve()
+        try:
+            return await look(client, origin, Envelope(origin.path, "m"), CHAT, API, timeout_s=5)
+        finally:
+            client.close()
+
+    assert asyncio.run(main()).models == ["m"]
+    assert server.requests == []

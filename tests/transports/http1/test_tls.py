@@ -149,3 +149,23 @@ def test_files_that_are_no_certificates(options: dict[str, str], words: str) -> 
     with pytest.raises(InputError) as refused:
         make_context(**options)  # type: ignore[arg-type]
     assert words in str(refused.value)
+
+
+@pytest.mark.parametrize("unix", [False, True])
+def test_the_urls_host_is_verified_whatever_the_host_header_says(
+    scripted: Scripted, authority: trustme.CA, monkeypatch: pytest.MonkeyPatch, tmp_path: Any, unix: bool
+) -> None:
+    trust(authority, monkeypatch, tmp_path)
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    authority.issue_cert("localhost").configure_cert(context)
+    named: list[str | None] = []
+    context.sni_callback = lambda sock, name, context: named.append(name)
+    path = str(tmp_path / "s") if unix else None
+    server = scripted(GOOD, wrap=lambda sock: context.wrap_socket(sock, server_side=True), unix=path)
+    url = f"https://localhost:{server.port or 443}/v1"
+    [record] = asyncio.run(perform(url, headers={"Host": "api.example"}, unix_socket=path))
+    assert record.state == "ok", record.error_message
+    assert named == ["localhost"]
+    assert server.requests[0].split(b"\r\n")[1] == b"Host: api.example"
+    [refused] = asyncio.run(perform(url.replace("localhost", "127.0.0.1"), unix_socket=path))
+    assert refused.error_kind == "tls"

@@ -6,6 +6,7 @@ import asyncio
 import dataclasses
 import json
 from collections.abc import Callable, Coroutine
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -29,9 +30,9 @@ def loud(messages: Messages) -> Messages:
     return tuple(Message(message.role, message.content.upper()) for message in messages)
 
 
-async def opened(url: str, sign: Sign | None = None) -> Http1Transport:
-    spec = Spec(base_url=url, model="m", api_key="k", temperature=0.0)
-    client, clock = await open_client(spec, url, sign), Clock()
+async def opened(url: str, sign: Sign | None = None, *, adapts: bool = False, **keys: Any) -> Http1Transport:
+    spec = Spec(base_url=url, model="m", api_key="k", temperature=0.0, **keys)
+    client, clock = await open_client(spec, url, sign, adapts=adapts), Clock()
     clock.close()
     return Http1Transport(client, CHAT, envelope_of(spec, url, "m"), loud, clock, signed=sign is not None)
 
@@ -112,6 +113,79 @@ def test_a_redirect_that_was_followed_is_a_note(scripted: Scripted) -> None:
         transport.close()
 
     run(main)
+
+
+def test_signed_requests_follow_nothing(scripted: Scripted) -> None:
+    server = scripted([response(b"", "307 X", more="Location: /v2/chat\r\n")])
+
+    async def main() -> None:
+        transport = await opened(server.url, signed)
+        exchange = exchange_of(transport)
+        await transport.perform(exchange, 5.0)
+        assert (exchange.status, transport.notes) == (307, ())
+        transport.close()
+
+    run(main)
+    assert len(server.requests) == 1
+
+
+def test_a_field_that_was_changed_is_a_note(scripted: Scripted) -> None:
+    server = scripted([response(b'{"error":"max_tokens: use max_completion_tokens"}', "400 X")], GOOD)
+
+    async def main() -> None:
+        transport = await opened(server.url, adapts=True)
+        exchange = exchange_of(transport)
+        await transport.perform(exchange, 5.0)
+        note = "the server wants max_completion_tokens in place of max_tokens: requests carry that"
+        assert transport.notes == (note,)
+        record = built(transport.read(exchange, keep_text=True))
+        assert (record.state, record.resend_reason) == ("ok", f"{note} (it answered 400)")
+        transport.close()
+
+    run(main)
+    assert json.loads(server.requests[1].partition(b"\r\n\r\n")[2])["max_completion_tokens"] == 9
+
+
+# --- Unix sockets
+
+
+def test_a_unix_socket_has_no_kernel_stamps(scripted: Scripted, tmp_path: Path) -> None:
+    path = str(tmp_path / "s")
+    server = scripted(GOOD, unix=path)
+
+    async def main() -> None:
+        transport = await opened("http://api.example/v1?a=b", unix_socket=path)
+        exchange = exchange_of(transport)
+        await transport.perform(exchange, 5.0)
+        assert (transport.clock, built(transport.read(exchange, keep_text=False)).clock) == ("user", "user")
+        transport.close()
+
+    run(main)
+    assert server.requests[0].startswith(b"POST /v1/chat/completions?a=b HTTP/1.1\r\nHost: api.example\r\n")
+
+
+def test_a_path_without_a_socket(tmp_path: Path) -> None:
+    fits = "give the path of the socket that the server listens on"
+    for path, problem in ((tmp_path / "none", f"{tmp_path}/none: no such file or directory"),
+                          (tmp_path, f"{tmp_path} is no socket")):  # fmt: skip
+        with pytest.raises(InputError) as caught:
+            asyncio.run(opened("http://h/v1", unix_socket=str(path)))
+        assert str(caught.value) == f"--unix-socket: {problem}; {fits}"
+
+
+def test_a_unix_socket_and_a_proxy(monkeypatch: pytest.MonkeyPatch, scripted: Scripted, tmp_path: Path) -> None:
+    path = str(tmp_path / "s")
+    scripted(GOOD, unix=path)
+    monkeypatch.setenv("http_proxy", "http://p:3128")
+    with pytest.raises(InputError) as caught:
+        asyncio.run(opened("http://far.example/v1", unix_socket=path))
+    assert str(caught.value) == (
+        "--unix-socket: the environment names the proxy p:3128 for far.example, and a socket needs none; "
+        "unset the proxy's variable, or add far.example to NO_PROXY"
+    )
+    monkeypatch.setenv("no_proxy", "far.example")
+    asyncio.run(opened("http://far.example/v1", unix_socket=path)).close()
+    asyncio.run(opened("http://localhost/v1", unix_socket=path)).close()
 
 
 def test_cancelling_ends_what_is_in_flight(scripted: Scripted, in_loop: InLoop) -> None:

@@ -34,6 +34,7 @@ from llmdyno.errors import InputError
 from llmdyno.protocols.dialect import HttpRequest, chat_messages, error_text
 from llmdyno.protocols.events import HTTP_STATUS, OTHER, REASONING, STREAM_ERROR, TEXT, Event, Failure
 from llmdyno.services.bedrock_import.identity import imported_model_arn, imported_model_region
+from llmdyno.spec.urls import query_secrets
 from llmdyno.targets.litellm.catching import CatchingTransport, CaughtRequest, Recorded
 from llmdyno.timeline.record import CONNECT, TIMEOUT
 from llmdyno.workload.session import Messages, user_message
@@ -243,11 +244,14 @@ class LiteLLM:
         url, path = request.url, _mended(request.url.raw_path.decode("ascii"))
         port = f":{url.port}" if url.port else ""
         host = f"[{url.host}]" if ":" in url.host else url.host
+        if (named := request.headers.get("host", "")) not in (host, f"{host}{port}"):
+            headers["Host"] = named  # the user's own
         secrets = tuple(
             value.rpartition(" ")[2]
             for name, value in headers.items()
             if name in ("authorization", "api-key", "x-api-key", "x-goog-api-key") and "Signature=" not in value
         )
+        secrets += query_secrets(path)
         found = _CREDENTIAL.search(headers.get("authorization", ""))
         if found is not None:
             headers = {name: value for name, value in headers.items() if name not in _SIGNATURE}

@@ -28,7 +28,7 @@ from llmdyno.spec.readers import SECRET_PARAMETER
 from llmdyno.spec.spec import Spec, refuse
 from llmdyno.targets.bedrock import DEFAULT_FORMAT, SERVICE
 from llmdyno.targets.litellm.transport import MEDIA_TYPE, LiteLLMTransport
-from llmdyno.targets.target import Target, common_notes, template_of
+from llmdyno.targets.target import Target, common_notes, refuse_unix_socket, template_of
 from llmdyno.timeline.record import RequestRecord
 from llmdyno.transports.assemble import reread
 from llmdyno.transports.clock import Clock
@@ -59,6 +59,10 @@ def resolve(spec: Spec, environ: Mapping[str, str]) -> Spec:
         raise InputError("--model", "not given", "give it as LiteLLM names it, such as openai/gpt-4o-mini")
     refuse(spec, ("deployment", "speed"), "the embedded emulator", "or leave out --api")
     refuse(spec, ("route",), "--api openai and bedrock", "because LiteLLM's model string holds its route")
+    refuse_unix_socket(spec)
+    if "?" in (spec.base_url or ""):
+        fits = "use --api openai, or a parameter of LiteLLM's, such as --litellm-param api_version=2024-06-01"
+        raise InputError("--base-url", "has a query, and LiteLLM puts it into the middle of its paths", fits)
     if spec.extra_body:
         raise InputError("--extra-body", "is for --api openai and bedrock", "use --litellm-param K=V")
     if spec.litellm_mode == "sdk" and (spec.insecure or spec.ca_file or spec.client_cert):
@@ -107,7 +111,7 @@ async def preflight(spec: Spec, stack: ExitStack) -> tuple[Spec, Server]:
             dialect="litellm",
             notes=(*server.notes, f"sdk: {problem}", *common_notes(spec, None)),
         )
-    proxy = proxy_of(caught.base_url)
+    proxy = proxy_of(spec, caught.base_url)
     return spec, msgspec.structs.replace(
         server,
         base_url=caught.base_url,

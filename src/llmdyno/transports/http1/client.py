@@ -5,7 +5,7 @@ a stack of idle connections. Taking one and returning one cost the same for any 
 that was used last is used first.
 
 A request is written again in two cases only, and the exchange says so: the server closed a kept connection at the very
-moment of the send, or it redirects to another path of its own with a status that keeps the method (307, 308).
+moment of the send, or it asks for another path or another body (:mod:`~llmdyno.transports.http1.asked`).
 """
 
 from __future__ import annotations
@@ -22,21 +22,31 @@ from llmdyno.protocols.events import Failure
 from llmdyno.timeline.record import CONNECT, TIMEOUT, TLS
 from llmdyno.transports.clock import monotonic_ns
 from llmdyno.transports.exchange import Exchange
+from llmdyno.transports.http1.asked import Asked
 from llmdyno.transports.http1.connection import Connection
 from llmdyno.transports.http1.hangups import HangUps
 from llmdyno.transports.http1.proxy import Proxy
 from llmdyno.transports.http1.tls import TlsLayer, make_context
-from llmdyno.transports.http1.wire import Origin, path_in, same_origin, serialise, to_path
+from llmdyno.transports.http1.wire import Origin, serialise
 
 _CHECK_S = 0.2  # how often the exchanges in flight are checked for streams that ended without their body
-_REDIRECTS = 3  # a request follows no more of them
+_RETRY_S = 0.005  # how long to wait for a place in the queue of a Unix socket
 
 
 class Client:
     """Connections to one origin. `sign` signs the requests that are unsigned.
 
-    `end_mark`: how the data of a stream's last event begins; empty: streams have no end mark. `moved`: the paths that
-    the server redirects, with where to. Later requests go there at once.
+    `asked`: what the server asked of requests. Later requests are sent so at once.
+
+    Args:
+        origin: the server.
+        loop: the running loop.
+        sign: signs a request; None: requests are sent as they are.
+        tls: for an https origin (default: verify the server with the system's authorities).
+        proxy: connect to it in place of the server.
+        end_mark: how the data of a stream's last event begins; empty: streams have no end mark.
+        unix_socket: connect to the socket at this path in place of the server's host.
+        adapts: change fields of the body as the server asks.
     """
 
     def __init__(
@@ -48,8 +58,11 @@ class Client:
         tls: ssl.SSLContext | None = None,
         proxy: Proxy | None = None,
         end_mark: bytes = b"",
+        unix_socket: str | None = None,
+        adapts: bool = False,
     ) -> None:
-        self.moved: dict[str, str] = {}
+        self.asked = Asked(origin, adapts=adapts)
+        self._unix_socket = unix_socket
         self._end_mark = end_mark
         self._checker: asyncio.TimerHandle | None = None
         self._hangups = HangUps(loop)
@@ -63,16 +76,29 @@ class Client:
         self._tls = (tls or make_context()) if origin.scheme == "https" else None
 
     @property
+    def stamped(self) -> bool:
+        """Whether the kernel can stamp what arrives."""
+        return self._unix_socket is None
+
+    @property
+    def _peer(self) -> str:
+        return self._origin.authority if self._unix_socket is None else f"the Unix socket {self._unix_socket}"
+
+    @property
     def in_flight(self) -> list[Exchange]:
         """The exchanges that are being performed now."""
         return list(self._busy)
 
     async def resolve(self) -> None:
-        """Look up the addresses of the host, or of the proxy if there is one. Call it once.
+        """Look up the addresses of the host, or of the proxy if there is one. A Unix socket is its own address. Call it
+        once.
 
         Raises:
             OSError: the host has no address.
         """
+        if self._unix_socket is not None:
+            self._addresses = [(socket.AF_UNIX, self._unix_socket)]
+            return
         peer = self._proxy or self._origin
         found = await self._loop.getaddrinfo(peer.host, peer.port, type=socket.SOCK_STREAM)
         self._addresses = [(family, address) for family, _, _, _, address in found]
@@ -145,32 +171,17 @@ class Client:
             if connection.wrote:
                 waited_ms = (monotonic_ns() - (exchange.sent_ns or 0)) / 1e6
                 exchange.begin_again(
-                    f"the server closed the kept connection {waited_ms:.1f} ms after the send, without an answer"
+                    f"the server closed the kept connection {waited_ms:.1f} ms after the send, without an answer",
+                    resent=True,
                 )
             return True
-        if exchange.status not in (307, 308) or exchange.redirects >= _REDIRECTS:
-            return False
-        path = path_in(wire)
-        found = same_origin(self._origin, path, exchange.headers.get(b"location", b""))
-        if found is None or exchange.prepared.payload.unsigned is not None or self._proxy is not None:
-            return False  # a signature holds for one path only
-        self.moved[path] = found
-        exchange.begin_again(f"the server redirects ({exchange.status}) to {found}", moved=True)
-        return True
-
-    def _forwarded(self, wire: bytes) -> bytes:
-        """The request's bytes, to the path that the server redirects it to."""
-        path = path_in(wire)
-        for _ in range(_REDIRECTS):
-            path = self.moved.get(path, path)
-        return to_path(wire, path)
+        return self.asked.again(exchange, wire)
 
     def _sealed(self, exchange: Exchange) -> bytes:
         """The request's bytes. An unsigned request is signed now, so that its signature is fresh."""
         unsigned = exchange.prepared.payload.unsigned
         if unsigned is None:
-            wire = exchange.prepared.payload.wire
-            return self._forwarded(wire) if self.moved else wire
+            return self.asked.applied(exchange.prepared.payload.wire)
         began_ns = monotonic_ns()
         wire = self.serialise(self._sign(unsigned) if self._sign is not None else unsigned)
         exchange.sign_ns = monotonic_ns() - began_ns
@@ -204,7 +215,7 @@ class Client:
             return await asyncio.wait_for(task, remaining_s)
         except TimeoutError:
             what = "no connection to" if exchange.connected_ns is None else "no TLS with"
-            exchange.failure = Failure(TIMEOUT, None, f"{what} {self._origin.authority} within {timeout_s:g} s")
+            exchange.failure = Failure(TIMEOUT, None, f"{what} {self._peer} within {timeout_s:g} s")
         except asyncio.CancelledError:
             if not exchange.cancelled:
                 raise  # the whole run was cancelled
@@ -212,7 +223,7 @@ class Client:
             exchange.failure = Failure(TLS, None, tls_text(error, self._origin))
         except OSError as error:
             kind = CONNECT if exchange.connected_ns is None else TLS
-            exchange.failure = Failure(kind, None, connect_text(error, self._origin))
+            exchange.failure = Failure(kind, None, connect_text(error, self._origin, self._unix_socket))
         exchange.end_ns = monotonic_ns()
         return None
 
@@ -235,15 +246,32 @@ class Client:
         if status.split(" ")[1:2] != ["200"]:
             raise ConnectionRefusedError(f"the proxy {proxy.authority} answered {status!r}")
 
+    async def _reach(self, sock: socket.socket, address: Any) -> None:
+        """Connect a socket.
+
+        Raises:
+            OSError: nobody listens there.
+        """
+        if self._unix_socket is None:
+            sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+            await self._loop.sock_connect(sock, address)
+            return
+        while True:  # such a socket connects at once; if the server's queue is full, event loops take it for connected
+            try:
+                sock.connect(address)
+            except (BlockingIOError, InterruptedError):
+                await asyncio.sleep(_RETRY_S)
+            else:
+                return
+
     async def _connect(self, exchange: Exchange) -> Connection:
         error: OSError | None = None
         for index, (family, address) in enumerate(self._addresses):
             sock = socket.socket(family, socket.SOCK_STREAM)
             try:
                 sock.setblocking(False)
-                sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
                 began_ns = monotonic_ns()
-                await self._loop.sock_connect(sock, address)
+                await self._reach(sock, address)
                 if self._proxy is not None and self._tls is not None:
                     await self._tunnel(sock, self._proxy)
                 exchange.connected_ns = monotonic_ns()
@@ -270,12 +298,13 @@ class Client:
         raise error or OSError("the host has no address")
 
 
-def connect_text(error: OSError, origin: Origin) -> str:
+def connect_text(error: OSError, origin: Origin, unix_socket: str | None = None) -> str:
     """Why the connection failed, as text for the user."""
     if isinstance(error, socket.gaierror):
         return f"cannot look up {origin.host}: {error.strerror or error}"
     reason = os.strerror(error.errno) if error.errno else str(error)  # asyncio's text repeats the address
-    return f"cannot connect to {origin.host} port {origin.port}: {reason[:1].lower() + reason[1:]}"
+    where = f"{origin.host} port {origin.port}" if unix_socket is None else f"the Unix socket {unix_socket}"
+    return f"cannot connect to {where}: {reason[:1].lower() + reason[1:]}"
 
 
 def tls_text(error: ssl.SSLError, origin: Origin) -> str:

@@ -3,8 +3,9 @@
 In: a connected socket, then one :class:`~llmdyno.transports.exchange.Exchange` at a time. Out: the raw lists of the
 exchange, and a future that is done when the answer has ended or failed. Nothing is decoded.
 
-An answer is whole when its body ends, or when the stream's own end mark came and the body then stays open or breaks.
-Bytes after a whole answer belong to nobody: they end the connection.
+An answer is whole when its body ends. It is also whole if the body stays open or breaks after the stream's own end
+mark, or after one JSON document where a stream was asked for. Bytes after a whole answer belong to nobody: they end the
+connection.
 """
 
 from __future__ import annotations
@@ -19,7 +20,7 @@ from llmdyno.transports.clock import NO_STAMP, enable_kernel_stamps, monotonic_n
 from llmdyno.transports.encoding import decode_pieces
 from llmdyno.transports.exchange import Exchange
 from llmdyno.transports.http1.answer import PARSER_ERRORS, Answers
-from llmdyno.transports.http1.ending import BODY_LIMIT, NO_MARK, holds_end
+from llmdyno.transports.http1.ending import BODY_LIMIT, NO_MARK, holds_end, is_json
 from llmdyno.transports.http1.hangups import HangUps
 from llmdyno.transports.http1.tls import TlsLayer
 
@@ -28,6 +29,7 @@ _LOOKS = 50  # a stream that goes on and on is looked at in every fiftieth check
 _MANY = 1000  # and sooner after more reads than this since the last check
 _QUIET_CHECKS = 5  # how many quiet checks end an error whose body stays open
 _AT_ONCE_NS = 50_000_000  # a kept connection that the server had closed says so within this time and a round trip
+_EVENTS = b"text/event-stream"
 _CONTROL_SIZE = socket.CMSG_SPACE(16) if hasattr(socket, "CMSG_SPACE") else 0
 
 
@@ -255,7 +257,7 @@ class Connection:
     def _lost(self, error: OSError | None) -> None:
         """Handle a connection that the server closed or that broke."""
         exchange = self._exchange
-        if exchange is None or self._marked_whole():
+        if exchange is None or self._ended():
             self.close()  # nobody waits, or the answer had ended
             return
         waited_ns = monotonic_ns() - (exchange.sent_ns or 0)
@@ -278,7 +280,7 @@ class Connection:
         exchange = self._exchange
         if exchange is not None and exchange.status == 101:
             self.abort(Failure(HTTP_STATUS, 101, "the server switched to another protocol, which nobody asked for"))
-        elif self._answers.whole is not None or self._marked_whole():
+        elif self._answers.whole is not None or self._ended():
             self.close()  # the answer is complete; the bytes after it belong to no request
         elif exchange is not None and not exchange.marks and not exchange.status:
             self.abort(Failure(MALFORMED_EVENT, None, f"the answer is not HTTP/1.1: {error}"))
@@ -288,10 +290,10 @@ class Connection:
     # --- checks besides the hot path
 
     def check(self) -> None:
-        """End an exchange whose stream has ended although its body stays open, or whose answer is too large.
+        """End an exchange whose answer is whole although its body stays open, or is too large.
 
-        The caller calls this every 0.2 s. A body that was quiet since the last call, and that holds the end mark, gets
-        no further byte that counts.
+        The caller calls this every 0.2 s. A body that was quiet since the last call, and that holds the end mark or is
+        one JSON document, gets no further byte that counts.
         """
         exchange = self._exchange
         if exchange is None:
@@ -309,22 +311,30 @@ class Connection:
             return
         if not look or not self._pieces:
             return
-        if self._marked_whole():
+        if self._ended():
             self.close()  # a connection whose body stays open is of no further use
         elif self._seen * _READ_SIZE > BODY_LIMIT and sum(map(len, self._pieces)) > BODY_LIMIT:
             self.abort(Failure(MALFORMED_EVENT, None, f"the answer is larger than {BODY_LIMIT >> 20} MiB"))
 
-    def _marked_whole(self) -> bool:
-        """Whether the stream's own end mark has come."""
-        encoding = self._exchange.headers.get(b"content-encoding") if self._exchange is not None else None
+    def _ended(self) -> bool:
+        """Whether what came of the body says that nothing more comes: it holds the stream's own end mark, or is one
+        JSON document."""
+        exchange = self._exchange
+        if exchange is None or not self._pieces:
+            return False
+        encoding = exchange.headers.get(b"content-encoding")
         pieces = self._pieces if encoding is None else decode_pieces(encoding, self._pieces)[0]
-        return holds_end(pieces, self._end_mark)
+        if holds_end(pieces, self._end_mark):
+            return True
+        if self._end_mark is NO_MARK:
+            return False  # nothing is known about streams of this kind
+        return is_json(pieces, stream=_EVENTS in exchange.headers.get(b"content-type", b"").lower())
 
     def _expire(self, timeout_s: float) -> None:
         exchange = self._exchange
         if exchange is None:
             return
-        if self._marked_whole():
+        if self._ended():
             self.close()
             return
         what = "no byte of an answer" if not exchange.reads else "the answer was not whole"

@@ -1,12 +1,17 @@
-"""Finds a stream's own end mark in the last bytes of a body, and knows the largest answer that is read.
+"""Tells from a body alone whether it has ended: by the stream's own end mark, or because it is one JSON document.
 
-In: bytes. Out: whether they hold the mark. It does not know connections or the rest of the stream.
+In: the bytes of a body. Out: whether it is whole. It also knows the largest answer that is read. It does not know
+connections.
 """
 
 from __future__ import annotations
 
 import re
 from collections.abc import Sequence
+
+import msgspec
+
+from llmdyno.protocols.server_error import failure_in_body
 
 HEADERS_LIMIT = 1 << 20
 """The largest headers that are read, in bytes."""
@@ -18,6 +23,7 @@ NO_MARK = b"\x00no end mark\x00"
 """Bytes that no stream holds, for a dialect without an end mark."""
 
 _WINDOW = 4096
+_JSON_LIMIT = 1 << 20  # a larger document is not looked at again and again while it arrives
 _BOM = b"\xef\xbb\xbf"
 _LINES = re.compile(rb"\r\n|\n|\r")
 
@@ -39,3 +45,24 @@ def holds_end(pieces: Sequence[bytes], mark: bytes) -> bool:
         if name.lstrip(_BOM) == b"data" and value[:_WINDOW].replace(b" ", b"").startswith(mark):
             return True
     return False
+
+
+def is_json(pieces: Sequence[bytes], *, stream: bool) -> bool:
+    """Whether the body is one whole JSON document, and so no stream of events.
+
+    Args:
+        pieces: the body.
+        stream: the headers promise a stream of events. Its first line may be JSON that nobody reads, so only an error
+            counts then.
+    """
+    first = next((piece for piece in pieces if piece), b"").lstrip()[:1]
+    if first not in (b"{", b"[", b"", _BOM[:1]) or sum(map(len, pieces)) > _JSON_LIMIT:
+        return False
+    body = b"".join(pieces).removeprefix(_BOM).strip()
+    if body[:1] not in (b"{", b"[") or body[-1:] not in (b"}", b"]"):
+        return False
+    try:
+        msgspec.json.decode(body, type=msgspec.Raw)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        return False
+    return not stream or failure_in_body(body) is not None

@@ -19,6 +19,7 @@ from llmdyno.errors import InputError, hidden
 from llmdyno.protocols.dialect import Dialect, Envelope, HttpRequest, error_text
 from llmdyno.protocols.events import Failure
 from llmdyno.spec.readers import given_secrets
+from llmdyno.spec.urls import query_secrets
 from llmdyno.timeline.emulated import label_in
 from llmdyno.timeline.record import TIMEOUT
 from llmdyno.transports.advice import adapted, change_for, redirect_text, remedy_for
@@ -57,13 +58,14 @@ class Found:
 
 @dataclass(frozen=True, slots=True)
 class _Answer:
-    """An answer. `status` is 0 if there was none; `failure` says why."""
+    """An answer. `status` is 0 if there was none; `failure` says why. `advice`: what helps against a redirect."""
 
     status: int
     headers: dict[bytes, bytes]
     body: bytes
     failure: Failure | None = None
     connected: bool = True
+    advice: str | None = None
 
     @property
     def media_type(self) -> str:
@@ -102,8 +104,9 @@ async def look(
         if models is None:
             one.notes.append(f"no list of models: GET {origin.path}/models {_outcome(one, answer)}")
         renamed = await _ask_model(one, dialect, models)
-    gets = {origin.path + "/models", origin.path + "/v1/models"}
-    one.notes.extend(f"the server redirects {path} to {found}" for path, found in client.moved.items() if path in gets)
+    query = f"?{origin.query}" if origin.query else ""
+    gets = {f"{origin.path}{path}{query}" for path in ("/models", "/v1/models")}
+    one.notes.extend(client.asked.redirects(gets))
     server = answer.headers.get(b"server")
     return Found(
         models, server.decode("latin-1") if server else None, label_in(answer.headers), tuple(one.notes), renamed
@@ -112,7 +115,7 @@ async def look(
 
 async def _nameless(one: _Look, answer: _Answer, models: list[str] | None) -> InputError:
     """The error for a run without a model's name, at a server that does not list exactly one."""
-    where = f"{one.origin}/models"
+    where = one.origin.at(one.origin.path + "/models")
     if models is not None:
         listed = _listed(models) if models else "lists no models"
         return InputError("--model", f"not given, and the server {listed}", "name the model")
@@ -120,6 +123,8 @@ async def _nameless(one: _Look, answer: _Answer, models: list[str] | None) -> In
         return _unreachable(one, answer.failure)
     if answer.status in (401, 403):
         return _refused_key(one, answer, where)
+    if 300 <= answer.status < 400:
+        return _redirected(answer, where)
     if answer.status == 200:
         what = f"is not {one.api.name}: /models answered with {answer.media_type}"
         return await _other_base(one) or InputError(str(one.origin), what, "check --base-url, or name the model")
@@ -135,7 +140,9 @@ async def _other_base(one: _Look) -> InputError | None:
     other = await _get(one, origin.path + "/v1/models")
     if other.status != 200 or _models(other.body) is None:
         return None
-    return InputError(str(origin), "is not the API's base URL", f"did you mean --base-url {origin}/v1 ?")
+    return InputError(
+        str(origin), "is not the API's base URL", f"did you mean --base-url {origin.at(origin.path + '/v1')} ?"
+    )
 
 
 async def _ask_model(one: _Look, dialect: Dialect, models: list[str] | None) -> dict[str, str | None]:
@@ -165,7 +172,7 @@ async def _ask_model(one: _Look, dialect: Dialect, models: list[str] | None) -> 
 async def _refusal(one: _Look, request: HttpRequest, answer: _Answer, models: list[str] | None) -> InputError | None:
     """The error for an answer that the load would get too; None: the load may do better, or the model answered."""
     origin, status = one.origin, answer.status
-    where = f"{origin}{request.path.removeprefix(origin.path)}"
+    where = origin.at(request.path)
     if answer.failure is not None:
         if answer.failure.kind != TIMEOUT or not answer.connected:
             return _unreachable(one, answer.failure)
@@ -178,8 +185,7 @@ async def _refusal(one: _Look, request: HttpRequest, answer: _Answer, models: li
         what = f"is not {one.api.name}: {where} answered {status} ({message})"
         return await _other_base(one) or InputError(str(origin), what, "check --base-url and --route")
     if 300 <= status < 400:
-        advice = redirect_text(answer.headers.get(b"location", b"").decode("latin-1"))
-        return InputError(where, f"the server answered {status}", advice)
+        return _redirected(answer, where)
     if status == 200 and answer.media_type.lower() == "text/html":
         what = f"is not {one.api.name}: {where} answered with {answer.media_type}"
         return await _other_base(one) or InputError(str(origin), what, "check --base-url and --route")
@@ -204,6 +210,11 @@ def _refused_request(one: _Look, where: str, answer: _Answer, models: list[str] 
     return InputError("--model", f"the server refuses {one.envelope.model!r} ({answer.status}: {message})", listed)
 
 
+def _redirected(answer: _Answer, where: str) -> InputError:
+    advice = answer.advice or redirect_text(answer.headers.get(b"location", b"").decode("latin-1"))
+    return InputError(where, f"the server answered {answer.status}", advice)
+
+
 def _refused_key(one: _Look, answer: _Answer, where: str) -> InputError:
     fits = f"give a valid key with {one.api.key_flag}"
     return InputError(where, f"the server answered {answer.status} ({_message(one, answer)})", fits)
@@ -226,7 +237,8 @@ def _outcome(one: _Look, answer: _Answer) -> str:
 
 
 def _message(one: _Look, answer: _Answer) -> str:
-    return hidden(error_text(answer.body), given_secrets(one.envelope.api_key, one.envelope.headers))
+    secrets = (*given_secrets(one.envelope.api_key, one.envelope.headers), *query_secrets(f"?{one.origin.query}"))
+    return hidden(error_text(answer.body), secrets)
 
 
 def _said(answer: _Answer) -> str:
@@ -259,7 +271,8 @@ async def _send(one: _Look, request: HttpRequest) -> _Answer:
         failure = None  # the status says more than the reason why the body was cut short
     elif exchange.status is None and failure is None:
         failure = Failure(TIMEOUT, None, "no answer")
-    return _Answer(exchange.status or 0, exchange.headers, b"".join(exchange.pieces), failure, connected)
+    body = b"".join(exchange.pieces)
+    return _Answer(exchange.status or 0, exchange.headers, body, failure, connected, exchange.advice)
 
 
 def _models(body: bytes) -> list[str] | None:

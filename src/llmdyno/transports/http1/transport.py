@@ -7,6 +7,9 @@ and one dialect. It does not know any service by name.
 from __future__ import annotations
 
 import asyncio
+import os
+import socket
+import stat
 from collections.abc import Callable, Generator, Mapping, Sequence
 
 from llmdyno.errors import InputError
@@ -57,8 +60,8 @@ class Http1Transport:
 
     @property
     def clock(self) -> str:
-        """`kernel` if the kernel stamps arrivals, else `user`."""
-        return KERNEL if self._clock.kernel_stamps else USER
+        """`kernel` if the kernel stamps arrivals, else `user`. It stamps none on a Unix socket."""
+        return KERNEL if self._clock.kernel_stamps and self._client.stamped else USER
 
     @property
     def in_flight(self) -> Sequence[Exchange]:
@@ -86,10 +89,8 @@ class Http1Transport:
 
     @property
     def notes(self) -> tuple[str, ...]:
-        """The redirects that were followed."""
-        return tuple(
-            f"the server redirects {path} to {found}, and requests follow" for path, found in self._client.moved.items()
-        )
+        """What was changed because the server asked for it."""
+        return self._client.asked.notes
 
     def cancel(self) -> None:
         """Cancel every exchange in flight."""
@@ -100,34 +101,64 @@ class Http1Transport:
         self._client.close()
 
 
-def proxy_of(base_url: str) -> Proxy | None:
+def proxy_of(spec: Spec, base_url: str) -> Proxy | None:
     """The proxy that the environment names for an endpoint; None: no proxy.
 
     Raises:
-        InputError: the environment names a proxy that cannot be used.
-    """
-    return find_proxy(Origin.of(base_url))
-
-
-async def open_client(spec: Spec, base_url: str, sign: Sign | None = None, end_mark: bytes = b"") -> Client:
-    """Make a client of an endpoint and look up the host's address. The spec says how TLS works.
-
-    `end_mark` is the dialect's.
-
-    Raises:
-        InputError: the host has no address, or a TLS file or proxy cannot be used.
+        InputError: the environment names a proxy that cannot be used, or one beside a Unix socket.
     """
     origin = Origin.of(base_url)
+    found = find_proxy(origin)
+    if found is not None and spec.unix_socket is not None:
+        what = f"the environment names the proxy {found.authority} for {origin.host}, and a socket needs none"
+        raise InputError("--unix-socket", what, f"unset the proxy's variable, or add {origin.host} to NO_PROXY")
+    return found
+
+
+async def open_client(
+    spec: Spec, base_url: str, sign: Sign | None = None, end_mark: bytes = b"", *, adapts: bool = False
+) -> Client:
+    """Make a client of an endpoint and look up the host's address. The spec says how TLS works.
+
+    `end_mark` is the dialect's. `adapts`: change fields of the body as the server asks.
+
+    Raises:
+        InputError: the host has no address, or a socket, TLS file or proxy cannot be used.
+    """
+    origin, loop = Origin.of(base_url), asyncio.get_running_loop()
     tls = None
     if origin.scheme == "https":
         files = {"ca_file": spec.ca_file, "client_cert": spec.client_cert, "client_key": spec.client_key}
         tls = make_context(**files, insecure=spec.insecure)
-    client = Client(origin, asyncio.get_running_loop(), sign, tls=tls, proxy=find_proxy(origin), end_mark=end_mark)
+    proxy = proxy_of(spec, base_url)
+    if spec.unix_socket is not None:
+        _check_socket(spec.unix_socket)
+    client = Client(
+        origin, loop, sign, tls=tls, proxy=proxy, end_mark=end_mark, unix_socket=spec.unix_socket, adapts=adapts
+    )
     try:
         await client.resolve()
     except OSError as error:
         raise InputError(str(origin), connect_text(error, origin), "check the URL") from None
     return client
+
+
+def _check_socket(path: str) -> None:
+    """Check that there is a Unix socket at a path.
+
+    Raises:
+        InputError: there is none, or this system has no such sockets.
+    """
+    fits = "give the path of the socket that the server listens on"
+    if not hasattr(socket, "AF_UNIX"):
+        raise InputError("--unix-socket", "this system has no Unix sockets", "leave it out")
+    try:
+        mode = os.stat(path).st_mode
+    except OSError as error:
+        reason = str(error.strerror)
+        raise InputError("--unix-socket", f"{path}: {reason[:1].lower() + reason[1:]}", fits) from None
+    if not stat.S_ISSOCK(mode):
+        raise InputError("--unix-socket", f"{path} is no socket", fits)
 
 
 def envelope_of(spec: Spec, base_url: str, model: str) -> Envelope:
