@@ -153,6 +153,14 @@ def test_every_kind_of_output() -> None:
         {"reasoning_details": [{"type": "reasoning.summary", "summary": "hm"}]},
         {"content": None, "thinking_blocks": [{"type": "thinking", "thinking": "hm"}]},
         {"audio": {"transcript": "hello", "data": "AAAA"}},
+        {"thought": "hm"},
+        {"reasoning": {"content": "hm"}},
+        {"reasoning_content": [{"text": "hm"}]},
+        {"content": [{"text": "hm", "thought": True}]},
+        {"content": [{"type": "text", "text": {"value": "part"}}]},
+        {"content": {"text": "object"}},
+        {"text": "other name"},
+        "plain",
     ) == [
         (TEXT, "a"),
         (REASONING, "hm"),
@@ -168,6 +176,11 @@ def test_every_kind_of_output() -> None:
         (REASONING, "hm"),
         (REASONING, "hm"),
         (TEXT, "hello"),
+        *[(REASONING, "hm")] * 4,
+        (TEXT, "part"),
+        (TEXT, "object"),
+        (TEXT, "other name"),
+        (TEXT, "plain"),
     ]
 
 

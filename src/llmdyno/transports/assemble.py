@@ -18,6 +18,7 @@ from llmdyno.protocols.events import (
     HTTP_STATUS,
     MALFORMED_EVENT,
     OTHER,
+    STREAM_ERROR,
     Event,
     Failure,
     is_abort,
@@ -36,6 +37,7 @@ SSE = "text/event-stream"
 """The media type of server-sent events."""
 SLICE = 64
 """How many pieces of a body are decoded in one slice, about 0.1 ms."""
+_NO_FAILURE = Failure("", None, "")
 
 
 def assemble(
@@ -184,7 +186,8 @@ def _decode(
         chunks.take(record, decoder.feed(b"".join(pieces[start : start + SLICE])))
         yield
     rest = decoder.close()
-    if whole or any(event.end_mark for event in rest):  # the end mark may lack its blank line
+    # The end mark, or the server's error, may lack its blank line.
+    if whole or any(event.end_mark or (event.failure or _NO_FAILURE).kind == STREAM_ERROR for event in rest):
         chunks.take(record, rest)
     chunks.put(record)
     return chunks
