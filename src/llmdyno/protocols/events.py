@@ -143,6 +143,20 @@ class Event(msgspec.Struct, frozen=True, gc=False):
     end_mark: bool = False
 
 
+def cut_off(events: list[Event], number: int) -> list[Event]:
+    """The events of a stream's last event, which has no end: if it cannot be read, the stream ended inside it.
+
+    Args:
+        events: what was decoded from it.
+        number: its number in the stream, for the message.
+    """
+    failure = events[-1].failure if events else None
+    if failure is None or failure.kind != MALFORMED_EVENT:
+        return events
+    message = f"the stream ended inside event {number}"
+    return [Event(events[-1].end, failure=Failure(BROKEN_STREAM, None, message))]
+
+
 class Decoder(Protocol):
     """The decoder of one response; each response needs a new one. It gives the same events for every split of the
     same bytes."""

@@ -31,6 +31,7 @@ from llmdyno.protocols.events import (
     TEXT,
     Event,
     Failure,
+    cut_off,
     first_reason,
 )
 from llmdyno.protocols.server_error import (
@@ -131,7 +132,7 @@ class OpenAIDecoder:
 
     def close(self) -> list[Event]:
         """The last event, if its blank line is missing, and a failure if the answer did not end."""
-        events = [event for found in self._sse.close() for event in self._last(found)]
+        events = [event for found in self._sse.close() for event in cut_off(self._read(found), self._events)]
         if self._over or self._finished or (self._counted and self._written):
             return events if self._over else events + self._unexplained()
         if self._events:
@@ -176,14 +177,6 @@ class OpenAIDecoder:
     def _note(self, end: int) -> None:
         self._events += 1
         self._end = end
-
-    def _last(self, found: SseEvent) -> list[Event]:
-        """The chunks of an event without its blank line. If it is no whole JSON, the stream ended inside it."""
-        events = self._read(found)
-        if events and events[-1].failure is not None and events[-1].failure.kind == MALFORMED_EVENT:
-            what = f"the stream ended inside event {self._events}"
-            return [Event(found[0], failure=Failure(BROKEN_STREAM, None, what))]
-        return events
 
     def _unexplained(self) -> list[Event]:
         """The failure of an answer that says nothing of its end, or holds nothing, but in which the server wrote
