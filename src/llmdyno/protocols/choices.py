@@ -61,9 +61,9 @@ def as_json(value: Any) -> str:
 
 
 def _outputs_in(delta: Mapping[str, Any]) -> list[Output]:
-    reasoning = next((text for name in _REASONING if (text := _text_of(delta.get(name)))), "")
+    reasoning = next((text for name in _REASONING if (value := delta.get(name)) and (text := _text_of(value))), "")
     if not reasoning:
-        parts = (objects_of(delta.get(name)) for name in _LISTED_REASONING)
+        parts = (objects_of(delta[name]) for name in _LISTED_REASONING if name in delta)
         reasoning = next((text for listed in parts if (text := "".join(map(_thought_in, listed)))), "")
     calls = delta.get("tool_calls") or delta.get("function_call")
     audio = object_of(delta.get("audio"))

@@ -88,7 +88,7 @@ def first_reason(places: Iterable[Mapping[str, Any]]) -> str | None:
         delta = place.get("delta")
         inside = delta.get("finish_reason") if isinstance(delta, dict) else None
         for value in (place.get("finish_reason"), place.get("stop_reason"), inside):
-            if (reason := finish_reason_of(value)) is not None:
+            if value and (reason := finish_reason_of(value)) is not None:
                 if is_abort(reason):
                     return reason
                 found = found or reason

@@ -155,7 +155,7 @@ class OpenAIDecoder:
             self._note(end)
             self._over = True
             return self._unexplained() or [Event(end, end_mark=True)]
-        if says_error(kind):
+        if kind and says_error(kind):
             return self._failed(end, failure_in_words(payload))
         try:
             value = loads(payload)

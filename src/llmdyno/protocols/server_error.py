@@ -187,8 +187,12 @@ def failure_in(value: Any, depth: int = 0) -> Failure | None:
 def failure_in_choices(choices: Iterable[Mapping[str, Any]]) -> Failure | None:
     """The failure that a choice or its delta reports, perhaps in its finish reason; None: they report none."""
     for choice in choices:
-        for place in (choice, object_of(choice.get("delta"))):
-            if "error" in place and (failure := failure_in({"error": place["error"]})) is not None:
+        for place in (choice, choice.get("delta")):
+            if (
+                isinstance(place, dict)
+                and "error" in place
+                and (failure := failure_in({"error": place["error"]})) is not None
+            ):
                 return failure
         reason = choice.get("finish_reason")
         if isinstance(reason, dict) and any(isinstance(reason.get(name), str) for name in ("message", "msg")):

@@ -7,6 +7,7 @@ zero of input or output, which servers send before they have counted.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from functools import lru_cache
 from typing import Any, NamedTuple
 
 from llmdyno.protocols.values import count_of, object_of, objects_of
@@ -85,9 +86,14 @@ def usage_of(value: Any) -> Usage:
 
 
 def usage_in(chunk: Mapping[str, Any]) -> Usage:
-    """The counts in a chunk of an OpenAI-like stream, wherever the server puts them. The first place that tells one
-    count of a kind is believed."""
-    found = _found_in(chunk, 0)
+    """The counts in a chunk of an OpenAI-like stream, wherever the server puts them.
+
+    What the field `usage` does not tell comes from the next place.
+    """
+    usage = chunk.get("usage")
+    found = usage_of(usage) if usage else NO_USAGE
+    if found.input is None or found.output is None:
+        found = _filled(found, _elsewhere(chunk, 0))
     if "timings" not in chunk:
         return found
     timings = object_of(chunk.get("timings"))  # llama.cpp; its usage may say less
@@ -95,28 +101,27 @@ def usage_in(chunk: Mapping[str, Any]) -> Usage:
     return _filled(found, Usage(((read or 0) + (cached or 0)) or None, written or None, cached))
 
 
-def _found_in(place: Mapping[str, Any], depth: int) -> Usage:
-    found, here = NO_USAGE, []
-    if isinstance(place.get("usage"), (dict, list)):
-        found = usage_of(place["usage"])
+def _elsewhere(place: Mapping[str, Any], depth: int) -> Usage:
+    """The counts in the other fields of a chunk, or of an object in it."""
+    found, here = NO_USAGE, {}
     for name, one in place.items():
         if isinstance(one, (dict, list)):
-            if one and name != "usage":
-                found = _filled(found, _held(name.lower().replace("_", ""), one, depth))
-        elif name.lower().replace("_", "") in _TOP:
-            here.append(name)
-    return _filled(found, usage_of({name: place[name] for name in here})) if here else found
+            if one:
+                found = _filled(found, _held(_plain(name), one, depth))
+        elif _plain(name) in _TOP:
+            here[name] = one
+    return _filled(found, usage_of(here)) if here else found
 
 
 def _held(name: str, value: Any, depth: int) -> Usage:
-    """The counts in a field of a chunk."""
+    """The counts in a field."""
     if name.endswith(("usage", "usagemetadata")):
         return usage_of(value)
-    if depth > 1 or not (name in _HOLDERS or name.startswith("x")):
+    if depth > 2 or not (name in _HOLDERS or name.startswith("x")):
         return NO_USAGE
     found = NO_USAGE
     for one in objects_of(value):
-        found = _filled(found, _found_in(one, depth + 1))
+        found = _filled(found, _elsewhere(one, depth + 1))
         if name.startswith("meta"):
             found = _filled(found, usage_of(one))
     return found
@@ -124,13 +129,19 @@ def _held(name: str, value: Any, depth: int) -> Usage:
 
 def _filled(usage: Usage, more: Usage) -> Usage:
     """The counts of `usage`, and those of `more` where it has none."""
-    if more == NO_USAGE or usage == NO_USAGE:
-        return more if usage == NO_USAGE else usage
+    if more is NO_USAGE or usage is NO_USAGE:
+        return more if usage is NO_USAGE else usage
     return Usage(*(one if one is not None else other for one, other in zip(usage, more, strict=True)))
 
 
+@lru_cache(1024)
+def _plain(name: str) -> str:
+    """The name of a field without regard to case and underscores. Every chunk of a stream has the same names."""
+    return name.lower().replace("_", "")
+
+
 def _plainly(told: Mapping[str, Any]) -> dict[str, Any]:
-    return {name.lower().replace("_", ""): one for name, one in told.items()}
+    return {_plain(name): one for name, one in told.items()}
 
 
 def _first(told: Mapping[str, Any], names: Iterable[str]) -> int | None:
