@@ -5,6 +5,7 @@ from __future__ import annotations
 from array import array
 from typing import Any
 
+import numpy as np
 import pytest
 from tests.support import make_record, make_timeline
 
@@ -58,6 +59,23 @@ def test_answers_that_are_none(kind: str, name: str) -> None:
     assert list(reasons) == ["errors_present", name]
     assert (reasons[name]["value"], reasons[name]["bound"]) == (2, 0)
     assert reasons[name]["text"].endswith("2 of 32 answers")
+
+
+def test_answers_that_ended_before_any_output() -> None:
+    ended = [make_record(90 + n, 900.0 + n, [], server_output_tokens=1) for n in range(2)]
+    lost = make_record(95, 950.0, [], state="failed", error_kind="empty_answer")
+    timeline = make_timeline(*answers(), *ended, lost)
+    reasons = found(timeline)
+    assert list(reasons) == ["errors_present", "answers_empty"]
+    assert reasons["answers_empty"]["value"] == 3
+    assert (
+        "3 of 33 answers; in 2 of them the model ended its answer before any output" in reasons["answers_empty"]["text"]
+    )
+    assert "--ignore-eos" in reasons["answers_empty"]["do"]
+    figures = request_metrics(timeline)
+    assert figures.succeeded[-3:].tolist() == [True, True, False]
+    assert np.isnan(figures.ttft_s[-3:]).all()
+    assert list(found(make_timeline(*answers(), ended[0]))) == ["answers_empty"]
 
 
 def test_requests_that_were_written_twice() -> None:

@@ -258,3 +258,11 @@ def test_an_sdk_clock_says_how_much_of_a_core_was_used() -> None:
     (reason,) = (reason for reason in found["reasons"] if reason["reason"] == "sdk_clock")
     assert reason["value"] == pytest.approx(0.5)
     assert "45% of a core" in reason["text"]
+
+
+def test_goodput_by_the_first_reasoning_and_the_first_answer() -> None:
+    thinks = make_record(0, 0.0, [(0.5, REASONING, 4), (1.0, TEXT, 4)])
+    answers = make_record(1, 0.0, [(0.5, TEXT, 4), (1.0, TEXT, 4)])
+    timeline = make_timeline(thinks, answers)
+    for slo, good in (({"ttfr_s": 0.5}, 1), ({"ttfr_s": 0.4}, 0), ({"ttfa_s": 0.9}, 1), ({"ttfa_s": 1.0}, 2)):
+        assert summary_of(timeline, slo)["throughput"]["goodput_request_per_s"] == good, slo

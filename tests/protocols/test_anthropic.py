@@ -218,6 +218,9 @@ def test_an_error_in_mid_stream(error: Any, failure: tuple[str, str | None]) -> 
         (b'data: {"error":{"type":"api_error","message":"lost"}}\n\n', (None, "lost", "api_error")),
         (b'error: {"code":400,"message":"context"}\n\n', (400, "context", None)),
         (b'{"error":{"message":"context"}}\n\n', (None, "context", None)),
+        (b'event: server_error\ndata: {"message":"down"}\n\n', (None, "down", None)),
+        (b"event: exception\ndata: upstream reset\n\n", (None, "upstream reset", None)),
+        (b'data: {"type":"content_block_delta","error":{"message":"lost"}}\n\n', (None, "lost", None)),
     ],
 )
 def test_an_error_in_any_frame(event: bytes, failure: tuple[int | None, str, str | None]) -> None:
@@ -225,6 +228,11 @@ def test_an_error_in_any_frame(event: bytes, failure: tuple[int | None, str, str
     code, message, name = failure
     events = decode(body, event, sse(delta(type="text_delta", text="b"), ended(), STOP))
     assert [one.failure for one in events] == [None, None, Failure(STREAM_ERROR, code, message, name)]
+
+
+def test_a_stream_that_ends_inside_an_event() -> None:
+    *_, last = decode(sse(ANTHROPIC_START), b'event: content_block_delta\ndata: {"type":"con')
+    assert last.failure == Failure(BROKEN_STREAM, None, "the stream ended inside event 2")
 
 
 def test_events_that_are_no_messages_and_a_foreign_end_mark() -> None:

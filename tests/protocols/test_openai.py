@@ -12,6 +12,7 @@ from tests.support import GOLDEN
 from llmdyno.protocols.dialect import Envelope
 from llmdyno.protocols.events import (
     BROKEN_STREAM,
+    EMPTY,
     MALFORMED_EVENT,
     OTHER,
     REASONING,
@@ -108,7 +109,7 @@ def test_an_error_after_the_stream_began(event: dict[str, object], code: int | N
         (b"", MALFORMED_EVENT),
         (b": ping\n\n", MALFORMED_EVENT),
         (delta(content="cut"), BROKEN_STREAM),
-        (delta(content="cut") + b'data: {"cho', MALFORMED_EVENT),
+        (delta(content="cut") + b'data: {"cho', BROKEN_STREAM),
     ],
 )
 def test_what_is_no_whole_answer(body: bytes, kind: str) -> None:
@@ -152,6 +153,14 @@ def test_every_kind_of_output() -> None:
         {"reasoning_details": [{"type": "reasoning.summary", "summary": "hm"}]},
         {"content": None, "thinking_blocks": [{"type": "thinking", "thinking": "hm"}]},
         {"audio": {"transcript": "hello", "data": "AAAA"}},
+        {"thought": "hm"},
+        {"reasoning": {"content": "hm"}},
+        {"reasoning_content": [{"text": "hm"}]},
+        {"content": [{"text": "hm", "thought": True}]},
+        {"content": [{"type": "text", "text": {"value": "part"}}]},
+        {"content": {"text": "object"}},
+        {"text": "other name"},
+        "plain",
     ) == [
         (TEXT, "a"),
         (REASONING, "hm"),
@@ -167,6 +176,11 @@ def test_every_kind_of_output() -> None:
         (REASONING, "hm"),
         (REASONING, "hm"),
         (TEXT, "hello"),
+        *[(REASONING, "hm")] * 4,
+        (TEXT, "part"),
+        (TEXT, "object"),
+        (TEXT, "other name"),
+        (TEXT, "plain"),
     ]
 
 
@@ -310,6 +324,67 @@ def test_what_a_server_wrote_beside_the_protocol_is_told() -> None:
         failure = decode(said)[-1].failure
         assert failure is not None
         assert "no backend available" in failure.message
+
+
+@pytest.mark.parametrize(
+    "odd", [b'data: {"message":"no worker left"}\n\n', b"no worker left\n\n", b'data: {"odd":"no worker left"}\n\n']
+)
+def test_an_answer_without_end_in_which_the_server_wrote_something(odd: bytes) -> None:
+    usage = chunk(choices=[], usage={"prompt_tokens": 3, "completion_tokens": 1})
+    for body, kind in (((odd, DONE), EMPTY), ((delta(content="a"), odd, DONE), BROKEN_STREAM)):
+        [failure] = [event.failure for event in decode(*body) if event.failure]
+        assert failure.kind == kind
+        assert "no worker left" in failure.message
+    for whole in (
+        (odd, delta(content="a"), delta("stop"), DONE),
+        (odd, delta(content="a"), usage, DONE),
+        (delta(content="a"), delta("stop"), odd),
+    ):
+        assert not any(event.failure for event in decode(*whole))
+
+
+@pytest.mark.parametrize("mark", [b"[done]", b'"[DONE]"', b"  [DONE] ", b"[ DONE ]", b"DONE"])
+def test_end_marks_in_other_spellings(mark: bytes) -> None:
+    events = decode(delta(content="a"), b"data: " + mark + b"\n\n", delta(content="late"))
+    assert [(event.text, event.end_mark) for event in events] == [("a", False), ("", True)]
+
+
+@pytest.mark.parametrize("words", [b"Error: no worker", b"[ERROR] no worker", b'"Error: no worker"'])
+def test_words_in_place_of_json(words: bytes) -> None:
+    failure = decode(delta(content="a"), b"data: " + words + b"\n\n")[-1].failure
+    assert failure == Failure(STREAM_ERROR, None, words.decode().strip('"'))
+
+
+@pytest.mark.parametrize(
+    ("last", "reason"),
+    [
+        (chunk(choices=[{"index": 1, "delta": {}, "finish_reason": "stop"}]), "stop"),
+        (chunk(choices=[{"delta": {}, "finish_reason": "stop"}, {"delta": {}, "finish_reason": "abort"}]), "abort"),
+        (chunk(choices=[{"delta": {"finish_reason": "stop"}}]), "stop"),
+        (chunk(choices=[{"delta": {}, "stop_reason": "end_turn"}]), "end_turn"),
+        (chunk(choices=[{"delta": {}, "finish_reason": "stop", "stop_reason": "</s>"}]), "stop"),
+        (chunk(choices=[{"delta": {}}], finish_reason="length"), "length"),
+    ],
+)
+def test_where_the_finish_reason_may_be(last: bytes, reason: str) -> None:
+    events = decode(delta(content="a"), last)
+    assert [event.finish_reason for event in events] == [None, reason]
+    assert not any(event.failure for event in events)
+
+
+def test_a_count_before_any_output_counts_no_output() -> None:
+    first = chunk(choices=[{"delta": {"role": "assistant"}}], usage={"prompt_tokens": 3, "completion_tokens": 1})
+    events = decode(first, delta(content="a"), delta("stop"))
+    assert [(event.input_tokens, event.output_tokens) for event in events] == [(3, None), (None, None), (None, None)]
+    [ended, _] = decode(chunk(choices=[{"finish_reason": "stop"}], usage={"completion_tokens": 1}), DONE)
+    assert ended.output_tokens == 1
+
+
+def test_numbers_longer_than_python_reads() -> None:
+    digits = b"9" * 5000
+    odd = b'data: {"choices":[{"delta":{"content":"b"}}],"x":' + digits + b',"usage":{"prompt_tokens":' + digits + b"}}"
+    events = decode(delta(content="a"), odd + b"\n\n", delta("stop"))
+    assert [(event.text, event.input_tokens) for event in events] == [("a", None), ("b", None), ("", None)]
 
 
 def test_bytes_that_a_strict_reader_refuses() -> None:

@@ -7,8 +7,15 @@ from typing import Any
 
 import pytest
 
-from llmdyno.protocols.events import STREAM_ERROR, Failure
-from llmdyno.protocols.server_error import error_text, failure_in, failure_in_words, stray_failure
+from llmdyno.protocols.events import ABORTED, STREAM_ERROR, Failure
+from llmdyno.protocols.server_error import (
+    error_text,
+    failure_in,
+    failure_in_choices,
+    failure_in_words,
+    says_error,
+    stray_failure,
+)
 
 
 @pytest.mark.parametrize(
@@ -62,6 +69,31 @@ def test_the_servers_own_message(body: bytes, text: str) -> None:
         ({"success": False, "msg": "no"}, (None, "no", None)),
         ({"base_resp": {"status_code": 1004, "status_msg": "login"}, "choices": None}, (1004, "login", None)),
         ({"message": "x", "__type": "com.amazon#Throttled"}, (None, "x", "Throttled")),
+        ({"error": {"error": {"message": "inner", "code": 503}}}, (503, "inner", None)),
+        ({"errors": [{"message": "first", "code": "429"}]}, (429, "first", None)),
+        ({"errors": [{"status": "503", "title": "T", "detail": "down"}]}, (503, "down", None)),
+        ({"data": None, "errors": [{"message": "m", "extensions": {"code": "X1"}}]}, (None, "m", "X1")),
+        ({"detail": {"message": "m", "code": 503}}, (503, "m", None)),
+        ({"detail": [{"loc": ["body", "n"], "msg": "small", "type": "missing"}]}, (None, "body.n: small", None)),
+        ([{"error": {"code": 503, "message": "m", "status": "UNAVAILABLE"}}], (503, "m", "UNAVAILABLE")),
+        ({"success": False, "errors": [{"code": 7009, "message": "m"}], "messages": []}, (7009, "m", None)),
+        ({"event": "error", "message": "m"}, (None, "m", None)),
+        ({"event_type": "stream-end", "finish_reason": "ERROR", "message": "m"}, (None, "m", None)),
+        ({"status": "failed", "reason": "m"}, (None, "m", "failed")),
+        ({"exception": "m"}, (None, "m", None)),
+        ({"Error": "m"}, (None, "m", None)),
+        ({"Error": {"Code": "Slow", "Message": "m"}}, (None, "m", "Slow")),
+        ({"Response": {"Error": {"Code": "Slow", "Message": "m"}, "RequestId": ""}}, (None, "m", "Slow")),
+        ({"ErrorMsg": {"Msg": "m", "Code": 4001}}, (4001, "m", None)),
+        ({"header": {"code": 10013, "message": "m", "sid": "s"}}, (10013, "m", None)),
+        ({"fault": {"faultstring": "m", "detail": {"errorcode": "quota"}}}, (None, "m", "quota")),
+        ({"data": {"error": {"message": "m", "code": 503}}}, (503, "m", None)),
+        ({"type": "response.failed", "response": {"error": {"code": "lost", "message": "m"}}}, (None, "m", "lost")),
+        ({"error": "invalid_token", "error_description": "m"}, (None, "invalid_token: m", None)),
+        ({"error": '{"error":{"message":"quoted","code":503}}'}, (503, "quoted", None)),
+        ({"error": {"message": '{"error":{"message":"quoted"}}', "code": 500}}, (500, "quoted", None)),
+        ({"error": ["a", "b"]}, (None, "a; b", None)),
+        ({"error": {"message": "", "code": 503}}, (503, '{"message":"","code":503}', None)),
     ],
 )
 def test_an_error_in_any_shape(value: Any, expected: tuple[int | None, str, str | None]) -> None:
@@ -82,6 +114,13 @@ def test_an_error_in_any_shape(value: Any, expected: tuple[int | None, str, str 
         {"code": "0", "message": "ok"},
         {"status": "queued", "message": "waiting"},
         {"message": "a notice"},
+        {"header": {"code": 0, "message": "Success"}},
+        {"event": "progress", "message": "half"},
+        {"request_id": "r", "status": 200, "message": "ok"},
+        {"choices": [{"delta": {"content": "a"}}], "exception": "beside content"},
+        {"Error": None, "detail": "", "errors": []},
+        {"data": {"text": "x"}, "response": {"status": "completed"}},
+        [{"choices": [{"delta": {"content": "a"}}]}],
         {"choices": [], "usage": {"prompt_tokens": 1}, "code": 3, "message": "x"},
         {},
         [],
@@ -101,4 +140,40 @@ def test_lines_that_are_no_event() -> None:
     assert stray_failure(b"error:") is None
     assert stray_failure(b'{"choices": []}') is None
     assert stray_failure(b"hello") is None
+    for words in (b"Error: no worker", b"ERROR : no worker"):
+        assert stray_failure(words) == Failure(STREAM_ERROR, None, "no worker")
+    for words in (b"Internal Server Error: no worker", b"[ERROR] no worker", b"litellm.RateLimitError: no worker"):
+        assert stray_failure(words) == Failure(STREAM_ERROR, None, words.decode())
+    assert stray_failure(b"an answer about errors in general") is None
+    assert stray_failure(b'{"message":"hi"}\n{"error":"late"}') == Failure(STREAM_ERROR, None, "late")
     assert failure_in_words(b"{}") == Failure(STREAM_ERROR, None, "an error event without a message")
+
+
+@pytest.mark.parametrize(
+    ("choice", "expected"),
+    [
+        ({"error": {"code": 502, "message": "lost"}}, (STREAM_ERROR, 502, "lost", None)),
+        ({"delta": {"error": {"code": 502, "message": "lost"}}}, (STREAM_ERROR, 502, "lost", None)),
+        (
+            {"finish_reason": {"type": "abort", "message": "full", "status_code": 503, "err_type": "Busy"}},
+            (ABORTED, 503, "the server ended the answer with the finish reason 'abort': full", "Busy"),
+        ),
+    ],
+)
+def test_errors_inside_a_choice(choice: dict[str, Any], expected: tuple[str, int, str, str | None]) -> None:
+    choice["finish_reason"] = choice.get("finish_reason", "error")
+    assert failure_in_choices([{"delta": {}}, choice]) == Failure(*expected)
+
+
+def test_choices_without_an_error() -> None:
+    choices = [{"error": None, "delta": {"error": ""}}, {"finish_reason": {"type": "length", "message": "full"}}]
+    assert failure_in_choices(choices) is None
+
+
+@pytest.mark.parametrize(
+    ("kind", "says"),
+    [(b"error", True), (b"Error", True), (b"server_error", True), (b"exception", True), (b"response.failed", True),
+     (b"", False), (b"message", False), (b"ping", False), (b"errors_so_far", False)],
+)  # fmt: skip
+def test_types_of_events_that_say_error(kind: bytes, says: bool) -> None:
+    assert says_error(kind) == says

@@ -23,6 +23,7 @@ def test_json_that_a_strict_reader_refuses() -> None:
     assert loads(b'{"a": "\\ud83d"}') == {"a": "\ud83d"}
     assert loads(b'{"a": "\xff"}') == {"a": "\ufffd"}
     assert loads(b'{"a": 1e400}') == {"a": math.inf}
+    assert loads(b'{"a": ' + b"9" * 10_000 + b', "b": 1}') == {"a": math.inf, "b": 1}
 
 
 @pytest.mark.parametrize("body", [b"", b"{", b"nonsense", b"[" * 100_000, b'{"a":' * 100_000])

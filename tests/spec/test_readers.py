@@ -127,7 +127,8 @@ OBJECT: object = object()
         (mappings.json_object, JSON,
          ["[1]", "{", "", 5, None, {1: 2}, {"a": object}, {"a": float("nan")}, '{"a": 1e400}', '{"a":' * 9999]),
         (mappings.parameters, "K=V, such as top_p=0.9 or drop_params=true", ["top_p", ["a b=1"], 5, None, [5]]),
-        (mappings.slo, "METRIC=SECONDS with a metric of ttft_s, time_per_output_token_s, end_to_end_latency_s",
+        (mappings.slo,
+         "METRIC=SECONDS with a metric of ttft_s, ttfr_s, ttfa_s, time_per_output_token_s, end_to_end_latency_s",
          [["ttft=1"], {"ttft_s": -1}, {"ttft_s": "1e400"}, {5: 1}, 5, None, "ttft_s", "ttft_s=", [5]]),
     ],
 )  # fmt: skip

@@ -24,6 +24,7 @@ from llmdyno.protocols.events import (
     EMPTY,
     HTTP_STATUS,
     MALFORMED_EVENT,
+    OTHER,
     STREAM_ERROR,
     TEXT,
     Event,
@@ -149,11 +150,27 @@ def test_a_broken_answer_without_its_end_mark_is_broken() -> None:
     assert (told.error_kind, told.error_code, told.error_message) == (STREAM_ERROR, 503, "full")
 
 
-@pytest.mark.parametrize("reason", ["abort", "error", "cancelled", "network_error", "insufficient_system_resource"])
+def test_an_error_without_its_blank_line_is_told_although_the_connection_broke() -> None:
+    record = answered(WORD, b'event: error\ndata: {"message":"full","code":503}\n', failure=BROKEN)
+    assert (record.error_kind, record.error_code, record.error_message) == (STREAM_ERROR, 503, "full")
+
+
+@pytest.mark.parametrize(
+    "reason",
+    ["abort", "error", "cancelled", "network_error", "insufficient_system_resource", "ABORTED", "interrupted",
+     "preempted", "deadline_exceeded", "disconnected", "exception", "unavailable", "killed"],
+)  # fmt: skip
 def test_an_abort_is_a_failure(reason: str) -> None:
     record = answered(WORD, sse(piece(reason)), DONE)
     assert (record.state, record.error_kind, record.finish_reason) == ("failed", ABORTED, reason)
     assert record.text == "a"
+
+
+@pytest.mark.parametrize("others", [[], ["stop"]])
+def test_an_abort_is_one_whatever_else_is_said(others: list[str]) -> None:
+    choices = {"choices": [{"finish_reason": one} for one in [*others, "abort"]]}
+    record = answered(WORD, sse(choices, *(piece(one) for one in others)), DONE)
+    assert (record.error_kind, record.finish_reason) == (ABORTED, "abort")
 
 
 @pytest.mark.parametrize("reason", ["stop", "length", "tool_calls", "content_filter", "eos_token"])
@@ -175,6 +192,28 @@ def test_other_reasons_are_not(reason: str) -> None:
 def test_an_empty_answer_is_a_failure(body: bytes, message: str) -> None:
     record = answered(body)
     assert (record.state, record.error_kind, record.error_message) == ("failed", EMPTY, message)
+
+
+@pytest.mark.parametrize("reason", ["stop", "STOP", "eos", "end_turn"])
+def test_a_model_that_ends_its_answer_at_once_has_answered(reason: str) -> None:
+    counted = sse({"choices": [], "usage": {"prompt_tokens": 3, "completion_tokens": 1}})
+    record = answered(sse(piece(role="assistant", content=""), piece(reason)), counted + DONE)
+    assert (record.state, record.finish_reason, record.server_output_tokens) == ("ok", reason, 1)
+    assert set(record.kinds) == {OTHER}
+    uncounted = sse({"choices": [], "usage": {"prompt_tokens": 3, "completion_tokens": 0}})
+    for body in (sse(piece(reason)), sse(piece(reason)) + uncounted, sse(piece()) + counted):
+        assert answered(body, DONE).error_kind == EMPTY
+
+
+def test_counts_of_each_chunk_alone_are_added_up() -> None:
+    chunks = [{**piece(content="a b"), "usage": {"prompt_tokens": 3, "completion_tokens": 2}} for _ in range(6)]
+    record = answered(sse(piece(role="assistant"), *chunks, piece("stop")), DONE)
+    assert record.server_output_tokens == 12
+    assert list(array("i", record.cumulative_tokens)) == [-1, 2, 4, 6, 8, 10, 12, -1, -1]
+    told = answered(sse(*chunks, {"choices": [], "usage": {"completion_tokens": 13}}, piece("stop")), DONE)
+    assert told.server_output_tokens == 13
+    few = answered(sse(*chunks[:3], piece("stop")), DONE)
+    assert few.server_output_tokens == 2
 
 
 @pytest.mark.parametrize(

@@ -66,6 +66,11 @@ def test_what_cannot_be_decoded_is_named(name: bytes, pieces: list[bytes], probl
     assert problem in str(said)
 
 
+@pytest.mark.parametrize("name", [b"", b"identity", b"UTF-8", b"none", b"identity, utf8"])
+def test_names_of_no_compression(name: bytes) -> None:
+    assert decode_pieces(name, [b"a", b"b"]) == ([b"a", b"b"], None)
+
+
 def test_a_body_that_grows_without_bound_is_not_decoded() -> None:
     packed = gzip.compress(bytes(encoding.LIMIT + 2), compresslevel=1)
     found, problem = decode_pieces(b"gzip", [packed, b""])

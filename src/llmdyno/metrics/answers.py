@@ -47,8 +47,8 @@ def answer_reasons(
     """
     return [
         _counts(measured, figures, asked, EXACT_DIFFERENCE if exact_tokens else ROUGH_DIFFERENCE),
-        _failures(measured, ABORTED, "answers_aborted", "answers aborted: the server gave up"),
-        _failures(measured, EMPTY, "answers_empty", "answers empty: nothing was in"),
+        _aborted(measured),
+        _empty(measured, figures),
         _resent(measured),
         _hidden(figures),
         _cached(measured, figures),
@@ -151,11 +151,27 @@ def _stream_agrees(timeline: Timeline, figures: RequestMetrics) -> Column:
 # --- answers
 
 
-def _failures(timeline: Timeline, kind: str, reason: str, what: str) -> Reason | None:
-    count = int(np.sum(timeline.requests["error_kind"] == kind))
+def _aborted(timeline: Timeline) -> Reason | None:
+    count = int(np.sum(timeline.requests["error_kind"] == ABORTED))
     if not count:
         return None
-    return Reason(reason, count, 0, f"{what} {count} of {len(timeline)} answers")
+    text = f"answers aborted: the server gave up {count} of {len(timeline)} answers"
+    return Reason("answers_aborted", count, 0, text)
+
+
+def _empty(timeline: Timeline, figures: RequestMetrics) -> Reason | None:
+    """Answers without output: those that failed for it, and those that a model ended with its first token."""
+    ended_at_once = int(np.sum(figures.succeeded & (figures.text_chunks == 0)))
+    count = int(np.sum(timeline.requests["error_kind"] == EMPTY)) + ended_at_once
+    if not count:
+        return None
+    text = f"answers empty: nothing was in {count} of {len(timeline)} answers"
+    if ended_at_once:
+        text += (
+            f"; in {ended_at_once} of them the model ended its answer before any output, which is a success without a "
+            "time to the first token"
+        )
+    return Reason("answers_empty", count, 0, text)
 
 
 def _resent(timeline: Timeline) -> Reason | None:

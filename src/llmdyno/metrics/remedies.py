@@ -68,7 +68,9 @@ REMEDIES: Mapping[str, Remedy] = {
         (ALL,), "look at the server's log: it gave up answers that it had begun, for example for want of memory"
     ),
     "answers_empty": Remedy(
-        (ALL,), "keep the answers (--keep-answers), and check the model, the prompt's length and the server's log"
+        ("ttft_s", "end_to_end_latency_s", "request_output_throughput_token_per_s", "output_token_per_s"),
+        "if the model ends its answers at once, send --ignore-eos or other prompts; else check the model, the prompt's "
+        "length and the server's log",
     ),
     "requests_resent": Remedy(
         ("ttft_s", "end_to_end_latency_s", *_SCHEDULED),

@@ -32,9 +32,10 @@ from llmdyno.protocols.events import (
     TOOL,
     Event,
     Failure,
+    cut_off,
     finish_reason_of,
 )
-from llmdyno.protocols.server_error import failure_in, failure_in_words, failure_of, stray_failure
+from llmdyno.protocols.server_error import failure_in, failure_in_words, failure_of, says_error, stray_failure
 from llmdyno.protocols.sse import STRAY, SseDecoder, SseEvent
 from llmdyno.protocols.usage import NO_USAGE, usage_of
 from llmdyno.protocols.values import count_of, loads, object_of, text_in, without_surrogates
@@ -109,7 +110,7 @@ class AnthropicDecoder:
 
     def close(self) -> list[Event]:
         """The last event, if its blank line is missing, and a failure if the answer did not end."""
-        events = [event for found in self._sse.close() for event in self._read(found)]
+        events = [event for found in self._sse.close() for event in cut_off(self._read(found), self._events)]
         if self._over or self._stop_reason is not None:
             return events
         if self._events:
@@ -152,7 +153,7 @@ class AnthropicDecoder:
         except ValueError as error:
             value, problem = None, str(error)
         kind = text_in(value.get("type")) or name if isinstance(value, dict) else ""
-        if kind == "error" or name == "error":
+        if kind == "error" or says_error(name.encode()):
             return self._failed(end, failure_of(value) if value is not None else failure_in_words(payload))
         if not isinstance(value, dict) or not kind:
             if (failure := failure_in(value)) is not None:
@@ -161,6 +162,8 @@ class AnthropicDecoder:
                 return Event(end)  # of another type, so no message
             shown = payload[:80].decode("utf-8", "replace")
             return self._failed(end, Failure(MALFORMED_EVENT, None, f"event {self._events} ({shown!r}): {problem}"))
+        if (failure := failure_in({"error": value.get("error")})) is not None:
+            return self._failed(end, failure)
         return self._known(end, kind, value)
 
     def _known(self, end: int, kind: str, value: dict[str, Any]) -> Event:

@@ -40,9 +40,9 @@ from llmdyno.protocols.events import (
     finish_reason_of,
 )
 from llmdyno.protocols.eventstream import EventStreamDecoder, Frame
-from llmdyno.protocols.openai import Choice, plain_output
 from llmdyno.protocols.server_error import failure_in
 from llmdyno.protocols.usage import usage_in
+from llmdyno.protocols.usual import Choice, plain_output
 from llmdyno.protocols.values import LARGEST_COUNT, count_of, loads, object_in, object_of, objects_of, text_in
 from llmdyno.workload.session import Messages
 

@@ -16,7 +16,7 @@ from llmdyno.protocols.values import object_of, objects_of, text_in
 
 Output = tuple[int, str]
 
-_REASONING = ("reasoning_content", "reasoning", "thinking", "reasoning_text")
+_REASONING = ("reasoning_content", "reasoning", "thinking", "reasoning_text", "thought", "thoughts")
 _LISTED_REASONING = ("reasoning_details", "thinking_blocks")
 """Servers that send these usually send the same text under a name above too; it counts once."""
 
@@ -24,7 +24,7 @@ _LISTED_REASONING = ("reasoning_details", "thinking_blocks")
 def outputs_of(choice: Mapping[str, Any], *, whole: bool) -> list[Output]:
     """The output in a choice, one pair for each kind. `whole`: whether a `message` in place of a delta counts."""
     delta = choice.get("delta")
-    if not isinstance(delta, dict) and whole:
+    if not isinstance(delta, (dict, str)) and whole:
         delta = choice.get("message")
     found = _outputs_in(delta) if isinstance(delta, dict) else [(TEXT, text_in(delta))]
     if not any(text for _, text in found):
@@ -61,15 +61,15 @@ def as_json(value: Any) -> str:
 
 
 def _outputs_in(delta: Mapping[str, Any]) -> list[Output]:
-    reasoning = next((text for name in _REASONING if (text := _text_of(delta.get(name)))), "")
+    reasoning = next((text for name in _REASONING if (value := delta.get(name)) and (text := _text_of(value))), "")
     if not reasoning:
-        parts = (objects_of(delta.get(name)) for name in _LISTED_REASONING)
+        parts = (objects_of(delta[name]) for name in _LISTED_REASONING if name in delta)
         reasoning = next((text for listed in parts if (text := "".join(map(_thought_in, listed)))), "")
     calls = delta.get("tool_calls") or delta.get("function_call")
     audio = object_of(delta.get("audio"))
     return [
         (REASONING, reasoning),
-        *_content(delta.get("content")),
+        *(_content(delta.get("content")) or [(TEXT, text_in(delta.get("text")))]),
         (TEXT, text_in(audio.get("transcript")) or text_in(audio.get("data"))),
         (REFUSAL, text_in(delta.get("refusal"))),
         (TOOL, tool_text(calls)),
@@ -79,21 +79,21 @@ def _outputs_in(delta: Mapping[str, Any]) -> list[Output]:
 def _content(value: Any) -> list[Output]:
     """The output in `content`: a text, or parts of several types (Mistral sends its thinking so)."""
     if isinstance(value, str):
-        return [(TEXT, value)]
+        return [(TEXT, value)] if value else []
     found: list[Output] = []
     for part in value if isinstance(value, list) else objects_of(value):
         if isinstance(part, str):
             found.append((TEXT, part))
         elif isinstance(part, dict):
             kind = text_in(part.get("type"))
-            if kind in ("thinking", "reasoning"):
+            if kind in ("thinking", "reasoning", "thought") or part.get("thought") is True:
                 found.append((REASONING, _thought_in(part)))
             elif kind == "refusal":
                 found.append((REFUSAL, text_in(part.get("refusal"))))
             elif kind in ("tool_use", "tool_call", "function"):
                 found.append((TOOL, tool_text(part)))
             else:
-                found.append((TEXT, _text_of(part.get("text"))))
+                found.append((TEXT, _text_of(part)))
     return found
 
 
@@ -108,4 +108,9 @@ def _text_of(value: Any) -> str:
     if isinstance(value, str):
         return value
     parts = value if isinstance(value, list) else objects_of(value)
-    return "".join(part if isinstance(part, str) else text_in(object_of(part).get("text")) for part in parts)
+    return "".join(part if isinstance(part, str) else _text_of_part(object_of(part)) for part in parts)
+
+
+def _text_of_part(part: Mapping[str, Any]) -> str:
+    text = part.get("text") or part.get("content") or part.get("value")
+    return text_in(object_of(text).get("value")) if isinstance(text, dict) else text_in(text)

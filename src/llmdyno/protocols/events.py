@@ -6,6 +6,7 @@ transport knows when each byte arrived, so it can tell when the event arrived. T
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Mapping
 from typing import Any, NamedTuple, Protocol
 
 import msgspec
@@ -24,15 +25,42 @@ EMPTY = "empty_answer"
 `aborted`: the server ended the answer early and says so in the finish reason. `empty_answer`: a whole answer without
 any output."""
 
-_ABORTS = frozenset(
+_ABORTS = (
+    "abort",
+    "cancel",
+    "crash",
+    "deadline",
+    "disconnect",
+    "error",
+    "evict",
+    "exception",
+    "expired",
+    "fail",
+    "insufficient_system_resource",
+    "interrupt",
+    "killed",
+    "out_of_memory",
+    "overload",
+    "preempt",
+    "timeout",
+    "timed_out",
+    "timed out",
+    "unavailable",
+)
+"""Words in a finish reason that say that the server gave the answer up."""
+
+_NORMAL_ENDS = frozenset(
     {
-        "canceled",
-        "cancelled",
-        "failed",
-        "failure",
-        "insufficient_system_resource",
-        "timeout",
-        "timed_out",
+        "complete",
+        "completed",
+        "end",
+        "end_of_turn",
+        "end_turn",
+        "eos",
+        "eos_token",
+        "stop",
+        "stop_sequence",
+        "stop_token",
     }
 )
 
@@ -49,10 +77,34 @@ def finish_reason_of(value: Any) -> str | None:
     return value[:200]
 
 
+def first_reason(places: Iterable[Mapping[str, Any]]) -> str | None:
+    """The finish reason of a chunk: an abort if one of the places has one, else the first; None: it has none.
+
+    Args:
+        places: the choices, and the chunk itself.
+    """
+    found = None
+    for place in places:
+        delta = place.get("delta")
+        inside = delta.get("finish_reason") if isinstance(delta, dict) else None
+        for value in (place.get("finish_reason"), place.get("stop_reason"), inside):
+            if value and (reason := finish_reason_of(value)) is not None:
+                if is_abort(reason):
+                    return reason
+                found = found or reason
+                break
+    return found
+
+
 def is_abort(finish_reason: str) -> bool:
     """Whether a finish reason says that the server gave the answer up: an abort, an error, a cancellation."""
     reason = finish_reason.lower()
-    return reason in _ABORTS or "abort" in reason or "error" in reason
+    return any(word in reason for word in _ABORTS)
+
+
+def is_normal_end(finish_reason: str) -> bool:
+    """Whether a finish reason says that the model ended its answer itself."""
+    return finish_reason.strip().lower() in _NORMAL_ENDS
 
 
 class Failure(NamedTuple):
@@ -89,6 +141,20 @@ class Event(msgspec.Struct, frozen=True, gc=False):
     cached_input_tokens: int | None = None
     reasoning_tokens: int | None = None
     end_mark: bool = False
+
+
+def cut_off(events: list[Event], number: int) -> list[Event]:
+    """The events of a stream's last event, which has no end: if it cannot be read, the stream ended inside it.
+
+    Args:
+        events: what was decoded from it.
+        number: its number in the stream, for the message.
+    """
+    failure = events[-1].failure if events else None
+    if failure is None or failure.kind != MALFORMED_EVENT:
+        return events
+    message = f"the stream ended inside event {number}"
+    return [Event(events[-1].end, failure=Failure(BROKEN_STREAM, None, message))]
 
 
 class Decoder(Protocol):

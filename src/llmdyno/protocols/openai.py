@@ -7,12 +7,13 @@ does not know which server it talks to. Shapes: the OpenAI API reference (chat c
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from typing import Any
 
 import msgspec
 
-from llmdyno.protocols.choices import Output, merged, outputs_of
+from llmdyno.protocols.choices import merged, outputs_of
 from llmdyno.protocols.dialect import (
     Dialect,
     Envelope,
@@ -24,69 +25,33 @@ from llmdyno.protocols.dialect import (
 )
 from llmdyno.protocols.events import (
     BROKEN_STREAM,
+    EMPTY,
     MALFORMED_EVENT,
     OTHER,
-    REASONING,
     TEXT,
-    TOOL,
     Event,
     Failure,
-    finish_reason_of,
+    cut_off,
+    first_reason,
 )
-from llmdyno.protocols.server_error import failure_in, failure_in_words, stray_failure
+from llmdyno.protocols.server_error import (
+    LIMIT,
+    failure_at_the_start,
+    failure_in,
+    failure_in_choices,
+    failure_in_words,
+    message_of,
+    says_error,
+    stray_failure,
+)
 from llmdyno.protocols.sse import STRAY, SseDecoder, SseEvent
 from llmdyno.protocols.usage import NO_USAGE, usage_in
-from llmdyno.protocols.usual import decode_usual
+from llmdyno.protocols.usual import Choice, Chunk, decode_plain, decode_usual, plain_output
 from llmdyno.protocols.values import LARGEST_COUNT, loads, objects_of, text_in
 from llmdyno.workload.session import Messages
 
 _DONE = b"[DONE]"
-
-
-class _Function(msgspec.Struct):
-    arguments: str | None = None
-    name: Any = None
-
-
-class _Call(msgspec.Struct):
-    function: _Function | None = None
-
-
-class _Delta(msgspec.Struct):
-    content: str | None = None
-    reasoning_content: str | None = None
-    reasoning: str | None = None
-    tool_calls: list[_Call] | None = None
-    refusal: Any = None
-
-
-class Choice(msgspec.Struct):
-    """A choice as nearly every server writes it, for the fast path."""
-
-    delta: _Delta | None = None
-    text: str | None = None
-    finish_reason: str | None = None
-
-
-class _Usage(msgspec.Struct):
-    prompt_tokens: int | None = None
-    completion_tokens: int | None = None
-    prompt_tokens_details: Any = None
-    completion_tokens_details: Any = None
-    cache_read_input_tokens: Any = None
-    prompt_cache_hit_tokens: Any = None
-
-
-class _Chunk(msgspec.Struct):
-    choices: list[Choice] | None = None
-    usage: _Usage | None = None
-    error: Any = None
-    object: Any = None
-    base_resp: Any = None
-    x_groq: Any = None
-
-
-_decode = msgspec.json.Decoder(_Chunk).decode
+_MARKS = re.compile(rb'["\[\s]*DONE["\]\s]*', re.IGNORECASE)
 
 
 class OpenAIDecoder:
@@ -105,6 +70,7 @@ class OpenAIDecoder:
         self._from_delta = False  # choices hold a delta, as they should, and not a whole message
         self._half = ""  # the first half of a character that a server cut in two
         self._said = ""  # what the server wrote beside the protocol
+        self._told = False  # there was a count of output tokens
 
     def feed(self, data: bytes) -> list[Event]:
         """The events completed by these bytes."""
@@ -126,7 +92,7 @@ class OpenAIDecoder:
                         continue
                     self._only_text = False
                 try:
-                    chunk = _decode(found[2])
+                    chunk = decode_plain(found[2])
                 except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
                     events += self._read(found)
                     usual = not self._over
@@ -143,7 +109,7 @@ class OpenAIDecoder:
             usual = self._written and not self._over
         return events
 
-    def _plain(self, end: int, chunk: _Chunk, choice: Choice) -> Event | None:
+    def _plain(self, end: int, chunk: Chunk, choice: Choice) -> Event | None:
         """The event of a chunk with one kind of output, perhaps with running counts; None: there is more in it."""
         usage = chunk.usage
         output = plain_output(choice)
@@ -166,9 +132,9 @@ class OpenAIDecoder:
 
     def close(self) -> list[Event]:
         """The last event, if its blank line is missing, and a failure if the answer did not end."""
-        events = [event for found in self._sse.close() for event in self._read(found)]
+        events = [event for found in self._sse.close() for event in cut_off(self._read(found), self._events)]
         if self._over or self._finished or (self._counted and self._written):
-            return events
+            return events if self._over else events + self._unexplained()
         if self._events:
             kind = BROKEN_STREAM
             what = f"the stream ended after {self._events} events with neither finish_reason nor [DONE]"
@@ -185,21 +151,25 @@ class OpenAIDecoder:
             return []
         if kind == STRAY:
             return self._stray(end, payload)
-        if payload.strip() == _DONE:
+        if len(payload) < 32 and _MARKS.fullmatch(payload):
             self._note(end)
             self._over = True
-            return [Event(end, end_mark=True)]
-        if kind == b"error":
+            return self._unexplained() or [Event(end, end_mark=True)]
+        if kind and says_error(kind):
             return self._failed(end, failure_in_words(payload))
         try:
             value = loads(payload)
             problem = "" if isinstance(value, dict) else "it is not an object"
         except ValueError as error:
             value, problem = None, str(error)
-        if kind and (not isinstance(value, dict) or not (value.get("choices") or failure_in(value))):
+        if kind and (
+            not isinstance(value, dict) or not (value.get("choices") or value.get("usage") or failure_in(value))
+        ):
             return []  # of another type, so no message; some gateways give their chunks types of their own
         if not isinstance(value, dict):
-            shown = payload[:80].decode("utf-8", "replace")
+            if (failure := failure_in(value) or failure_at_the_start(payload)) is not None:
+                return self._failed(end, failure)
+            shown = payload[:LIMIT].decode("utf-8", "replace")
             message = f"event {self._events + 1} ({shown!r}): {problem}"
             return self._failed(end, Failure(MALFORMED_EVENT, None, message))
         return self._chunk(end, value)
@@ -207,6 +177,14 @@ class OpenAIDecoder:
     def _note(self, end: int) -> None:
         self._events += 1
         self._end = end
+
+    def _unexplained(self) -> list[Event]:
+        """The failure of an answer that says nothing of its end, or holds nothing, but in which the server wrote
+        something beside the protocol: it is probably an error in a shape that is not known."""
+        if not self._said or self._told or (self._finished and self._written):
+            return []
+        kind, what = (BROKEN_STREAM, "has no finish reason") if self._written else (EMPTY, "holds no output")
+        return [Event(self._end, failure=Failure(kind, None, f"the answer {what}; the server wrote {self._said!r}"))]
 
     def _failed(self, end: int, failure: Failure) -> list[Event]:
         self._note(end)
@@ -218,27 +196,27 @@ class OpenAIDecoder:
         failure = stray_failure(lines)
         if failure is not None:
             return self._failed(end, failure)
-        self._said = self._said or " ".join(lines[:400].decode("utf-8", "replace").split())[:100]
+        self._said = self._said or " ".join(lines[: 4 * LIMIT].decode("utf-8", "replace").split())[:LIMIT]
         return []
 
     def _chunk(self, end: int, value: dict[str, Any]) -> list[Event]:
         choices = objects_of(value.get("choices"))
-        failure = failure_in(value)
-        for choice in choices:
-            if "error" in choice:
-                failure = failure or failure_in({"error": choice["error"]})
+        failure = failure_in(value) or failure_in_choices(choices)
         if failure is not None:
             return self._failed(end, failure)
-        if not choices and not self._said:
-            self._said = text_in(value.get("message"))[:100]
+        usage = usage_in(value)
+        if not choices and not self._said and usage == NO_USAGE and any(isinstance(one, str) for one in value.values()):
+            self._said = message_of(value)[:LIMIT]
         self._note(end)
-        reasons = [reason for choice in choices if (reason := finish_reason_of(choice.get("finish_reason")))]
+        reason = first_reason([*choices, value])
         outputs = merged(pair for one in choices for pair in outputs_of(one, whole=not self._from_delta))
         outputs = [(kind, self._whole_characters(text)) for kind, text in outputs] or [(OTHER, "")]
         self._from_delta = self._from_delta or any(isinstance(one.get("delta"), dict) for one in choices)
-        usage = usage_in(value)
-        self._finished = self._finished or bool(reasons)
+        self._finished = self._finished or reason is not None
         self._written = self._written or outputs[0][0] != OTHER
+        if not self._written and not self._finished:
+            usage = usage._replace(output=None)  # nothing was written yet, so this is no count of it
+        self._told = self._told or usage.output is not None
         self._counted = outputs[0][0] == OTHER and (usage.output is not None or (self._counted and usage == NO_USAGE))
         name = text_in(value.get("id"))[:300] or None if self._events == 1 else None
         *before, (kind, text) = outputs
@@ -246,7 +224,7 @@ class OpenAIDecoder:
             end,
             kind,
             text,
-            reasons[0] if reasons else None,
+            reason,
             usage.input,
             usage.output,
             None,
@@ -271,24 +249,6 @@ class OpenAIDecoder:
             return text.encode("utf-16-le", "surrogatepass").decode("utf-16-le", "replace")
         self._half = ""
         return text
-
-
-def plain_output(choice: Choice) -> Output | None:
-    """The output of a choice that holds one kind of output and no finish reason; None: it holds something else."""
-    delta = choice.delta
-    if choice.finish_reason:
-        return None
-    if delta is None:
-        return (TEXT, choice.text) if choice.text else None
-    thought, text, calls = delta.reasoning_content or delta.reasoning, delta.content, delta.tool_calls
-    if delta.refusal or choice.text or bool(thought) + bool(text) + bool(calls) != 1:
-        return None
-    if calls:
-        function = calls[0].function
-        if len(calls) == 1 and function is not None and function.arguments and not function.name:
-            return TOOL, function.arguments
-        return None
-    return (TEXT, text) if text else (REASONING, thought or "")
 
 
 def _request(envelope: Envelope, suffix: str, fields: dict[str, Any], max_tokens: int) -> HttpRequest:

@@ -7,6 +7,7 @@ not know what a field means.
 from __future__ import annotations
 
 import json
+import math
 import re
 from typing import Any
 
@@ -28,7 +29,7 @@ def loads(data: bytes) -> Any:
         return msgspec.json.decode(data)
     except (msgspec.DecodeError, UnicodeDecodeError) as error:
         try:
-            return json.loads(data.decode("utf-8", "replace"))
+            return json.loads(data.decode("utf-8", "replace"), parse_int=_whole_number)
         except ValueError:
             raise ValueError(str(error)) from None
         except RecursionError:
@@ -36,6 +37,11 @@ def loads(data: bytes) -> Any:
     except RecursionError:
         pass
     raise ValueError("the JSON is nested too deeply")
+
+
+def _whole_number(digits: str) -> int | float:
+    """An integer; infinity if it has more digits than Python reads, because nobody counts so far."""
+    return int(digits) if len(digits) < 4000 else math.inf
 
 
 def object_in(data: bytes) -> dict[str, Any] | None:

@@ -14,7 +14,13 @@ from llmdyno.reports.text import latency
 if TYPE_CHECKING:
     from llmdyno.reports.console import Page
 
-_HEADS = {"ttft_s": "TTFT", "time_per_output_token_s": "TPOT", "end_to_end_latency_s": "end-to-end"}
+_HEADS = {
+    "ttft_s": "TTFT",
+    "ttfr_s": "TTFR",
+    "ttfa_s": "TTFA",
+    "time_per_output_token_s": "TPOT",
+    "end_to_end_latency_s": "end-to-end",
+}
 _EMULATED = "EMULATED: more users slow a copy down by the emulator's own model. Durations are at real speed."
 
 

@@ -15,6 +15,8 @@ if TYPE_CHECKING:
 
 NAMES = {
     "ttft_s": "time to first token",
+    "ttfr_s": "time to first reasoning",
+    "ttfa_s": "time to first answer token",
     "time_per_output_token_s": "time per output token",
     "end_to_end_latency_s": "end-to-end latency",
     "throttling": "throttling",

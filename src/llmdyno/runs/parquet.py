@@ -36,6 +36,8 @@ FIGURES = (
     "connect_s",
     "output_tokens",
     "text_chunks",
+    "ttfr_s",
+    "ttfa_s",
 )
 """The figures in requests.parquet, after the facts. The column `output_tokens_source` follows them."""
 _COMPRESSION = "zstd(1)"

@@ -23,7 +23,7 @@ REDACTED = "<redacted>"
 
 BODY_FORMATS = ("bedrock-completion", "openai-completion", "openai-chat", "mistral", "qwen")
 CHAT_TEMPLATES = ("none", "llama3", "deepseek_r1", "chatml")
-SLO_METRICS = ("ttft_s", "time_per_output_token_s", "end_to_end_latency_s")
+SLO_METRICS = ("ttft_s", "ttfr_s", "ttfa_s", "time_per_output_token_s", "end_to_end_latency_s")
 LARGEST_WHOLE = 2**53 - 1
 """The largest whole number that every JSON reader and every float holds exactly."""
 

@@ -8,16 +8,28 @@ the run. The record then keeps their bytes, and :func:`reread` adds the chunks l
 from __future__ import annotations
 
 from array import array
-from collections.abc import Callable, Generator, Mapping, Sequence
+from collections.abc import Callable, Generator, Mapping
 from itertools import accumulate, pairwise
 
 from llmdyno.protocols.dialect import Dialect, HeaderFacts, common_header_facts, error_text
-from llmdyno.protocols.events import ABORTED, EMPTY, HTTP_STATUS, MALFORMED_EVENT, OTHER, Event, Failure, is_abort
+from llmdyno.protocols.events import (
+    ABORTED,
+    EMPTY,
+    HTTP_STATUS,
+    MALFORMED_EVENT,
+    OTHER,
+    STREAM_ERROR,
+    Event,
+    Failure,
+    is_abort,
+    is_normal_end,
+)
 from llmdyno.protocols.server_error import failure_in_body, first_words
 from llmdyno.protocols.sse import looks_like_sse
-from llmdyno.protocols.values import LARGEST_COUNT, without_surrogates
+from llmdyno.protocols.values import without_surrogates
 from llmdyno.timeline.record import CANCELLED, FAILED, KERNEL, OK, USER, RequestRecord
 from llmdyno.transports.advice import redirect_text, remedy_for
+from llmdyno.transports.chunks import Chunks
 from llmdyno.transports.clock import Clock
 from llmdyno.transports.exchange import Exchange
 
@@ -25,6 +37,7 @@ SSE = "text/event-stream"
 """The media type of server-sent events."""
 SLICE = 64
 """How many pieces of a body are decoded in one slice, about 0.1 ms."""
+_NO_FAILURE = Failure("", None, "")
 
 
 def assemble(
@@ -74,11 +87,17 @@ def settle(record: RequestRecord, failure: Failure | None, *, cancelled: bool) -
 
 
 def _shortcoming(record: RequestRecord) -> Failure | None:
-    """Why an answer that ended well is none: the server aborted it, or it holds no output."""
+    """Why an answer that ended well is none: the server aborted it, or it holds no output.
+
+    A model whose first token is its end of text has answered, although nothing was streamed: the server names a normal
+    end and counts that token.
+    """
     reason = record.finish_reason
     if reason is not None and is_abort(reason):
         return Failure(ABORTED, None, f"the server ended the answer with the finish reason {reason!r}")
     if record.kinds.count(OTHER) < len(record.kinds):
+        return None
+    if reason is not None and is_normal_end(reason) and (record.server_output_tokens or 0) > 0:
         return None
     told = [f"finish reason {reason!r}"] if reason is not None else []
     if record.server_output_tokens is not None:
@@ -167,88 +186,11 @@ def _decode(
         chunks.take(record, decoder.feed(b"".join(pieces[start : start + SLICE])))
         yield
     rest = decoder.close()
-    if whole or any(event.end_mark for event in rest):  # the end mark may lack its blank line
+    # The end mark, or the server's error, may lack its blank line.
+    if whole or any(event.end_mark or (event.failure or _NO_FAILURE).kind == STREAM_ERROR for event in rest):
         chunks.take(record, rest)
     chunks.put(record)
     return chunks
-
-
-class Chunks:
-    """Collects a record's chunks from events. A chunk arrived with the read that completed its event.
-
-    `arrivals` and `reads`: the times of each read, ns. `received`: how much of the body had arrived after each read, in
-    the unit of an event's `end`. `failure`: the first failure that the stream reports. `ended`: the stream's own end
-    mark was there, after which nothing counts.
-    """
-
-    def __init__(
-        self, arrivals: Sequence[int], reads: Sequence[int], received: Sequence[int], *, keep_text: bool
-    ) -> None:
-        self.failure: Failure | None = None
-        self.ended = False
-        self._from = arrivals, reads, received
-        self._read = 0
-        self._keep_text = keep_text
-        self._texts: list[str] = []
-        self._at, self._seen, self._kinds = array("q"), array("q"), array("b")
-        self._characters, self._totals = array("i"), array("i")
-
-    def take(self, record: RequestRecord, events: list[Event]) -> None:
-        """Take the next events. Facts about the whole answer, such as its token count, go into the record now."""
-        arrivals, reads, received = self._from
-        last, read = len(reads) - 1, self._read
-        at, seen, kinds = self._at.append, self._seen.append, self._kinds.append
-        characters, totals = self._characters.append, self._totals.append
-        if self.ended:
-            return
-        for index, event in enumerate(events):
-            while received[read] < event.end and read < last:
-                read += 1
-            if event.failure is not None:
-                self.failure = self.failure or event.failure
-                continue
-            kind, count = event.kind, event.output_tokens
-            if count is not None and not 0 <= count <= LARGEST_COUNT:
-                count = None
-            at(arrivals[read])
-            seen(reads[read])
-            kinds(kind)
-            characters(len(event.text))
-            totals(-1 if count is None or kind == OTHER else count)
-            if count is not None:
-                record.server_output_tokens = count
-            if event.input_tokens is not None:
-                record.server_input_tokens = event.input_tokens
-            if event.finish_reason is not None:
-                record.finish_reason = event.finish_reason
-            if event.response_id is not None:
-                record.response_id = event.response_id
-            if event.cached_input_tokens is not None:
-                record.cached_input_tokens = event.cached_input_tokens
-            if event.reasoning_tokens is not None:
-                record.reasoning_tokens = event.reasoning_tokens
-            if event.server_latency_ms is not None:
-                record.server_latency_ms = event.server_latency_ms
-                record.server_first_byte_ms = event.server_first_byte_ms
-            if event.end_mark:
-                self.ended, record.end_ns = True, arrivals[read]
-                events = events[: index + 1]
-                break
-        if self._keep_text:
-            self._texts.extend(event.text for event in events if event.failure is None)
-        self._read = read
-
-    def put(self, record: RequestRecord) -> None:
-        """Put the chunks into the record."""
-        record.arrivals, record.reads = self._at.tobytes(), self._seen.tobytes()
-        record.kinds, record.sizes = self._kinds.tobytes(), self._characters.tobytes()
-        record.cumulative_tokens = self._totals.tobytes() if any(total >= 0 for total in self._totals) else b""
-        if self._keep_text:
-            record.text = without_surrogates("".join(self._texts))
-        if record.finish_reason is not None:
-            record.finish_reason = without_surrogates(record.finish_reason)
-        if record.response_id is not None:
-            record.response_id = without_surrogates(record.response_id)
 
 
 def _keep(exchange: Exchange, arrivals: array[int], record: RequestRecord) -> None:

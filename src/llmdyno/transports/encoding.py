@@ -25,7 +25,7 @@ def decode_pieces(encoding: bytes, pieces: Sequence[bytes]) -> tuple[list[bytes]
     """
     found = list(pieces)
     for name in reversed([part.strip().lower() for part in encoding.decode("latin-1").split(",")]):
-        if name in ("", "identity"):
+        if name in _NONE:
             continue
         make = _CODINGS.get(name)
         if make is None:
@@ -92,6 +92,8 @@ class _Zlib:
 
 
 _GZIP = zlib.MAX_WBITS | 16
+_NONE = frozenset({"", "identity", "none", "utf-8", "utf8", "binary", "8bit"})
+"""No compression. Some servers name the encoding of their characters here."""
 
 
 _CODINGS: dict[str, Callable[[], _Decompress]] = {

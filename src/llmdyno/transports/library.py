@@ -14,7 +14,8 @@ from typing import Any, Protocol
 from llmdyno.host.stop import Stop
 from llmdyno.protocols.events import MALFORMED_EVENT, Event, Failure
 from llmdyno.timeline.record import SDK, TIMEOUT, RequestRecord
-from llmdyno.transports.assemble import SLICE, Chunks, facts, settle
+from llmdyno.transports.assemble import SLICE, facts, settle
+from llmdyno.transports.chunks import Chunks
 from llmdyno.transports.clock import monotonic_ns
 from llmdyno.transports.exchange import Exchange, Payload
 from llmdyno.transports.http1.transport import Template

@@ -49,6 +49,25 @@ def test_a_connection_closed_at_the_very_moment_of_the_send(scripted: Scripted, 
     assert second.connected_ns is not None
 
 
+IDLE = b"HTTP/1.1 408 Request Time-out\r\nContent-Length: 0\r\nConnection: close\r\n\r\n"
+
+
+def test_a_408_for_the_idle_connection_at_the_very_moment_of_the_send(scripted: Scripted, in_loop: InLoop) -> None:
+    """It answers no request, so another connection is tried."""
+    server = scripted(GOOD, [IDLE, "close"], GOOD)
+    first, second = in_loop(perform(server.url, 2))
+    assert (first.state, second.state, second.resends) == ("ok", "ok", 1)
+    assert second.first_sent_ns < second.sent_ns
+    assert "408 for the idle connection" in str(second.resend_reason)
+
+
+def test_any_other_408_is_an_answer(scripted: Scripted, in_loop: InLoop) -> None:
+    [fresh] = in_loop(perform(scripted([IDLE, "close"]).url))
+    _, late = in_loop(perform(scripted(GOOD, [0.2, IDLE, "close"], GOOD).url, 2))
+    for record in (fresh, late):
+        assert (record.state, record.http_status, record.resends) == ("failed", 408, 0)
+
+
 def test_a_new_connection_that_closes_without_an_answer_is_a_failure(scripted: Scripted, in_loop: InLoop) -> None:
     [record] = in_loop(perform(scripted(["close"]).url))
     assert (record.state, record.error_kind) == ("failed", "broken_stream")

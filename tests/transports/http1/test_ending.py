@@ -17,6 +17,8 @@ DONE = b"[DONE]"
         (b'data: {"a":1}\r\rdata: [DONE]\r\r', True),
         (b"data: [DONE]\r\n\r\ndata: {}\r\n\r\n: ping\r\n", True),
         (b"x" * 9000 + b"\n\ndata: [DONE]\n\n", True),
+        (b'data: "[DONE]"\n\n', True),
+        (b"data:\t[done]\n\n", True),
         (b"data: [DON", False),
         (b'data: {"content":"data: [DONE]"}\n\n', False),
         (b'data: {"content":"\\ndata: [DONE]\\n"}\n\n', False),

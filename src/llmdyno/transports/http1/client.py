@@ -175,6 +175,9 @@ class Client:
                     resent=True,
                 )
             return True
+        if _was_idle_timeout(exchange, connection):
+            exchange.begin_again("the server sent a 408 for the idle connection at the moment of the send", resent=True)
+            return True
         return self.asked.again(exchange, wire)
 
     def _sealed(self, exchange: Exchange) -> bytes:
@@ -296,6 +299,13 @@ class Client:
                 sock.close()
                 raise
         raise error or OSError("the host has no address")
+
+
+def _was_idle_timeout(exchange: Exchange, connection: Connection) -> bool:
+    """Whether the answer is a 408 that a server sends on a kept connection before it closes it (RFC 9110, 15.5.9)."""
+    if exchange.status != 408 or not exchange.reused or not connection.closed or not exchange.reads:
+        return False
+    return exchange.reads[0] - (exchange.sent_ns or 0) <= connection.at_once_ns
 
 
 def connect_text(error: OSError, origin: Origin, unix_socket: str | None = None) -> str:

@@ -37,7 +37,7 @@ class Connection:
     """A connection that performs one exchange at a time. An idle connection keeps its reader armed.
 
     `closed` becomes true as soon as the connection is known to be closed, also while it is idle. `wrote`: a byte of the
-    last request was written.
+    last request was written. `at_once_ns`: news within this time after a send cannot be an answer to it.
 
     Args:
         loop: the running loop.
@@ -64,7 +64,7 @@ class Connection:
         self._tls = tls
         self._hangups = hangups
         self._end_mark = end_mark or NO_MARK
-        self._at_once_ns = _AT_ONCE_NS + round_trip_ns
+        self.at_once_ns = _AT_ONCE_NS + round_trip_ns
         enable_kernel_stamps(sock)
         self._recvmsg = sock.recvmsg
         self._exchange: Exchange | None = None
@@ -261,7 +261,7 @@ class Connection:
             self.close()  # nobody waits, or the answer had ended
             return
         waited_ns = monotonic_ns() - (exchange.sent_ns or 0)
-        if exchange.reused and not exchange.reads and waited_ns <= self._at_once_ns:
+        if exchange.reused and not exchange.reads and waited_ns <= self.at_once_ns:
             self.close()  # the server had closed it before it could read the request: the caller sees a dead connection
             return
         if error is None and exchange.status is not None and not self._answers.framed:

@@ -42,7 +42,10 @@ def holds_end(pieces: Sequence[bytes], mark: bytes) -> bool:
     # An event may hold the mark as text of the model. Only a whole line counts, so a line that is cut does not.
     for line in _LINES.split(b"".join(pieces[first:]))[min(first, 1) :]:
         name, _, value = line.partition(b":")
-        if name.lstrip(_BOM) == b"data" and value[:_WINDOW].replace(b" ", b"").startswith(mark):
+        if name.lstrip(_BOM) != b"data":
+            continue
+        start = value[:_WINDOW].translate(None, b" \t")
+        if start.startswith(mark) or start.lstrip(b'"').lower().startswith(mark.lower()):  # some servers quote it
             return True
     return False
 
