@@ -10,6 +10,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from llmdyno.metrics.connections import closes_on_its_own
 from llmdyno.metrics.remedies import Asked, Reason
 from llmdyno.metrics.request import SERVER, TOKENIZER, RequestMetrics
 from llmdyno.metrics.tokens import TEMPLATE_TOKENS, expected_cached, known_cached
@@ -174,8 +175,9 @@ def _failures(timeline: Timeline, kind: str, reason: str, what: str) -> Reason |
 
 
 def _resent(timeline: Timeline) -> Reason | None:
+    """Requests that were written twice. It is no reason if the server closes each connection anyway."""
     count = int(np.sum(timeline.requests["resends"] > 0))
-    if not count:
+    if not count or closes_on_its_own(timeline):
         return None
     text = (
         f"requests resent: {count} of {len(timeline)} requests were written twice, because the server closed a kept "
