@@ -1,13 +1,13 @@
 """llmdyno's figures beside those that a real server keeps about itself: vLLM, llama.cpp.
 
-    python -m benchmarks.real_servers [--vllm URL] [--llamacpp URL] [--users 4] [--requests 40]
-        [--tokenizer-vllm FOLDER] [--tokenizer-llamacpp FOLDER] [--out benchmarks/results]
+    python -m benchmarks.real_servers [--vllm URL] [--llamacpp URL --llamacpp-log FILE] [--users 4] [--requests 40]
+        [--vllm-tokenizer FOLDER] [--llamacpp-tokenizer FOLDER] [--out benchmarks/results]
 
 It needs servers that are up, idle and used by nobody else, so it is not part of `python -m benchmarks`. It installs and
 starts nothing. A small model is enough, also one with random weights, since only times and counts are compared:
 
     vllm serve MODEL --load-format dummy --enforce-eager --enable-prompt-tokens-details --port 8000
-    llama-server -m MODEL.gguf --metrics -np 4 -c 8192 --port 8080
+    llama-server -m MODEL.gguf --metrics -np 4 -c 8192 --port 8080 > FILE 2>&1
 
 vLLM has a build for CPUs. `--enable-prompt-tokens-details` makes it count cached input tokens in its answers. A server
 on the same machine should leave a core to the client (vLLM: `OMP_NUM_THREADS=1 VLLM_CPU_OMP_THREADS_BIND=nobind`;
@@ -15,9 +15,9 @@ llama.cpp: `-t 1 -tb 1 --poll 0`).
 
 Each load is one run of the whole command: users on the chat and on the completions route, the same prompts a second
 time, and an open loop at half the rate that the users reached. The server's `/metrics` are read before and after it.
-They hold sums and counts, so means are compared. Times of vLLM begin when the API process has read the request and end
-in the engine; those of llama.cpp begin when a slot takes the request. So the difference includes what lies between,
-such as reading the request, counting its tokens and writing the answer.
+They hold sums and counts, so means are compared. llama.cpp's metrics have no time of a request, but its log has. Times
+of vLLM begin when the API process has read the request; those of llama.cpp begin when a slot takes it. So the
+difference includes what lies between, such as reading the request, counting its tokens and writing the answer.
 """
 
 from __future__ import annotations
@@ -42,6 +42,8 @@ import llmdyno
 
 INPUT_TOKENS, OUTPUT_TOKENS = "normal(200,40)", "uniform(16,48)"
 _LINE = re.compile(r"^([A-Za-z_:][\w:]*)(?:\{(.*)\})? (\S+)(?: \d+)?$")
+_TIMES = ("prompt eval time", "total time")
+_TIMED = re.compile(rf"(?:{'|'.join(_TIMES)}) = +([\d.]+) ms")
 _SETTLED_S = 1.0
 HEADS = (
     "server",
@@ -62,12 +64,21 @@ Metrics = Mapping[tuple[str, str], float]
 
 @dataclass(frozen=True)
 class Server:
-    """A server that is up: its name in tables, its base URL, the tokenizer that counts prompts, how it is read."""
+    """A server that is up.
+
+    Attributes:
+        name: in tables.
+        url: its base URL.
+        tokenizer: the folder of the tokenizer that counts prompts.
+        log: the file that it writes its log to.
+        read: what it says of itself, from the growth of its metrics, its log meanwhile and the number of requests.
+    """
 
     name: str
     url: str
     tokenizer: str | None
-    read: Callable[[Metrics, int], dict[str, Any]]
+    log: str | None
+    read: Callable[[Metrics, str, int], dict[str, Any]]
 
     @property
     def root(self) -> str:
@@ -91,6 +102,14 @@ class Server:
         found = map(_LINE.match, self.ask("/metrics").splitlines())
         return {(line[1], line[2] or ""): float(line[3]) for line in found if line}
 
+    def logged(self, start: int = 0) -> str:
+        """Its log from a byte on; empty without a log."""
+        return Path(self.log).read_bytes()[start:].decode(errors="replace") if self.log else ""
+
+    def log_size(self) -> int:
+        """How many bytes its log has."""
+        return Path(self.log).stat().st_size if self.log else 0
+
 
 def changed(before: Metrics, after: Metrics) -> Metrics:
     """How much each value has grown."""
@@ -112,7 +131,7 @@ def _over(numerator: float | None, denominator: float | None) -> float | None:
     return None if numerator is None or not denominator else numerator / denominator
 
 
-def read_vllm(grown: Metrics, requests: int) -> dict[str, Any]:
+def read_vllm(grown: Metrics, log: str, requests: int) -> dict[str, Any]:
     """What vLLM says about its requests: means in seconds, counts of tokens, finish reasons."""
     reasons = {
         found[1]: int(value)
@@ -133,19 +152,23 @@ def read_vllm(grown: Metrics, requests: int) -> dict[str, Any]:
     }
 
 
-def read_llamacpp(grown: Metrics, requests: int) -> dict[str, Any]:
-    """What llama.cpp says. It has no time of a whole request and no finish reasons."""
+def read_llamacpp(grown: Metrics, log: str, requests: int) -> dict[str, Any]:
+    """What llama.cpp says. It has no finish reasons, and the times of its requests are in its log only.
+
+    The first token comes with the prompt, so n tokens have n - 1 steps.
+    """
     processed, cached = (total(grown, f"llamacpp:prompt_tokens{more}_total") for more in ("", "_cached"))
+    predicted, predicted_s = (total(grown, f"llamacpp:tokens_predicted{more}_total") for more in ("", "_seconds"))
+    timed = [[float(line[1]) / 1e3 for line in _TIMED.finditer(log) if line[0].startswith(name)] for name in _TIMES]
+    prompt_s, whole_s = (sum(times) / requests if times and len(times) == requests else None for times in timed)
     return {
-        "requests": None,
-        "ttft_s": _over(total(grown, "llamacpp:prompt_seconds_total"), requests),
-        "inter_token_latency_s": _over(
-            total(grown, "llamacpp:tokens_predicted_seconds_total"), total(grown, "llamacpp:tokens_predicted_total")
-        ),
-        "end_to_end_latency_s": None,
+        "requests": len(timed[0]) or None,
+        "ttft_s": prompt_s,
+        "inter_token_latency_s": _over(predicted_s, None if predicted is None else predicted - requests),
+        "end_to_end_latency_s": whole_s,
         "queue_s": None,
         "input_tokens": None if processed is None else processed + (cached or 0),
-        "output_tokens": total(grown, "llamacpp:tokens_predicted_total"),
+        "output_tokens": predicted,
         "cached_tokens": cached,
         "finish_reasons": None,
         "preemptions": None,
@@ -163,14 +186,14 @@ def run_load(server: Server, model: str, route: str, load: str, flags: list[str]
     command += ["--model", model, "--route", route, "--ignore-eos", "--out", str(out)]
     if server.tokenizer:
         command += ["--tokenizer", server.tokenizer]
-    before = server.metrics()
+    before, log_start = server.metrics(), server.log_size()
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     if not (out / "summary.json").exists():
         raise SystemExit(f"{server.name}, {route}, {load}: the run failed: {done.stderr.strip()[-300:]}")
     time.sleep(_SETTLED_S)  # servers add the last request to their metrics after its last byte
     summary = llmdyno.load(out).summary
     requests = summary["requests"]["succeeded"]
-    theirs = server.read(changed(before, server.metrics()), requests)
+    theirs = server.read(changed(before, server.metrics()), server.logged(log_start), requests)
     row = {"server": server.name, "route": route, "load": load, "llmdyno": _ours(summary), "theirs": theirs}
     print("| " + " | ".join(cells(row)) + " |", flush=True)
     return row
@@ -242,15 +265,16 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--vllm", metavar="URL", help="base URL of a vLLM server, such as http://127.0.0.1:8000/v1")
     parser.add_argument("--llamacpp", metavar="URL", help="base URL of llama.cpp's server")
-    parser.add_argument("--tokenizer-vllm", metavar="FOLDER", help="count prompts with this tokenizer")
-    parser.add_argument("--tokenizer-llamacpp", metavar="FOLDER", help="the same for llama.cpp")
+    parser.add_argument("--llamacpp-log", metavar="FILE", help="the file that llama.cpp's server writes its log to")
+    parser.add_argument("--vllm-tokenizer", metavar="FOLDER", help="count prompts with this tokenizer")
+    parser.add_argument("--llamacpp-tokenizer", metavar="FOLDER", help="the same for llama.cpp")
     parser.add_argument("--users", type=int, default=4)
     parser.add_argument("--requests", type=int, default=40, help="requests of each load")
     parser.add_argument("--out", default=str(Path(__file__).with_name("results")))
     arguments = parser.parse_args()
     servers = [
-        Server("vLLM", arguments.vllm, arguments.tokenizer_vllm, read_vllm),
-        Server("llama.cpp", arguments.llamacpp, arguments.tokenizer_llamacpp, read_llamacpp),
+        Server("vLLM", arguments.vllm, arguments.vllm_tokenizer, None, read_vllm),
+        Server("llama.cpp", arguments.llamacpp, arguments.llamacpp_tokenizer, arguments.llamacpp_log, read_llamacpp),
     ]
     servers = [server for server in servers if server.url]
     if not servers:
