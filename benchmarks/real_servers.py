@@ -15,9 +15,12 @@ llama.cpp: `-t 1 -tb 1 --poll 0`).
 
 Each load is one run of the whole command: users on the chat and on the completions route, the same prompts a second
 time, and an open loop at half the rate that the users reached. The server's `/metrics` are read before and after it.
-They hold sums and counts, so means are compared. llama.cpp's metrics have no time of a request, but its log has. Times
-of vLLM begin when the API process has read the request; those of llama.cpp begin when a slot takes it. So the
-difference includes what lies between, such as reading the request, counting its tokens and writing the answer.
+They hold sums and counts, so means are compared. llama.cpp's metrics have no time of a request, but its log has.
+
+Times of vLLM begin when the API process has read the request. So the difference includes reading it, counting its
+tokens and writing the answer. Times of llama.cpp begin when a slot takes the request, between two steps of decoding.
+The log has that instant, too. Ends in the log and ends of the run's requests, both in their order, give the offset of
+the two clocks. So the wait for a slot is known, and the table has it in the server's times.
 """
 
 from __future__ import annotations
@@ -27,13 +30,14 @@ import json
 import os
 import platform
 import re
+import statistics
 import subprocess
 import sys
 import tempfile
 import time
 import urllib.error
 import urllib.request
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -44,6 +48,7 @@ INPUT_TOKENS, OUTPUT_TOKENS = "normal(200,40)", "uniform(16,48)"
 _LINE = re.compile(r"^([A-Za-z_:][\w:]*)(?:\{(.*)\})? (\S+)(?: \d+)?$")
 _TIMES = ("prompt eval time", "total time")
 _TIMED = re.compile(rf"(?:{'|'.join(_TIMES)}) = +([\d.]+) ms")
+_TAKEN = re.compile(r"^(\d+)\.(\d+)\.(\d+)\.(\d+) .* task (\d+) \| (processing task|stop processing)", re.MULTILINE)
 _SETTLED_S = 1.0
 HEADS = (
     "server",
@@ -175,6 +180,29 @@ def read_llamacpp(grown: Metrics, log: str, requests: int) -> dict[str, Any]:
     }
 
 
+def wait_for_slot_s(log: str, sent_ns: Sequence[int], end_ns: Sequence[int]) -> float | None:
+    """The mean time from a request's send until a slot of llama.cpp took it; None if the log does not have all of them.
+
+    Args:
+        log: what llama.cpp logged during the run. A line begins with minutes, seconds, milliseconds, microseconds.
+        sent_ns: when each request was sent, on the client's clock.
+        end_ns: when each request ended, in the same order.
+    """
+    taken: dict[str, float] = {}
+    left: dict[str, float] = {}
+    for line in _TAKEN.finditer(log):
+        minutes, seconds, milliseconds, microseconds = map(int, line.groups()[:4])
+        at_s = 60 * minutes + seconds + milliseconds / 1e3 + microseconds / 1e6
+        (taken if line[6] == "processing task" else left)[line[5]] = at_s
+    if not left or len(left) != len(sent_ns) or not left.keys() <= taken.keys():
+        return None
+    ended = sorted(zip(end_ns, sent_ns, strict=True))
+    tasks = sorted(left, key=lambda task: left[task])
+    offset_s = statistics.median(end / 1e9 - left[task] for (end, _), task in zip(ended, tasks, strict=True))
+    waits = (taken[task] + offset_s - sent / 1e9 for (_, sent), task in zip(ended, tasks, strict=True))
+    return statistics.mean(waits)
+
+
 def run_load(server: Server, model: str, route: str, load: str, flags: list[str], out: Path) -> dict[str, Any]:
     """Run llmdyno once. Gives its figures and what the server's metrics grew by meanwhile.
 
@@ -191,10 +219,15 @@ def run_load(server: Server, model: str, route: str, load: str, flags: list[str]
     if not (out / "summary.json").exists():
         raise SystemExit(f"{server.name}, {route}, {load}: the run failed: {done.stderr.strip()[-300:]}")
     time.sleep(_SETTLED_S)  # servers add the last request to their metrics after its last byte
-    summary = llmdyno.load(out).summary
-    requests = summary["requests"]["succeeded"]
-    theirs = server.read(changed(before, server.metrics()), server.logged(log_start), requests)
-    row = {"server": server.name, "route": route, "load": load, "llmdyno": _ours(summary), "theirs": theirs}
+    run, log = llmdyno.load(out), server.logged(log_start)
+    theirs = server.read(changed(before, server.metrics()), log, run.succeeded)
+    sent_ns, end_ns = (run.measured.requests[name].tolist() for name in ("sent_ns", "end_ns"))
+    wait_s = wait_for_slot_s(log, sent_ns, end_ns)
+    if wait_s is not None:
+        theirs["wait_for_slot_s"] = wait_s
+        for name in ("ttft_s", "end_to_end_latency_s"):
+            theirs[name] = None if theirs[name] is None else theirs[name] + wait_s
+    row = {"server": server.name, "route": route, "load": load, "llmdyno": _ours(run.summary), "theirs": theirs}
     print("| " + " | ".join(cells(row)) + " |", flush=True)
     return row
 
@@ -211,6 +244,7 @@ def _ours(summary: Mapping[str, Any]) -> dict[str, Any]:
         "cached_tokens": (tokens["cached"] or {}).get("total"),
         "finish_reasons": summary["finish_reasons"],
         "request_per_s": steady["request_per_s"],
+        "resends": summary["requests"]["resends"],
         "closed_after_every_answer": summary["connections"]["closed_after_every_answer"],
         "verdict": [reason["reason"] for reason in summary["verdict"]["reasons"]],
     }
@@ -242,20 +276,21 @@ def _count_cell(ours: float | None, theirs: float | None) -> str:
     return " / ".join("–" if value is None else f"{value:,.0f}" for value in (ours, theirs))
 
 
-def run_server(server: Server, users: int, requests: int, folder: Path) -> list[dict[str, Any]]:
+def run_server(server: Server, asked: argparse.Namespace, folder: Path) -> list[dict[str, Any]]:
     """All loads on one server, a row for each."""
     model = json.loads(server.ask("/v1/models"))["data"][0]["id"]
-    number, lengths = str(requests), ["--input-tokens", INPUT_TOKENS, "--output-tokens", OUTPUT_TOKENS]
-    closed = ["--concurrency", str(users), "--requests", number, *lengths]
+    common = ["--requests", str(asked.requests)]
+    common += ["--input-tokens", asked.input_tokens, "--output-tokens", asked.output_tokens]
+    closed = ["--concurrency", str(asked.users), *common]
     rows = []
     for route in ("chat", "completions"):
         out = folder / f"{server.name}-{route}"
-        rows.append(run_load(server, model, route, f"{users} users", closed, out))
+        rows.append(run_load(server, model, route, f"{asked.users} users", closed, out))
     first = folder / f"{server.name}-chat"
     again = [str(first / "spec.toml"), "--same-prompts"]
     rows.append(run_load(server, model, "chat", "the same prompts", again, folder / f"{server.name}-again"))
     rate = f"{rows[0]['llmdyno']['request_per_s'] / 2:.2g}"
-    opened = ["--rate", rate, "--arrivals", "poisson", "--requests", number, *lengths]
+    opened = ["--rate", rate, "--arrivals", "poisson", *common]
     rows.append(run_load(server, model, "chat", f"Poisson, {rate}/s", opened, folder / f"{server.name}-open"))
     return rows
 
@@ -270,6 +305,8 @@ def main() -> None:
     parser.add_argument("--llamacpp-tokenizer", metavar="FOLDER", help="the same for llama.cpp")
     parser.add_argument("--users", type=int, default=4)
     parser.add_argument("--requests", type=int, default=40, help="requests of each load")
+    parser.add_argument("--input-tokens", default=INPUT_TOKENS, metavar="LENGTH")
+    parser.add_argument("--output-tokens", default=OUTPUT_TOKENS, metavar="LENGTH")
     parser.add_argument("--out", default=str(Path(__file__).with_name("results")))
     arguments = parser.parse_args()
     servers = [
@@ -285,14 +322,14 @@ def main() -> None:
         "python": platform.python_version(),
         "host": f"{platform.system()} {platform.release()}, {os.cpu_count()} cores",
         "servers": {server.name: version(server) for server in servers},
-        "load": f"{arguments.requests} requests, {INPUT_TOKENS} tokens in, {OUTPUT_TOKENS} out",
+        "load": f"{arguments.requests} requests, {arguments.input_tokens} tokens in, {arguments.output_tokens} out",
     }
     print("; ".join(f"{name} {value}" for name, value in found.items()))
     print("\nMeans, ms: llmdyno / server (difference). Counts: llmdyno / server\n")
     print("| " + " | ".join(HEADS) + " |\n" + "|---" * len(HEADS) + "|", flush=True)
     with tempfile.TemporaryDirectory() as name:
         for server in servers:
-            rows = run_server(server, arguments.users, arguments.requests, Path(name))
+            rows = run_server(server, arguments, Path(name))
             found.setdefault("rows", []).extend(rows)
     out = Path(arguments.out)
     out.mkdir(parents=True, exist_ok=True)
