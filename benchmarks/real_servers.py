@@ -20,7 +20,8 @@ They hold sums and counts, so means are compared. llama.cpp's metrics have no ti
 Times of vLLM begin when the API process has read the request. So the difference includes reading it, counting its
 tokens and writing the answer. Times of llama.cpp begin when a slot takes the request, between two steps of decoding.
 The log has that instant, too. Ends in the log and ends of the run's requests, both in their order, give the offset of
-the two clocks. So the wait for a slot is known, and the table has it in the server's times.
+the two clocks. So the wait for a slot is known, and the table has it in the server's times. A delay that all bytes
+share does not show there.
 """
 
 from __future__ import annotations
