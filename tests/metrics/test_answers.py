@@ -170,6 +170,23 @@ def test_a_text_is_not_counted_again_where_the_stream_agrees(
         )
 
 
+@pytest.mark.parametrize(
+    ("first", "rest", "disagree"),
+    [
+        (46, 40, False),  # one text of thirty scatters by 15%
+        (34, 40, False),
+        (51, 40, True),  # more than any text scatters
+        (46, 46, True),  # all of them are apart, by no more than one may scatter
+        (46, 43, False),  # the total is 8% apart
+    ],
+)
+def test_a_text_that_scatters_is_no_disagreement(first: int, rest: int, disagree: bool) -> None:
+    timeline = make_timeline(*answers(server_output_tokens=40, max_tokens=100))
+    timeline.requests["tokenizer_output_tokens"][:] = rest
+    timeline.requests["tokenizer_output_tokens"][0] = first
+    assert list(found(timeline, exact_tokens=True)) == (["token_counts_disagree"] if disagree else [])
+
+
 def paced(number: int, first_s: float, gaps_s: list[float]) -> RequestRecord:
     at, chunks = 10.0 * number + first_s, []
     for gap_s in [0.0, *gaps_s]:

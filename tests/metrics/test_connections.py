@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from tests.support import SECOND, make_record, make_timeline
 
-from llmdyno.metrics.connections import Churn, churn
+from llmdyno.metrics.connections import Churn, churn, closes_on_its_own
 from llmdyno.metrics.request import request_metrics
 from llmdyno.metrics.verdict import closed_by, verdict
 from llmdyno.protocols.events import TEXT
@@ -33,6 +33,34 @@ def test_a_server_that_closes_after_every_answer() -> None:
     assert found == Churn(39, 0, 0, True)
     assert closed_by(found) == "the server closes each one after its answer"
     assert churned(records) is None  # no figure of a closed loop has connecting in it
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "reasons"),
+    [
+        (17, 11, []),  # closed whether a request came or not
+        (0, 11, ["requests_resent"]),  # the request may have been read
+        (4, 11, ["requests_resent"]),  # too few to tell
+        (5, 11, []),
+    ],
+)
+def test_a_server_that_closes_on_its_own_while_the_next_request_is_written(
+    before: int, after: int, reasons: list[str]
+) -> None:
+    records = [answered(number, **OPENED) for number in range(40)]
+    for record in records[:before]:
+        record.reconnects = 1
+    for record in records[before : before + after]:
+        record.reconnects, record.resends = 1, 1
+    timeline = make_timeline(*records)
+    found = verdict(timeline, request_metrics(timeline), concurrency=1, exact_tokens=False, cpu=[])
+    assert [one["reason"] for one in found["reasons"]] == reasons
+
+
+def test_connections_that_are_used_again_are_not_closed_after_every_answer() -> None:
+    records = [answered(number, reconnects=1, **({"reused": True} if number % 10 else OPENED)) for number in range(40)]
+    records[7].resends = 1
+    assert not closes_on_its_own(make_timeline(*records))
 
 
 def test_an_open_loop_waits_for_the_connection() -> None:

@@ -7,12 +7,17 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
+import numpy as np
+
 from llmdyno.metrics.windows import peak_in_flight
 from llmdyno.timeline.columns import MISSING, Timeline
 from llmdyno.timeline.record import CANCELLED, FAILED, OK, TIMEOUT
 
 _ALWAYS = 0.05
 """A server closes after every answer if no more than this share of the requests found an idle connection."""
+
+_BEFORE = 0.1
+"""The share of the requests that must have found their connection closed before they were written on it."""
 
 
 class Churn(NamedTuple):
@@ -42,3 +47,16 @@ def churn(timeline: Timeline) -> Churn:
     answered = requests["state"] == OK
     always = excess > 0 and answered.sum() > 1 and float(requests["reused"][answered].mean()) <= _ALWAYS
     return Churn(excess, int((sent & timed_out).sum()), int((sent & failed & ~timed_out).sum()), bool(always))
+
+
+def closes_on_its_own(timeline: Timeline) -> bool:
+    """Whether the server closes each connection after its answer, and not because of the next request.
+
+    This is known if enough connections were found closed before a request was written on them. A request that is
+    written on such a connection at the moment of its close is written again, and the server has not read it. If all
+    connections were closed after a request was written on them, the server may have read it.
+    """
+    requests = timeline.requests
+    written = np.maximum(requests["resends"], 0)
+    closed_before = int(np.sum(np.maximum(requests["reconnects"] - written, 0)))
+    return churn(timeline).closed_after_every_answer and closed_before > _BEFORE * len(timeline)

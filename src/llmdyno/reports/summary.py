@@ -223,7 +223,7 @@ def _more_tokens(tokens: dict[str, Any]) -> list[str]:
     if (cached := tokens.get("cached")) is not None and cached["total"]:
         line = f"cached: {cached['total']:,} input tokens, {100 * (cached['share'] or 0):.0f}% of the input"
         lines.append(
-            line + ("" if cached["total"] <= cached["expected"] else f"; {cached['expected']:,} were expected")
+            line + ("" if cached["total"] <= cached["expected"] else f"; at most {cached['expected']:,} were expected")
         )
     if (beyond := tokens.get("beyond_prompt")) is not None and beyond["p50"] > 0:
         share = f"{100 * beyond['share']:.0f}% of the input"
