@@ -210,7 +210,7 @@ def _scaling_value(arguments: argparse.Namespace, name: str) -> Any:
     least = 1 if kind is int else 0
     if not least <= value <= _LARGEST:
         fits = "a whole number from 1 up" if kind is int else "a number of seconds from 0 up"
-        if math.isfinite(value) and value > _LARGEST:
+        if _LARGEST < value != math.inf:
             fits += f" to {_LARGEST:,.0f}"
         raise InputError(_flag(name), f"{given!r} does not fit", f"what fits: {fits}")
     return value

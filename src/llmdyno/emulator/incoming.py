@@ -4,7 +4,7 @@ In: what a client sends, in any pieces. Out: requests, each with its whole body,
 that can be answered, a status and the reason. After that it reads nothing more, since it cannot know where the next
 request begins. Sizes are bounded.
 
-An upgrade (to HTTP/2, for example) is not accepted: the request is answered as if it had not asked for one, as RFC 9110
+An upgrade (to HTTP/2, for example) is not accepted. The request is answered as if it had not asked for one, as RFC 9110
 allows.
 """
 
@@ -50,7 +50,7 @@ class Incoming:
         self.begun = self.waits = self.over = False
         self._bounds = bounds
         self._parser = httptools.HttpRequestParser(self)
-        self._unread = b""
+        self._head_again = b""
         self._clear()
 
     def feed(self, data: bytes) -> None:
@@ -61,7 +61,7 @@ class Incoming:
             try:
                 self._parser.feed_data(data)
             except httptools.HttpParserUpgrade as upgrade:
-                rest = data[upgrade.args[0] :]
+                rest = self._head_again + data[upgrade.args[0] :]
             except httptools.HttpParserError as error:
                 self.refuse(*_reason(error, data))
             self._extra += max(0, len(data) - max(0, len(self._body) - before)) if self.begun else 0
@@ -134,6 +134,9 @@ class Incoming:
             return
         method, url = self._parser.get_method().decode("latin-1"), self._url.decode("latin-1")
         version = self._parser.get_http_version()
+        if self._parser.should_upgrade() and method != "CONNECT":
+            self._head_again = self._without_upgrade(method)
+            return
         if url[:1] not in "/*" and method != "CONNECT":
             absolute = _ABSOLUTE.fullmatch(url)
             if absolute is None:
@@ -145,6 +148,17 @@ class Incoming:
         self.whole.append(Request(method, url, self._headers, bytes(self._body), version == "1.1", keep_alive))
         self._clear()
         self.over = not keep_alive
+
+    def _without_upgrade(self, method: str) -> bytes:
+        """The head of a request that asks for an upgrade, as it would be without that. The parser ends such a request
+        with its head, so that it reads it again, and its body then."""
+        named = self._headers.get("connection", "").lower().split(",")
+        kept = {name: value for name, value in self._headers.items() if name not in ("connection", "upgrade")}
+        if "close" in (name.strip() for name in named):
+            kept["connection"] = "close"
+        lines = [f"{method} {self._url.decode('latin-1')} HTTP/{self._parser.get_http_version()}"]
+        lines += [f"{name}: {value}" for name, value in kept.items()]
+        return "\r\n".join(lines).encode("latin-1") + b"\r\n\r\n"
 
     def _clear(self) -> None:
         self._url = b""
