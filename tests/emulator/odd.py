@@ -77,15 +77,39 @@ ROUTES: tuple[tuple[str, str, dict[str, Any], dict[str, str]], ...] = (
 METHODS = ("GET", "HEAD", "POST", "PUT", "DELETE", "OPTIONS", "TRACE", "PATCH", "PROPFIND", "BREW", "get", "CONNECT")
 TARGETS = (
     *("*", "/", "//", "/?", "/%", "/%00", "/v1/../truth", "/model//invoke", "/model/%FF/invoke", "/v1/models?x=%zz"),
-    *("http://localhost/health", "http://foreign.example/truth", "ftp://localhost/", "localhost:80", "x", "/" + "a" * 9000),
+    *(
+        "http://localhost/health",
+        "http://foreign.example/truth",
+        "ftp://localhost/",
+        "localhost:80",
+        "x",
+        "/" + "a" * 9000,
+    ),
     "/imported-models?maxResults=" + "9" * 5000,
     "/imported-models?creationTimeAfter=0001-01-01&creationTimeBefore=9999-12-31",
     f"/model/{ARN}/converse?" + "a=b&" * 100,
 )
 HEADERS = (
-    *("Upgrade: h2c\r\nConnection: Upgrade", "Upgrade: websocket\r\nConnection: keep-alive, Upgrade", "Connection: close"),
-    *("Expect: 100-continue", "Expect: tea", "Transfer-Encoding: gzip", "Transfer-Encoding: chunked", "Content-Length: 0"),
-    *("Host: foreign.example", "Host: ", "Host: [::1", "Host: localhost:99999999", "Content-Encoding: gzip", "X: \xff\xfe"),
+    *(
+        "Upgrade: h2c\r\nConnection: Upgrade",
+        "Upgrade: websocket\r\nConnection: keep-alive, Upgrade",
+        "Connection: close",
+    ),
+    *(
+        "Expect: 100-continue",
+        "Expect: tea",
+        "Transfer-Encoding: gzip",
+        "Transfer-Encoding: chunked",
+        "Content-Length: 0",
+    ),
+    *(
+        "Host: foreign.example",
+        "Host: ",
+        "Host: [::1",
+        "Host: localhost:99999999",
+        "Content-Encoding: gzip",
+        "X: \xff\xfe",
+    ),
     *("Authorization: Bearer", "Authorization: AWS4-HMAC-SHA256 x", "anthropic-version: \xe9", "X y: z", ": x", "X"),
     "\r\n".join(f"X-{n}: y" for n in range(2000)),
     "X: " + "y" * 70_000,
@@ -93,9 +117,44 @@ HEADERS = (
 RAW = "raw token "
 """A string that begins so stands for what follows, without quotes."""
 VALUES: tuple[Any, ...] = (
-    *(None, True, False, 0, 1, -1, 3, 1.5, 2**70, -(2**70), "", "x", "1", "true", "\ud800", "\x00", "é" * 300, "y" * 9000),
-    *([], {}, [[]], [None], [1], ["a"], [{}], [{"text": 1}], [{"type": ["x"]}], {"type": {}}, {"text": "x"}, [True] * 500),
-    *(RAW + token for token in ("1e400", "-1e400", "NaN", "Infinity", "9" * 5000, "1.0", "-0", "nul", "'x'", "", "0x1")),
+    *(
+        None,
+        True,
+        False,
+        0,
+        1,
+        -1,
+        3,
+        1.5,
+        2**70,
+        -(2**70),
+        "",
+        "x",
+        "1",
+        "true",
+        "\ud800",
+        "\x00",
+        "é" * 300,
+        "y" * 9000,
+    ),
+    *(
+        [],
+        {},
+        [[]],
+        [None],
+        [1],
+        ["a"],
+        [{}],
+        [{"text": 1}],
+        [{"type": ["x"]}],
+        {"type": {}},
+        {"text": "x"},
+        [True] * 500,
+    ),
+    *(
+        RAW + token
+        for token in ("1e400", "-1e400", "NaN", "Infinity", "9" * 5000, "1.0", "-0", "nul", "'x'", "", "0x1")
+    ),
     *(RAW + "[" * depth + "]" * depth for depth in (90, 400, 900, 100_000)),
     RAW + '{"content":' * 300 + "1" + "}" * 300,
     RAW + '[{"type":"tool_result","content":' * 300 + '"x"' + "}]" * 300,
