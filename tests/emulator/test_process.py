@@ -97,6 +97,28 @@ def test_at_its_limit_of_files_it_says_so_serves_on_and_does_not_spin(line: tupl
     )
 
 
+@pytest.mark.skipif(sys.platform != "linux", reason="epoll")
+def test_the_null_server_waits_at_its_limit_too() -> None:
+    limited = (sys.executable, "-c", LIMITED, "32", "32", "-m", "llmdyno.emulator.null")
+    pipe = subprocess.PIPE
+    with (
+        subprocess.Popen(limited, stdin=pipe, stdout=pipe, stderr=pipe, text=True) as child,
+        contextlib.ExitStack() as stack,
+    ):
+        assert child.stdout is not None
+        port = int(json.loads(child.stdout.readline())["root"].rpartition(":")[2])
+        clients = [stack.enter_context(connect(port)) for _ in range(40)]
+        for client in clients:
+            client.sendall(request("GET", "/v1/models"))
+        assert read(clients[0]).status == 200
+        for client in clients[:20]:
+            client.close()
+        assert read(clients[39]).status == 200
+        _, errors = child.communicate(timeout=PATIENCE_S)  # its standard input closes
+        assert errors.startswith("llmdyno null server: at the limit of open files with ")
+        assert errors.count("\n") == 1
+
+
 def test_it_raises_its_own_limit_of_files() -> None:
     with process(*SERVE, files=(64, 200)) as (_, port), contextlib.ExitStack() as stack:
         clients = [stack.enter_context(connect(port)) for _ in range(120)]

@@ -216,6 +216,59 @@ def test_a_wrong_field_of_a_chat_is_refused(plain: Served, fields: dict[str, Any
     assert len(answered.message) < 150
 
 
+@pytest.mark.parametrize(
+    ("fields", "message"),
+    [
+        ({"jobName": "-" * 60}, "Value '" + "-" * 60 + "' at 'jobName' failed to satisfy constraint"),
+        ({"jobName": "a" + "-" * 61 + "_"}, "Value 'a" + "-" * 61 + "_' at 'jobName' failed to satisfy constraint"),
+        ({"jobName": ["x"]}, "Value 'a list' at 'jobName' failed to satisfy constraint"),
+        ({"roleArn": "x" * 5000}, "Value '" + "x" * 100 + "…' at 'roleArn' failed to satisfy constraint"),
+        (
+            {"modelDataSource": {"s3DataSource": []}},
+            "Value 'None' at 'modelDataSource.s3DataSource.s3Uri' is not an S3",
+        ),
+        ({"modelDataSource": "x"}, "Value 'None' at 'modelDataSource.s3DataSource.s3Uri' is not an S3 URI"),
+        ({"jobTags": 5}, "Value '5' at 'jobTags' is not a list"),
+    ],
+)
+def test_a_wrong_field_of_an_import_is_refused(plain: Served, fields: dict[str, Any], message: str) -> None:
+    answered = plain.ask("POST", "/model-import-jobs", json.dumps({**odd.JOB, **fields}).encode())
+    assert (answered.status, answered.message.startswith(message)) == (400, True)
+
+
+@pytest.mark.parametrize(
+    ("url", "status"),
+    [
+        ("/imported-models?creationTimeAfter=0001-01-01T00:00:00%2B14:00", 200),
+        ("/imported-models?creationTimeAfter=yesterday", 400),
+        ("/imported-models?maxResults=" + "9" * 5000, 400),
+        ("/imported-models?nextToken=99999999999999999999", 200),
+        ("/imported-models/%FF%00", 404),
+    ],
+)
+def test_odd_queries_of_the_control_plane(plain: Served, url: str, status: int) -> None:
+    answered = plain.ask("GET", url)
+    assert (answered.status, len(answered.body) < 500) == (status, True)
+
+
+def test_a_signature_whose_date_is_none_is_refused() -> None:
+    authorization = (
+        "AWS4-HMAC-SHA256 Credential=AKIDLLMDYNOEMULATED0/20260101/us-east-1/bedrock/aws4_request, "
+        f"SignedHeaders=host, Signature={'0' * 64}"
+    )
+    with serving(verify_signatures=True) as served:
+        headers = {"Authorization": authorization, "X-Amz-Date": "20269999T999999Z"}
+        answered = served.ask("POST", f"/model/{odd.ARN}/invoke", b'{"prompt":"x"}', headers)
+        assert (answered.status, answered.message) == (403, "The date of the signature cannot be read.")
+
+
+def test_calls_of_models_that_do_not_exist_are_not_counted() -> None:
+    with serving() as served:
+        for name in ("arn:aws:bedrock:us-east-1:123456789012:imported-model%2Fother", "other", odd.ARN):
+            assert served.ask("POST", f"/model/{name}/invoke", b"{}").status in (400, 404)
+        assert set(served.emulator.counts._values) == {(served.emulator.model_arn, "InvocationClientErrors")}
+
+
 def test_deep_and_long_bodies_are_refused_in_the_words_of_each_api(plain: Served) -> None:
     deep = b'{"model":' + b"[" * 100_000 + b"]" * 100_000 + b"}"
     found = [plain.ask("POST", url, deep, headers) for _, url, _, headers in odd.ROUTES[:11]]
