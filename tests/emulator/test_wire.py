@@ -335,7 +335,7 @@ def test_a_client_that_does_not_read_its_stream_is_dropped() -> None:
 
 
 def test_a_truth_that_is_full_says_what_was_dropped() -> None:
-    with serving(bounds=Bounds(truth_bytes=1000)) as served:
+    with serving(bounds=Bounds(truth_bytes=1200)) as served:
         for _ in range(4):
             assert served.send(post(WHOLE)).status == 200
         answered = served.ask("GET", "/truth")

@@ -15,6 +15,8 @@ _REQUEST_BYTES = 400
 """About what the record of a request without tokens takes in memory."""
 _TOKEN_BYTES = 9
 """A time takes eight bytes, and an array that grows has some to spare."""
+_BLOCK = 16
+"""Room for the times is taken for so many at once, since a token should cost little."""
 _TIMES_A_PART = 4096
 
 
@@ -33,24 +35,29 @@ class Truth:
     tokens: int = 0
     first_ns: int = 0
     kept: bool = True
+    room: int = 0
     grown: Callable[[], None] | None = None
 
     def write(self, now_ns: int) -> None:
         """A token is written."""
-        if not self.tokens:
-            self.first_ns = now_ns
+        if self.tokens == self.room:
+            self._grow(now_ns)
         self.tokens += 1
         if self.kept:
             self.written_ns.append(now_ns)
-            if self.grown is not None:
-                self.grown()
 
     def drop(self) -> int:
-        """Forget the times; returns how many there were."""
-        count = len(self.written_ns)
+        """Forget the times; returns how many there was room for."""
         self.kept = False
         self.written_ns = array("q")
-        return count
+        return self.room
+
+    def _grow(self, now_ns: int) -> None:
+        if not self.tokens:
+            self.first_ns = now_ns
+        self.room += _BLOCK
+        if self.kept and self.grown is not None:
+            self.grown()
 
     def line(self) -> Iterator[str]:
         """The request as a line of JSON, in parts."""
@@ -106,7 +113,7 @@ class Truths:
                     yield part.encode()
 
     def _grown(self) -> None:
-        self._take(_TOKEN_BYTES)
+        self._take(_BLOCK * _TOKEN_BYTES)
 
     def _take(self, count: int) -> None:
         self._bytes += count
