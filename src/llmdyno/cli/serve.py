@@ -12,7 +12,9 @@ import errno
 import ipaddress
 import json
 import math
+import os
 import re
+import socket
 import sys
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -241,7 +243,9 @@ def _tell(message: str) -> None:
 
 
 def _cannot_listen(host: str, port: int, error: OSError | UnicodeError) -> InputError:
-    reason = getattr(error, "strerror", None) or error
+    reason: object = error
+    if isinstance(error, OSError):  # its own text repeats the address, except where the name is not known
+        reason = error.strerror if isinstance(error, socket.gaierror) else os.strerror(error.errno or 0)
     problem = f"cannot listen on {host} port {port} ({reason})"
     if isinstance(error, OSError) and error.errno in _PORT_ERRORS:
         return InputError("--port", problem, "use a free port, or --port 0 to choose one")

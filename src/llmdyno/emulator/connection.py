@@ -95,7 +95,7 @@ class Connection:
         if self._lingering or self._incoming.over:
             return  # what comes behind the last request is not read
         self._incoming.feed(data)
-        if not self._hold():
+        if not self._hold() and self._incoming.begun:  # one that is whole is handled at once, or soon
             self._incoming.refuse(503, _FULL)
             self._hold()
         self._next()
