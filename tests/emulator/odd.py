@@ -74,7 +74,7 @@ ROUTES: tuple[tuple[str, str, dict[str, Any], dict[str, str]], ...] = (
     ("GET", "/truth/copies", {}, {}),
     ("POST", "/reset", {}, {}),
 )
-METHODS = ("GET", "HEAD", "POST", "PUT", "DELETE", "OPTIONS", "TRACE", "PATCH", "PROPFIND", "BREW", "get", "CONNECT")
+METHODS = ("GET", "HEAD", "POST", "PUT", "OPTIONS", "TRACE", "PATCH", "PROPFIND", "BREW", "get", "CONNECT")
 TARGETS = (
     *("*", "/", "//", "/?", "/%", "/%00", "/v1/../truth", "/model//invoke", "/model/%FF/invoke", "/v1/models?x=%zz"),
     *(
