@@ -97,6 +97,16 @@ def test_at_its_limit_of_files_it_says_so_serves_on_and_does_not_spin(line: tupl
     )
 
 
+def test_too_few_files_for_a_server() -> None:
+    line = [sys.executable, "-c", LIMITED, "24", "24", *SERVE]
+    result = subprocess.run(line, capture_output=True, text=True, env=clean_environ(), timeout=PATIENCE_S, check=False)
+    assert (result.returncode, result.stdout) == (2, "")
+    assert result.stderr == (
+        "llmdyno: open files: this process may open 24 files, which is too few for a server; "
+        "raise the hard limit (ulimit -Hn) to 32 or more\n"
+    )
+
+
 @pytest.mark.skipif(sys.platform != "linux", reason="epoll")
 def test_the_null_server_waits_at_its_limit_too() -> None:
     limited = (sys.executable, "-c", LIMITED, "32", "32", "-m", "llmdyno.emulator.null")

@@ -42,6 +42,7 @@ DESCRIPTION = (
 _HIGHEST_PORT = 65535
 _PORT_ERRORS = (errno.EADDRINUSE, errno.EACCES)
 _HOST = re.compile(r"[A-Za-z0-9_.-]{1,253}")
+_FEWEST_FILES = 32
 _LARGEST = 1e9
 _SLOWEST, _FASTEST = 1e-6, 1e6
 
@@ -123,11 +124,11 @@ def call(arguments: argparse.Namespace) -> int:
     """Serve until stopped.
 
     Raises:
-        InputError: a value does not fit, or the address is not available.
+        InputError: a value does not fit, the address is not available, or the process may open too few files.
     """
     host, port = _host(arguments.host, "--host"), _port(arguments.port)
     services = _aws_services(arguments)
-    options = _options(arguments)
+    options = {**_options(arguments), "bounds": Bounds(connections=_connections())}
     if arguments.embedded:
         leave_with_parent()
     with asyncio.Runner(loop_factory=loop_factory()) as runner:
@@ -170,6 +171,15 @@ def _host(text: str, flag: str) -> str:
         fits = "what fits: an address or a name, such as 127.0.0.1, ::1 or localhost"
         raise InputError(flag, f"{text!r} does not fit", fits)
     return inner
+
+
+def _connections() -> int | None:
+    """As many connections as the hard limit on open files allows; None: there is no limit."""
+    files = raise_open_files()
+    if files is not None and files < _FEWEST_FILES:
+        problem = f"this process may open {files} files, which is too few for a server"
+        raise InputError("open files", problem, f"raise the hard limit (ulimit -Hn) to {_FEWEST_FILES} or more")
+    return connections_within(files)
 
 
 def _speed(text: str) -> float:
@@ -221,8 +231,7 @@ def _scaling_value(arguments: argparse.Namespace, name: str) -> Any:
 async def _serve(options: dict[str, Any], host: str, port: int, *, services: bool, embedded: bool) -> None:
     from llmdyno.emulator.server import Emulator
 
-    bounds = Bounds(connections=connections_within(raise_open_files()))
-    emulator = Emulator(**options, services=AwsServices() if services else None, bounds=bounds, tell=_tell)
+    emulator = Emulator(**options, services=AwsServices() if services else None, tell=_tell)
     try:
         await emulator.start(host, port)
     except (OSError, UnicodeError) as error:  # the second: a name that cannot be asked for, such as one with two dots
