@@ -65,7 +65,7 @@ HEAVY_HOMES = {
     "arro3": {"runs/parquet.py"},
     "boto3": {"emulator/moto.py", "aws/clients.py"},
     "botocore": {"aws/session.py", "aws/signing.py", "aws/clients.py", "services/bedrock_import/imports.py"},
-    "httptools": {"transports/http1/answer.py", "emulator/connection.py"},
+    "httptools": {"transports/http1/answer.py", "emulator/incoming.py"},
     "httpx": {"targets/litellm/library.py", "targets/litellm/catching.py"},
     "huggingface_hub": {"host/tokenizer.py"},
     "jinja2": {"protocols/templates.py"},

@@ -11,6 +11,9 @@ from llmdyno.cli import main, serve
 from llmdyno.emulator.copies import Scaling
 from llmdyno.emulator.model import DEFAULT_PROFILE
 
+NAMES = "an address or a name, such as 127.0.0.1, ::1 or localhost"
+NO_PORT = "an address or a name such as 127.0.0.1, ::1 or localhost; the port has a flag of its own, --port"
+
 
 def parsed(*line: str) -> argparse.Namespace:
     parser = argparse.ArgumentParser()
@@ -47,6 +50,23 @@ def test_every_setting_of_scaling_has_a_flag_and_its_own_default() -> None:
             "--requests-per-copy: '1.5' does not fit; what fits: a whole number from 1 up",
         ),
         (["--garble-above", "0"], "--garble-above: '0' does not fit; what fits: a whole number from 1 up"),
+        (["--idle", "1e10"], "--idle: '1e10' does not fit; what fits: a number of seconds from 0 up to 1,000,000,000"),
+        (["--max-copies", "9" * 400], f"--max-copies: '{'9' * 400}' does not fit; what fits: a whole number from 1 up"),
+        (["--port", "٨٠"], "--port: '٨٠' does not fit; what fits: a whole number from 0 to 65535"),
+        (["--port", ""], "--port: '' does not fit; what fits: a whole number from 0 to 65535"),
+        (["--port", "8" * 5000], f"--port: '{'8' * 5000}' does not fit; what fits: a whole number from 0 to 65535"),
+        (["--speed", "1e-300"], "--speed: 1e-300 does not fit; what fits: from 1e-06 to 1,000,000"),
+        (["--speed", "1e300"], "--speed: 1e300 does not fit; what fits: from 1e-06 to 1,000,000"),
+        *(
+            (["--host", host], f"--host: {host!r} does not fit; what fits: {NAMES}")
+            for host in ("", " ", "a b", "http//x")
+        ),
+        *(
+            (["--host", host], f"--host: {host!r} does not fit; what fits: {NO_PORT}")
+            for host in ("http://x", "x:80", ":")
+        ),
+        (["--allow-host", ""], f"--allow-host: '' does not fit; what fits: {NAMES}"),
+        (["--allow-host", "x:80"], f"--allow-host: 'x:80' does not fit; what fits: {NO_PORT}"),
     ],
 )
 def test_what_does_not_fit(line: list[str], error: str, capsys: pytest.CaptureFixture[str]) -> None:
@@ -80,3 +100,23 @@ def test_a_port_that_is_taken(capsys: pytest.CaptureFixture[str]) -> None:
     assert f"--port: cannot listen on 127.0.0.1 port {port} (Address already in use" in errors
     assert "free port, or --port 0" in errors
     assert errors.count("\n") == 1
+
+
+@pytest.mark.parametrize("host", ["a..b", "192.0.2.1", "x" * 200])
+def test_an_address_that_this_machine_does_not_have(host: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["serve", "--host", host, "--port", "0", "--no-aws-services"]) == 2
+    errors = capsys.readouterr().err
+    assert errors.startswith(f"llmdyno: --host: cannot listen on {host} port 0 (")
+    assert errors.endswith("); name an address of this machine\n")
+
+
+@pytest.mark.parametrize(
+    ("given", "host"), [("[::1]", "::1"), ("::1", "::1"), ("localhost", "localhost"), ("0.0.0.0", "0.0.0.0")]
+)
+def test_addresses_and_names(given: str, host: str) -> None:
+    assert serve._host(given, "--host") == host
+
+
+def test_hosts_that_are_allowed() -> None:
+    options = serve._options(parsed("--allow-host", "box.example", "--allow-host", "[::5]", "--allow-host", "*"))
+    assert options["allowed_hosts"] == ["box.example", "::5", "*"]

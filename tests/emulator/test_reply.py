@@ -8,11 +8,11 @@ from typing import Any
 import pytest
 
 from llmdyno.emulator import openai, routes
-from llmdyno.emulator.connection import Whole
 from llmdyno.emulator.dialect import Asked
 from llmdyno.emulator.faults import BEFORE, Faults
 from llmdyno.emulator.http import Request
 from llmdyno.emulator.model import DEFAULT_PROFILE, PROFILES
+from llmdyno.emulator.outcome import Whole
 from llmdyno.emulator.reply import Reply, Script, write_script
 from llmdyno.emulator.server import Emulator
 from llmdyno.emulator.truth import Truth
@@ -25,6 +25,8 @@ class FakeWire:
     """Keeps what is sent."""
 
     def __init__(self) -> None:
+        self.chunked = True
+        self.headers: list[str] = []
         self.sent: list[bytes] = []
         self.calls: list[str] = []
 
@@ -191,8 +193,8 @@ ANTHROPIC = {"anthropic-version": "2023-06-01"}
 def test_what_is_at_which_path() -> None:
     emulator = server()
     assert answered(emulator, "GET", "/health?x=1") == (200, {"status": "ok"})
-    assert answered(emulator, "POST", "/health")[0] == 404
-    assert answered(emulator, "GET", "/v1/messages")[0] == 404
+    assert answered(emulator, "POST", "/health")[0] == 405
+    assert answered(emulator, "GET", "/v1/messages")[0] == 405
     assert answered(emulator, "GET", "/v1/models")[1]["object"] == "list"
     listed = answered(emulator, "GET", "/v1/models", headers=ANTHROPIC)[1]
     assert (listed["data"][0]["type"], listed["first_id"]) == ("model", DEFAULT_PROFILE)

@@ -11,7 +11,7 @@ import pytest
 
 from llmdyno import InputError, Spec
 from llmdyno.executors.executor import allow_connections
-from llmdyno.host.limits import allow_open_files
+from llmdyno.host.limits import allow_open_files, connections_within
 
 PORT_RANGE = Path("/proc/sys/net/ipv4/ip_local_port_range")
 ASK = """
@@ -76,3 +76,21 @@ def test_the_flag_is_named_that_asks_for_the_connections(keys: dict[str, Any], f
     with pytest.raises(InputError) as refused:
         allow_connections(Spec(base_url="http://h/v1", model="m", **keys))
     assert refused.value.where == flag
+
+
+@pytest.mark.parametrize(
+    ("files", "connections"), [(None, None), (1, 1), (64, 32), (100, 50), (1024, 960), (20_000, 19_936)]
+)
+def test_connections_within_a_limit(files: int | None, connections: int | None) -> None:
+    assert connections_within(files) == connections
+
+
+@pytest.mark.parametrize(("soft", "hard"), [(100, 200), (200, 200)])
+def test_the_limit_is_raised_as_far_as_it_goes(soft: int, hard: int) -> None:
+    code = (
+        "import resource; from llmdyno.host.limits import raise_open_files; "
+        f"resource.setrlimit(resource.RLIMIT_NOFILE, ({soft}, {hard})); "
+        "print(raise_open_files(), *resource.getrlimit(resource.RLIMIT_NOFILE))"
+    )
+    result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert result.stdout == "200 200 200\n"

@@ -9,17 +9,25 @@ from __future__ import annotations
 import argparse
 import asyncio
 import errno
+import ipaddress
 import json
 import math
+import os
+import re
+import socket
+import sys
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from llmdyno.emulator.bounds import Bounds
 from llmdyno.emulator.copies import Scaling
 from llmdyno.emulator.faults import KINDS, Faults
+from llmdyno.emulator.hosts import ANY
 from llmdyno.emulator.model import DEFAULT_PROFILE, PROFILES
 from llmdyno.emulator.moto import AwsServices, available
 from llmdyno.emulator.signatures import ACCESS_KEY, SECRET_KEY
 from llmdyno.errors import InputError
 from llmdyno.host.child import leave_with_parent
+from llmdyno.host.limits import connections_within, raise_open_files
 from llmdyno.host.loop import loop_factory
 from llmdyno.host.signals import signals
 from llmdyno.spec.keys import read_value
@@ -33,6 +41,10 @@ DESCRIPTION = (
 )
 _HIGHEST_PORT = 65535
 _PORT_ERRORS = (errno.EADDRINUSE, errno.EACCES)
+_HOST = re.compile(r"[A-Za-z0-9_.-]{1,253}")
+_FEWEST_FILES = 32
+_LARGEST = 1e9
+_SLOWEST, _FASTEST = 1e-6, 1e6
 
 
 class _Scale(NamedTuple):
@@ -64,6 +76,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--port", default="8080", metavar="N", help="listen on this port; 0 chooses a free one (default: 8080)"
     )
+    help_text = f"answer requests that name this host too; {ANY} answers all (default: loopback names and --host)"
+    parser.add_argument("--allow-host", action="append", default=[], metavar="NAME", help=help_text)
     parser.add_argument("--speed", default="1", metavar="N", help="run N times faster than real time (default: 1)")
     deployments = f"emulate this deployment: {', '.join(PROFILES)} (default: {DEFAULT_PROFILE})"
     parser.add_argument("--deployment", default=DEFAULT_PROFILE, metavar="NAME", help=deployments)
@@ -110,15 +124,15 @@ def call(arguments: argparse.Namespace) -> int:
     """Serve until stopped.
 
     Raises:
-        InputError: a value does not fit, or the address is not available.
+        InputError: a value does not fit, the address is not available, or the process may open too few files.
     """
-    port = _port(arguments.port)
+    host, port = _host(arguments.host, "--host"), _port(arguments.port)
     services = _aws_services(arguments)
-    options = _options(arguments)
+    options = {**_options(arguments), "bounds": Bounds(connections=_connections())}
     if arguments.embedded:
         leave_with_parent()
     with asyncio.Runner(loop_factory=loop_factory()) as runner:
-        runner.run(_serve(options, arguments.host, port, services=services, embedded=arguments.embedded))
+        runner.run(_serve(options, host, port, services=services, embedded=arguments.embedded))
     return 0
 
 
@@ -131,7 +145,7 @@ def _options(arguments: argparse.Namespace) -> dict[str, Any]:
     seed = read_value("seed", arguments.seed, "--seed")
     return {
         "profile": PROFILES[arguments.deployment],
-        "speed": read_value("speed", arguments.speed, "--speed"),
+        "speed": _speed(arguments.speed),
         "seed": seed,
         "api_key": None if key is None else read_value("api_key", key, "--api-key"),
         "scaling": Scaling(**{name: _scaling_value(arguments, name) for name in _SCALING}),
@@ -139,12 +153,44 @@ def _options(arguments: argparse.Namespace) -> dict[str, Any]:
         "verify_signatures": arguments.verify_signatures,
         "import_s": read_value("timeout_s", arguments.import_time, "--import-time"),
         "legacy": arguments.legacy_formats,
+        "allowed_hosts": [one if one == ANY else _host(one, "--allow-host") for one in arguments.allow_host],
         "garble_above": None if above is None else read_value("requests", above, "--garble-above"),
     }
 
 
+def _host(text: str, flag: str) -> str:
+    """A name or an address, without a port. An IPv6 address may stand in brackets."""
+    inner = text[1:-1] if text.startswith("[") and text.endswith("]") else text
+    if ":" in inner:
+        try:
+            ipaddress.IPv6Address(inner)
+        except ValueError:
+            fits = "an address or a name such as 127.0.0.1, ::1 or localhost; the port has a flag of its own, --port"
+            raise InputError(flag, f"{text!r} does not fit", f"what fits: {fits}") from None
+    elif not _HOST.fullmatch(text):
+        fits = "what fits: an address or a name, such as 127.0.0.1, ::1 or localhost"
+        raise InputError(flag, f"{text!r} does not fit", fits)
+    return inner
+
+
+def _connections() -> int | None:
+    """As many connections as the hard limit on open files allows; None: there is no limit."""
+    files = raise_open_files()
+    if files is not None and files < _FEWEST_FILES:
+        problem = f"this process may open {files} files, which is too few for a server"
+        raise InputError("open files", problem, f"raise the hard limit (ulimit -Hn) to {_FEWEST_FILES} or more")
+    return connections_within(files)
+
+
+def _speed(text: str) -> float:
+    speed = float(read_value("speed", text, "--speed"))
+    if not _SLOWEST <= speed <= _FASTEST:
+        raise InputError("--speed", f"{text} does not fit", f"what fits: from {_SLOWEST:g} to {_FASTEST:,.0f}")
+    return speed
+
+
 def _port(text: str) -> int:
-    if not text.isdecimal() or int(text) > _HIGHEST_PORT:
+    if not re.fullmatch(r"[0-9]{1,5}", text) or int(text) > _HIGHEST_PORT:
         raise InputError("--port", f"{text!r} does not fit", f"what fits: a whole number from 0 to {_HIGHEST_PORT}")
     return int(text)
 
@@ -173,8 +219,11 @@ def _scaling_value(arguments: argparse.Namespace, name: str) -> Any:
         value = kind(given)
     except ValueError:
         value = -1
-    if not (math.isfinite(value) and value >= (1 if kind is int else 0)):
+    least = 1 if kind is int else 0
+    if not least <= value <= _LARGEST:
         fits = "a whole number from 1 up" if kind is int else "a number of seconds from 0 up"
+        if _LARGEST < value != math.inf:
+            fits += f" to {_LARGEST:,.0f}"
         raise InputError(_flag(name), f"{given!r} does not fit", f"what fits: {fits}")
     return value
 
@@ -182,10 +231,10 @@ def _scaling_value(arguments: argparse.Namespace, name: str) -> Any:
 async def _serve(options: dict[str, Any], host: str, port: int, *, services: bool, embedded: bool) -> None:
     from llmdyno.emulator.server import Emulator
 
-    emulator = Emulator(**options, services=AwsServices() if services else None)
+    emulator = Emulator(**options, services=AwsServices() if services else None, tell=_tell)
     try:
         await emulator.start(host, port)
-    except OSError as error:
+    except (OSError, UnicodeError) as error:  # the second: a name that cannot be asked for, such as one with two dots
         raise _cannot_listen(host, port, error) from None
     stopped = asyncio.Event()
     with signals(asyncio.get_running_loop(), stopped.set):
@@ -198,9 +247,16 @@ async def _serve(options: dict[str, Any], host: str, port: int, *, services: boo
     emulator.close()
 
 
-def _cannot_listen(host: str, port: int, error: OSError) -> InputError:
-    problem = f"cannot listen on {host} port {port} ({error.strerror or error})"
-    if error.errno in _PORT_ERRORS:
+def _tell(message: str) -> None:
+    print(f"llmdyno serve: {message}", file=sys.stderr, flush=True)
+
+
+def _cannot_listen(host: str, port: int, error: OSError | UnicodeError) -> InputError:
+    reason: object = error
+    if isinstance(error, OSError):  # its own text repeats the address, except where the name is not known
+        reason = error.strerror if isinstance(error, socket.gaierror) else os.strerror(error.errno or 0)
+    problem = f"cannot listen on {host} port {port} ({reason})"
+    if isinstance(error, OSError) and error.errno in _PORT_ERRORS:
         return InputError("--port", problem, "use a free port, or --port 0 to choose one")
     return InputError("--host", problem, "name an address of this machine")
 

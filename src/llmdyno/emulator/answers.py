@@ -7,6 +7,7 @@ keys are given, count upwards. No language model is behind it.
 
 from __future__ import annotations
 
+import contextlib
 import itertools
 import json
 import re
@@ -18,22 +19,29 @@ _UNITS = (
 _TENS = "twenty thirty forty fifty sixty seventy eighty ninety".split()
 _VALUES = {word: value for value, word in enumerate(_UNITS)} | {word: 10 * n for n, word in enumerate(_TENS, 2)}
 _SCALES = {"thousand": 1000, "million": 1_000_000}
-_NUMBER = re.compile(r"(?:\b(?:" + "|".join([*_VALUES, *_SCALES, "hundred", "and"]) + r")\b[\s,-]*)+", re.IGNORECASE)
-_MARKED = re.compile(r"<<<\n(.*?)\n>>>", re.DOTALL)
+_HIGHEST = 10**15
+"""Nobody asks for more, and a prompt of hundreds alone would be a number of any length."""
+_NUMBER = re.compile(
+    r"(?:\b(?:" + "|".join([*_VALUES, *_SCALES, "hundred", "and"]) + r")\b[\s,-]*)+", re.IGNORECASE | re.ASCII
+)
+_OPENED, _CLOSED = "<<<\n", "\n>>>"
 _KEY = re.compile(r'key "(\w+)" holds the (?:text|number) ("[^"]*"|\d+)')
-_COUNT = re.compile(r"\bcount\b.*\bupwards\b", re.IGNORECASE | re.DOTALL)
+_COUNT, _UPWARDS = re.compile(r"\bcount\b", re.IGNORECASE), re.compile(r"\bupwards\b", re.IGNORECASE)
 _TOKEN = re.compile(r"\s?\S{1,5}|\s")
 
 
 def answer(prompt: str) -> list[str] | None:
     """The answer in tokens; None if the instruction is not known. A count has 4,095 of them."""
-    marked = _MARKED.search(prompt)
-    if marked is not None:
-        return _TOKEN.findall(marked[1])
+    _, opened, rest = prompt.partition(_OPENED)
+    marked, closed, _ = rest.partition(_CLOSED)
+    if opened and closed:
+        return _TOKEN.findall(marked)
     keys = _KEY.findall(prompt)
     if keys and "JSON" in prompt:
-        return _TOKEN.findall(json.dumps({name: json.loads(value) for name, value in keys}))
-    if _COUNT.search(prompt):
+        with contextlib.suppress(ValueError):  # a text with a backslash, a number of thousands of digits
+            return _TOKEN.findall(json.dumps({name: json.loads(value) for name, value in keys}))
+    count = _COUNT.search(prompt)
+    if count is not None and _UPWARDS.search(prompt, count.end()):
         return [f"{number} " for number in range(1, 4096)]
     if "this number in digits" in prompt:
         found = [match[0] for match in _NUMBER.finditer(prompt) if _value(match[0]) is not None]
@@ -58,4 +66,6 @@ def _value(words: str) -> int | None:
             part = max(part, 1) * 100
         else:
             total, part = total + max(part, 1) * _SCALES[word], 0
+        if part > _HIGHEST:
+            return None
     return total + part if found else None

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from llmdyno.emulator import tokens
+from llmdyno.emulator.body import read_object, shown, whole_number, wrong_field
 from llmdyno.emulator.dialect import CONTEXT, Asked, Refused
 
 MESSAGES_PATH = "/v1/messages"
@@ -127,32 +128,34 @@ def read_request(headers: dict[str, str], body: bytes, model: str, number: int) 
         if not isinstance(value.get("model"), str):
             raise ValueError("model: Field required")
         if value["model"] != model:
-            raise Failure(404, "not_found_error", f"model: {value['model']}", number)
+            raise Failure(404, "not_found_error", f"model: {shown(value['model'])}", number)
+        wrong = wrong_field(value, ("stop_sequences",))
+        if wrong is not None:
+            raise ValueError(wrong)
         return _message(value)
+    except RecursionError:
+        raise Failure(400, "invalid_request_error", "The request body is nested too deeply.", number) from None
     except ValueError as error:
         raise Failure(400, "invalid_request_error", str(error), number) from None
 
 
 def _json_object(body: bytes) -> dict[str, Any]:
     try:
-        value = json.loads(body)
-    except ValueError:
-        value = None
-    if not isinstance(value, dict):
-        raise ValueError("The request body is not valid JSON.")
-    return value
+        return read_object(body)
+    except ValueError as error:
+        raise ValueError(f"The request body is not valid JSON: {error}.") from None
 
 
 def _message(value: dict[str, Any]) -> Message:
     max_tokens = value.get("max_tokens")
     if max_tokens is None:
         raise ValueError("max_tokens: Field required")
-    if not isinstance(max_tokens, int) or isinstance(max_tokens, bool) or max_tokens < 1:
+    if not whole_number(max_tokens):
         raise ValueError("max_tokens: Input should be greater than or equal to 1")
     text = _prompt(value)
     input_tokens = tokens.count(text)
     if input_tokens + max_tokens > CONTEXT:
-        total = f"{input_tokens} + {max_tokens} > {CONTEXT}"
+        total = f"{input_tokens} + {shown(max_tokens)} > {CONTEXT}"
         raise ValueError(f"input length and `max_tokens` exceed context limit: {total}")
     tool = _forced_tool(value)
     thinking = value.get("thinking")
@@ -219,7 +222,9 @@ def _block_text(block: Any, where: str) -> str:
 
 
 def _thinking_tokens(thinking: Any, max_tokens: int) -> int:
-    kind = thinking.get("type") if isinstance(thinking, dict) else "disabled"
+    if not isinstance(thinking, dict | None):
+        raise ValueError("thinking: Input should be an object")
+    kind = thinking.get("type") if thinking is not None else "disabled"
     if kind == "disabled":
         return 0
     share = max_tokens // _ADAPTIVE_SHARE
@@ -227,6 +232,7 @@ def _thinking_tokens(thinking: Any, max_tokens: int) -> int:
         return share
     if kind != "enabled":
         raise ValueError("thinking.type: Input should be 'enabled', 'disabled' or 'adaptive'")
+    assert thinking is not None
     budget = thinking.get("budget_tokens")
     if not isinstance(budget, int) or isinstance(budget, bool) or budget < _LEAST_BUDGET:
         raise ValueError("thinking.enabled.budget_tokens: Input should be greater than or equal to 1024")
@@ -238,19 +244,19 @@ def _thinking_tokens(thinking: Any, max_tokens: int) -> int:
 def _forced_tool(value: dict[str, Any]) -> Tool | None:
     """The tool that `tool_choice` forces; None if it forces no tool."""
     choice = value.get("tool_choice")
-    kind = choice.get("type") if isinstance(choice, dict) else None
-    if kind not in ("any", "tool"):
+    if not isinstance(choice, dict | None):
+        raise ValueError("tool_choice: Input should be an object")
+    kind = choice.get("type") if choice is not None else None
+    if choice is None or kind not in ("any", "tool"):
         return None
-    tools = value.get("tools")
-    known = {tool["name"]: tool for tool in tools or [] if isinstance(tool, dict) and "name" in tool}
+    known = {tool["name"]: tool for tool in value.get("tools") or [] if isinstance(tool.get("name"), str)}
     if not known:
         raise ValueError("tool_choice: may only be specified while providing tools")
-    assert isinstance(choice, dict)
     name = next(iter(known)) if kind == "any" else choice.get("name")
-    if name not in known:
-        raise ValueError(f"tool_choice.name: Tool '{name}' not found in provided tools")
+    if not isinstance(name, str) or name not in known:
+        raise ValueError(f"tool_choice.name: Tool '{shown(name)}' not found in provided tools")
     schema = known[name].get("input_schema")
-    return _tool(str(name), schema if isinstance(schema, dict) else {})
+    return _tool(name, schema if isinstance(schema, dict) else {})
 
 
 def _tool(name: str, schema: dict[str, Any]) -> Tool:
@@ -267,7 +273,7 @@ def _tool(name: str, schema: dict[str, Any]) -> Tool:
 def _example(schema: Any) -> Any:
     """The simplest value of a property; an empty string for free text."""
     schema = schema if isinstance(schema, dict) else {}
-    if isinstance(schema.get("enum"), list) and schema["enum"]:
+    if isinstance(schema.get("enum"), list) and schema["enum"] and not isinstance(schema["enum"][0], dict | list):
         return schema["enum"][0]
     simplest = {"integer": 1, "number": 1, "boolean": True, "array": [], "object": {}, "null": None}
     return simplest.get(str(schema.get("type", "string")), "")

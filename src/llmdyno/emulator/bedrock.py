@@ -14,6 +14,7 @@ from typing import Any
 from urllib.parse import unquote
 
 from llmdyno.emulator import frames, tokens
+from llmdyno.emulator.body import content_text, read_object, shown, whole_number, wrong_field
 from llmdyno.emulator.dialect import CONTEXT, Asked, Refused
 from llmdyno.emulator.http import JSON
 
@@ -103,16 +104,19 @@ def read_call(operation: str, body: bytes, model: ImportedModel) -> Call:
     Raises:
         ServiceError: a ValidationException in the service's words.
     """
-    try:
-        value = json.loads(body or b"{}")
-    except ValueError:
-        value = None
-    if not isinstance(value, dict):
-        raise _invalid("The request body is not valid JSON.")
+    value = json_object(body)
+    wrong = wrong_field(value, ("stop",))
+    if wrong is not None:
+        raise _malformed(wrong)
     if operation in (CONVERSE, CONVERSE_STREAM):
         if not model.instruct:
             raise _invalid("This action doesn't support the model that you provided. Try again with a supported model.")
-        config = value.get("inferenceConfig") or {}
+        config = {} if value.get("inferenceConfig") is None else value["inferenceConfig"]
+        if not isinstance(config, dict):
+            raise _malformed("inferenceConfig is not an object")
+        wrong = wrong_field({**config, "top_p": config.get("topP")}, ("stopSequences",))
+        if wrong is not None:
+            raise _malformed(f"inferenceConfig.{wrong}")
         text = _message_text(value.get("messages"))
         sampling = {**value, "temperature": config.get("temperature")}
         return _call(operation, "converse", text, config.get("maxTokens"), sampling)
@@ -120,7 +124,7 @@ def read_call(operation: str, body: bytes, model: ImportedModel) -> Call:
         return _call(operation, "openai-chat", _message_text(value["messages"]), value.get("max_tokens"), value)
     prompt = value.get("prompt")
     if not isinstance(prompt, str) or not prompt:
-        raise _invalid("Malformed input request: #: required key [prompt] not found, please reformat your input.")
+        raise _malformed("#: required key [prompt] not found")
     if "max_gen_len" in value or "max_tokens" not in value:
         return _call(operation, "bedrock-completion", prompt, value.get("max_gen_len"), value)
     body_format = "mistral" if model.mistral else "openai-completion"
@@ -129,8 +133,8 @@ def read_call(operation: str, body: bytes, model: ImportedModel) -> Call:
 
 def _call(operation: str, body_format: str, text: str, max_tokens: Any, value: dict[str, Any]) -> Call:
     max_tokens = _DEFAULT_TOKENS if max_tokens is None else max_tokens
-    if not isinstance(max_tokens, int) or isinstance(max_tokens, bool) or max_tokens < 1:
-        raise _invalid(f"Malformed input request: {max_tokens} is not 1 or more, please reformat your input.")
+    if not whole_number(max_tokens):
+        raise _malformed(f"{shown(max_tokens)} is not 1 or more")
     input_tokens = tokens.count(text)
     if input_tokens + max_tokens > CONTEXT:
         raise _invalid(f"This model's maximum context length is {CONTEXT} tokens.")
@@ -148,16 +152,31 @@ def _call(operation: str, body_format: str, text: str, max_tokens: Any, value: d
 
 def _message_text(messages: Any) -> str:
     if not isinstance(messages, list) or not messages:
-        raise _invalid("Malformed input request: messages must not be empty, please reformat your input.")
+        raise _malformed("messages must not be empty")
     texts = []
     for message in messages:
         content = message.get("content") if isinstance(message, dict) else None
-        if isinstance(content, list):
-            content = "".join(str(part.get("text", "")) for part in content if isinstance(part, dict))
-        if not isinstance(content, str):
-            raise _invalid("Malformed input request: each message needs content, please reformat your input.")
-        texts.append(content)
+        text = content_text(content)
+        if text is None:
+            raise _malformed("each message needs content")
+        texts.append(text)
     return "\n".join(texts)
+
+
+def json_object(body: bytes) -> dict[str, Any]:
+    """A request's body; an empty one stands for an empty object.
+
+    Raises:
+        ServiceError: it is not a JSON object.
+    """
+    try:
+        return read_object(body or b"{}")
+    except ValueError:
+        raise _invalid("The request body is not valid JSON.") from None
+
+
+def _malformed(what: str) -> ServiceError:
+    return _invalid(f"Malformed input request: {what}, please reformat your input.")
 
 
 def _invalid(message: str) -> ServiceError:

@@ -1,51 +1,57 @@
-"""One client connection of the emulator: HTTP/1.1 requests in, answers out, one at a time and in order.
+"""One client connection of the emulator: requests in, answers out, one at a time and in order.
 
 In: bytes from a socket. Out: bytes, sent at once if the socket takes them. What a request means is the host's to say: a
-connection knows no routes, no model and no times.
+connection knows no routes, no model and no times of tokens.
+
+The next request is handled when the answer before it has left, and while several wait nothing is read, so that a client
+cannot make the emulator hold more and more. A request that does not arrive whole in time is refused.
 """
 
 from __future__ import annotations
 
 import asyncio
+import json
 import socket
-from collections import deque
-from collections.abc import Coroutine
-from typing import Any, NamedTuple, Protocol
-
-import httptools
+import time
+from collections.abc import Coroutine, Iterator
+from typing import Any, Protocol
 
 from llmdyno.emulator import http
+from llmdyno.emulator.bounds import Bounds, Room
 from llmdyno.emulator.http import Request
+from llmdyno.emulator.incoming import Incoming, Unreadable
+from llmdyno.emulator.outcome import Outcome, Parts, Whole
 from llmdyno.emulator.reply import Reply, Wire
 
 _READ_SIZE = 65536
-_LARGEST_BODY = 100_000_000
-
-
-class Whole(NamedTuple):
-    """An answer that is ready, head and body; `close` ends the connection behind it."""
-
-    data: bytes
-    close: bool = False
-
-
-Outcome = Whole | Reply | Coroutine[Any, Any, Whole]
-"""What a request gets: an answer, one that begins now, or one that has to be fetched."""
+_WAITING_REQUESTS = 8
+_FULL = "the emulator holds as many bytes of requests as it may; try again later"
 
 
 class Host(Protocol):
     """What a connection asks of the server."""
 
     label: str
+    bounds: Bounds
+    room: Room
 
     def handle(self, request: Request, wire: Wire) -> Outcome:
         """Decide what a request gets."""
+
+    def failed(self, error: Exception) -> Whole:
+        """The answer to a request that the emulator could not handle."""
 
     def admit(self, reply: Reply) -> None:
         """Have the model make the tokens of a reply."""
 
     def spawn(self, work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
         """Run something beside the rest; hold a reference until it is done."""
+
+    def watch(self, connection: Connection) -> None:
+        """Call the connection's `look` now and then, until `unwatch`."""
+
+    def unwatch(self, connection: Connection) -> None:
+        """The connection waits for nothing."""
 
     def forget(self, connection: Connection) -> None:
         """A connection is gone."""
@@ -55,43 +61,23 @@ class Connection:
     """One client connection. It is the :class:`~llmdyno.emulator.reply.Wire` of its replies."""
 
     def __init__(self, host: Host, loop: asyncio.AbstractEventLoop, sock: socket.socket) -> None:
+        self.chunked = True
+        self.headers: list[str] = []
+        self.idle_since_s: float | None = time.monotonic()
         self._host = host
         self._loop = loop
         self._sock = sock
-        self._open = True
-        self._closing = False
+        self._open = self._reading = True
+        self._closing = self._lingering = self._hung_up = False
         self._unsent = bytearray()
         self._reply: Reply | None = None
+        self._parts: Iterator[bytes] | None = None
         self._fetching: asyncio.Task[None] | None = None
-        self._requests: deque[Request] = deque()
-        self._parser = httptools.HttpRequestParser(self)
-        self.on_message_begin()
+        self._incoming = Incoming(host.bounds)
+        self._held = 0
+        self._whole_by_s: float | None = None  # when the request that has begun must be whole
+        self._read_by_s: float | None = None  # when the client must have read some of what is unsent
         loop.add_reader(sock.fileno(), self._read)
-
-    # --- the parser's calls
-
-    def on_message_begin(self) -> None:
-        self._url = b""
-        self._headers: dict[str, str] = {}
-        self._body = bytearray()
-
-    def on_url(self, url: bytes) -> None:
-        self._url += url
-
-    def on_header(self, name: bytes, value: bytes) -> None:
-        self._headers[name.decode("latin-1").lower()] = value.decode("latin-1")
-
-    def on_headers_complete(self) -> None:
-        if self._headers.get("expect", "").lower() == "100-continue":
-            self.send(b"HTTP/1.1 100 Continue\r\n\r\n")
-
-    def on_body(self, body: bytes) -> None:
-        if len(self._body) <= _LARGEST_BODY:
-            self._body += body
-
-    def on_message_complete(self) -> None:
-        method = self._parser.get_method().decode("latin-1")
-        self._requests.append(Request(method, self._url.decode("latin-1"), self._headers, bytes(self._body)))
 
     # --- requests
 
@@ -101,40 +87,139 @@ class Connection:
         except (BlockingIOError, InterruptedError):
             return
         except OSError:
-            data = b""
+            self.drop()
+            return
         if not data:
-            self.drop()
+            self._hang_up()
             return
-        try:
-            self._parser.feed_data(data)
-        except httptools.HttpParserError:
-            self.send(http.whole(400, b'{"error":{"message":"not HTTP/1.1"}}', self._host.label))
-            self.drop()
-            return
+        if self._lingering or self._incoming.over:
+            return  # what comes behind the last request is not read
+        self._incoming.feed(data)
+        if not self._hold() and self._incoming.begun:  # one that is whole is handled at once, or soon
+            self._incoming.refuse(503, _FULL)
+            self._hold()
         self._next()
 
+    def _hang_up(self) -> None:
+        """The client sends nothing more. It has left, unless an answer that is ready is still on its way to it."""
+        if (self._unsent or self._parts) and not (self._reply or self._fetching or self._lingering):
+            self._stop_reading()
+            self._hung_up = True
+        else:
+            self.drop()
+
+    def _busy(self) -> bool:
+        """Whether an answer is under way."""
+        return bool(self._unsent or self._reply or self._parts or self._fetching or self._closing)
+
     def _next(self) -> None:
-        while self._open and self._reply is None and self._fetching is None and self._requests:
-            outcome = self._host.handle(self._requests.popleft(), self)
-            if isinstance(outcome, Whole):
-                self._answer(outcome)
-            elif isinstance(outcome, Reply):
-                self._reply = outcome
-                self._host.admit(outcome)
-            else:
-                self._fetching = self._host.spawn(self._fetch(outcome))
+        while self._open and self._incoming.whole and not self._busy():
+            request = self._incoming.take()
+            self._hold()
+            self.idle_since_s = None
+            if isinstance(request, Unreadable):
+                self._refuse(request)
+                return
+            self.chunked = request.chunked
+            self.headers = [] if request.keep_alive and request.chunked else ["Connection: close"]
+            self._begin(request)
+        if self._open and not self._busy():
+            self.idle_since_s = time.monotonic()
+            if self._hung_up:
+                self.drop()
+        self._wait_for_rest()
+
+    def _begin(self, request: Request) -> None:
+        try:
+            outcome = self._host.handle(request, self)
+        except Exception as error:
+            outcome = self._host.failed(error)
+        if isinstance(outcome, Whole):
+            bodiless = outcome._replace(data=http.without_body(outcome.data)) if request.method == "HEAD" else outcome
+            self._answer(bodiless)
+        elif isinstance(outcome, Parts):
+            self._send_parts(outcome, bodiless=request.method == "HEAD")
+        elif isinstance(outcome, Reply):
+            self._reply = outcome
+            self._host.admit(outcome)
+        else:
+            self._fetching = self._host.spawn(self._fetch(outcome))
 
     async def _fetch(self, work: Coroutine[Any, Any, Whole]) -> None:
-        self._answer(await work)
+        try:
+            whole = await work
+        except Exception as error:
+            whole = self._host.failed(error)
         self._fetching = None
+        self._answer(whole)
         self._next()
 
     def _answer(self, whole: Whole) -> None:
-        self.send(whole.data)
-        if whole.close:
+        if whole.close:  # it says so itself
+            self.headers = ["Connection: close"]
+            self.send(whole.data)
+        else:
+            self.send(http.closing(whole.data) if self.headers else whole.data)
+        self._ended()
+
+    def _refuse(self, unreadable: Unreadable) -> None:
+        """Say why nothing more is read, and give the client time to read it before the connection goes."""
+        body = json.dumps({"error": {"message": unreadable.reason, "code": unreadable.status}}).encode()
+        self._lingering = True
+        self.send(http.closing(http.whole(unreadable.status, body, self._host.label)))
+        self.headers = ["Connection: close"]
+        self._ended()
+
+    def _ended(self) -> None:
+        """An answer is whole: close the connection behind it, if that is what it says."""
+        if self.headers and self._open:
             self._closing = True
             if not self._unsent:
-                self.drop()
+                self._finish_closing()
+
+    def _finish_closing(self) -> None:
+        if not self._lingering:
+            self.drop()
+            return
+        # Closed at once, the client's unread bytes would reset the connection before it has read the answer.
+        try:
+            self._sock.shutdown(socket.SHUT_WR)
+        except OSError:
+            self.drop()
+            return
+        self._whole_by_s = time.monotonic() + self._host.bounds.linger_s
+        self._host.watch(self)
+
+    # --- an answer in parts
+
+    def _send_parts(self, answer: Parts, *, bodiless: bool) -> None:
+        lines = [*answer.headers, *self.headers]
+        if self.chunked:
+            lines.append("Transfer-Encoding: chunked")
+        self.send(http.head(answer.status, answer.media_type, self._host.label, lines))
+        if bodiless:
+            self._ended()
+        else:
+            self._parts = answer.parts
+            self._loop.call_soon(self._send_part)
+
+    def _send_part(self) -> None:
+        """Send the next part, when the one before it has left; then let the loop write the tokens that are due."""
+        if not self._open or self._parts is None or self._unsent:
+            return
+        data = bytearray()
+        while len(data) < _READ_SIZE and (part := next(self._parts, None)) is not None:
+            data += part
+        if data:
+            self.send(http.chunk(bytes(data)) if self.chunked else bytes(data))
+            if not self._unsent:
+                self._loop.call_soon(self._send_part)
+            return
+        self._parts = None
+        if self.chunked:
+            self.send(http.LAST_CHUNK)
+        self._ended()
+        self._next()
 
     # --- the wire
 
@@ -153,11 +238,16 @@ class Connection:
             if not data:
                 return
             self._loop.add_writer(self._sock.fileno(), self._flush)
+            self._read_by_s = time.monotonic() + self._host.bounds.unread_s
+            self._host.watch(self)
         self._unsent += data
+        if not self._hold():
+            self.drop()  # a client that does not read
 
     def finished(self) -> None:
         """The answer is over: handle the next request."""
         self._reply = None
+        self._ended()
         self._next()
 
     def drop(self) -> None:
@@ -165,11 +255,18 @@ class Connection:
         if not self._open:
             return
         self._open = False
-        self._loop.remove_reader(self._sock.fileno())
+        self._stop_reading()
         self._loop.remove_writer(self._sock.fileno())
         self._sock.close()
+        self._host.room.take(-self._held)
+        self._unsent.clear()
+        self._incoming.whole.clear()
+        self._parts = None
+        if self._fetching is not None:
+            self._fetching.cancel()
         if self._reply is not None:
             self._reply.abandon()
+        self._host.unwatch(self)
         self._host.forget(self)
 
     def _flush(self) -> None:
@@ -180,7 +277,66 @@ class Connection:
         except OSError:
             self.drop()
             return
-        if not self._unsent:
-            self._loop.remove_writer(self._sock.fileno())
-            if self._closing:
+        self._hold()
+        self._read_by_s = time.monotonic() + self._host.bounds.unread_s
+        if self._unsent:
+            return
+        self._loop.remove_writer(self._sock.fileno())
+        self._read_by_s = None
+        if self._closing:
+            self._finish_closing()
+            return
+        self._send_part()
+        self._next()
+
+    # --- bounds
+
+    def look(self, now_s: float) -> None:
+        """Give up what has taken too long."""
+        if self._read_by_s is not None and now_s >= self._read_by_s:
+            self.drop()
+        elif self._whole_by_s is not None and now_s >= self._whole_by_s:
+            if self._lingering:
                 self.drop()
+                return
+            self._whole_by_s = None
+            self._incoming.refuse(408, f"the request was not whole within {self._host.bounds.request_s:g} s")
+            self._hold()
+            self._next()
+        elif self._whole_by_s is None and self._read_by_s is None:
+            self._host.unwatch(self)
+
+    def _hold(self) -> bool:
+        """Tell the host what is held now; False: there is no room for it."""
+        held = self._incoming.held + len(self._unsent)
+        if held != self._held:
+            if not self._host.room.take(held - self._held):
+                return False
+            self._held = held
+        return True
+
+    def _wait_for_rest(self) -> None:
+        """Read on or not, and set the time for the rest of a request that has begun."""
+        if not self._open or self._lingering or self._hung_up:
+            return
+        incoming = self._incoming
+        if len(incoming.whole) >= _WAITING_REQUESTS:
+            self._stop_reading()
+            self._whole_by_s = None
+            return
+        if not self._reading and not self._closing:
+            self._reading = True
+            self._loop.add_reader(self._sock.fileno(), self._read)
+        if not incoming.begun:
+            self._whole_by_s = None
+            return
+        if self._whole_by_s is None:
+            self._whole_by_s = time.monotonic() + self._host.bounds.request_s
+            self._host.watch(self)
+        if not self._busy() and incoming.go_on():
+            self.send(b"HTTP/1.1 100 Continue\r\n\r\n")
+
+    def _stop_reading(self) -> None:
+        if self._reading:
+            self._reading = False
+            self._loop.remove_reader(self._sock.fileno())

@@ -7,13 +7,13 @@ what an import finds there.
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
 from urllib.parse import parse_qs, unquote
 
-from llmdyno.emulator.bedrock import ACCOUNT, REGION, ServiceError, model_arn
+from llmdyno.emulator.bedrock import ACCOUNT, REGION, ServiceError, json_object, model_arn
+from llmdyno.emulator.body import shown
 from llmdyno.emulator.imports import (
     ARCHITECTURES,
     Source,
@@ -27,6 +27,9 @@ from llmdyno.emulator.listing import Entry, page, timestamp
 IN_PROGRESS, COMPLETED, FAILED = "InProgress", "Completed", "Failed"
 MODELS_QUOTA, JOBS_QUOTA = 3, 1
 UNITS_VERSION = "v1.0"
+_LARGEST_BODY = 65_536
+_KEPT_JOBS = 1000
+"""Jobs keep their requests. Older ones that have ended are forgotten."""
 LEGACY_S = datetime(2025, 11, 1, tzinfo=UTC).timestamp()
 """When `legacy` models were imported (unix seconds): before the OpenAI formats came on 2025-11-11."""
 
@@ -104,6 +107,7 @@ class Control:
             raise _quota(f"You have exceeded the limit of {MODELS_QUOTA} imported models per account.")
         job = Job(self._identifier("job"), body, now_s, now_s + self.import_s, changed_s=now_s)
         self.jobs.append(job)
+        del self.jobs[:-_KEPT_JOBS]
         return 201, {"jobArn": job.arn}
 
     def advance(self, now_s: float) -> None:
@@ -249,12 +253,14 @@ def operate(control: Control, method: str, url: str, body: bytes, now_s: float) 
     Raises:
         ServiceError: the service refuses it.
     """
+    if len(body) > _LARGEST_BODY:
+        raise ServiceError(413, "ValidationException", f"The request body is longer than {_LARGEST_BODY:,} bytes.")
     path, _, query_text = url.partition("?")
     query = {name: values[-1] for name, values in parse_qs(query_text).items()}
     resource, _, raw = path.strip("/").partition("/")
     identifier = unquote(raw)
     if (method, resource, identifier) == ("POST", "model-import-jobs", ""):
-        return control.create_job(_json_object(body), now_s)
+        return control.create_job(json_object(body), now_s)
     if (method, resource) == ("GET", "model-import-jobs"):
         return 200, control.get_job(identifier, now_s) if identifier else control.list_jobs(query, now_s)
     if (method, resource) == ("GET", "imported-models"):
@@ -262,17 +268,7 @@ def operate(control: Control, method: str, url: str, body: bytes, now_s: float) 
     if (method, resource) == ("DELETE", "imported-models") and identifier:
         control.delete_model(identifier, now_s)
         return 200, {}
-    raise ServiceError(404, "UnknownOperationException", f"There is no {method} {path}.")
-
-
-def _json_object(body: bytes) -> dict[str, Any]:
-    try:
-        value = json.loads(body or b"{}")
-    except ValueError:
-        value = None
-    if not isinstance(value, dict):
-        raise ServiceError(400, "ValidationException", "The request body is not valid JSON.")
-    return value
+    raise ServiceError(404, "UnknownOperationException", f"There is no {method} {shown(path)}.")
 
 
 def _conflict(message: str) -> ServiceError:
@@ -284,4 +280,4 @@ def _quota(message: str) -> ServiceError:
 
 
 def _not_found(what: str, identifier: str) -> ServiceError:
-    return ServiceError(404, "ResourceNotFoundException", f"The {what} {identifier} was not found.")
+    return ServiceError(404, "ResourceNotFoundException", f"The {what} {shown(identifier)} was not found.")

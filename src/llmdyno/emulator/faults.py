@@ -20,7 +20,8 @@ STREAM = (
 )
 """The answer fails at half the tokens, and says so."""
 CUT, STALL, CRC = "cut", "stall", "crc"
-"""At half the tokens: the connection ends; no more tokens come; an event is damaged (a wrong checksum, broken JSON)."""
+"""At half the tokens: the connection ends; no more tokens come; an event is damaged (a wrong checksum, broken JSON). An
+answer that is not streamed breaks off in the middle of its JSON."""
 SLOW, GARBLE = "slow", "garble"
 """The first token comes `SLOW_S` later, at real speed; the answer is a wrong one."""
 SLOW_S = 5.0

@@ -20,12 +20,15 @@ _PHRASES = {529: "Overloaded"}
 
 
 class Request(NamedTuple):
-    """A whole request. `url` is raw, as on the request line; header names are in lower case."""
+    """A whole request. `url` is raw and begins with its path (or is ``*``); header names are in lower case. `chunked`:
+    the client reads chunked bodies. `keep_alive`: it may send another request on this connection."""
 
     method: str
     url: str
     headers: dict[str, str]
     body: bytes
+    chunked: bool = True
+    keep_alive: bool = True
 
     @property
     def path(self) -> str:
@@ -48,6 +51,16 @@ def head(status: int, media_type: str, label: str, headers: Sequence[str] = ()) 
 def whole(status: int, body: bytes, label: str, media_type: str = JSON, headers: Sequence[str] = ()) -> bytes:
     """A whole answer with its length."""
     return head(status, media_type, label, [*headers, f"Content-Length: {len(body)}"]) + body
+
+
+def closing(answer: bytes) -> bytes:
+    """A whole answer that says that the connection ends behind it."""
+    return answer.replace(b"\r\n\r\n", b"\r\nConnection: close\r\n\r\n", 1)
+
+
+def without_body(answer: bytes) -> bytes:
+    """The head of a whole answer."""
+    return answer[: answer.index(b"\r\n\r\n") + 4]
 
 
 def chunk(data: bytes) -> bytes:

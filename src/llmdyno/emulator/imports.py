@@ -11,9 +11,10 @@ from dataclasses import dataclass
 from typing import Any
 
 from llmdyno.emulator.bedrock import ServiceError
+from llmdyno.emulator.body import shown
 
 _PATTERNS = {
-    "jobName": (1, 63, r"[a-zA-Z0-9](-*[a-zA-Z0-9\+\-\.])*"),
+    "jobName": (1, 63, r"[a-zA-Z0-9][a-zA-Z0-9+.\-]*"),
     "importedModelName": (1, 63, r"([0-9a-zA-Z][_-]?)+"),
     "roleArn": (0, 2048, r"arn:aws(-[^:]+)?:iam::([0-9]{12})?:role/.+"),
     "clientRequestToken": (1, 256, r"[a-zA-Z0-9]([-a-zA-Z0-9]{0,254}[a-zA-Z0-9])?"),
@@ -75,8 +76,9 @@ def source_problem(source: Source | None) -> str | None:
         return "No tokenizer files were found."
     named = source.config.get("architectures")
     name = named[0] if isinstance(named, list) and named else None
-    if name not in ARCHITECTURES:
-        return f"The architecture {name} is not supported. Supported: {', '.join(sorted(set(ARCHITECTURES.values())))}."
+    if not isinstance(name, str) or name not in ARCHITECTURES:
+        supported = ", ".join(sorted(set(ARCHITECTURES.values())))
+        return f"The architecture {shown(name)} is not supported. Supported: {supported}."
     return None
 
 
@@ -94,13 +96,17 @@ def check_job(body: dict[str, Any]) -> None:
         if value is None and name == "clientRequestToken":
             continue
         if not isinstance(value, str) or not least <= len(value) <= most or not re.fullmatch(pattern, value):
-            raise _invalid(f"Value '{value}' at '{name}' failed to satisfy constraint: pattern {pattern}")
+            raise _invalid(f"Value '{shown(value)}' at '{name}' failed to satisfy constraint: pattern {pattern}")
     source = body["modelDataSource"]
-    uri = source.get("s3DataSource", {}).get("s3Uri") if isinstance(source, dict) else None
+    place = source.get("s3DataSource") if isinstance(source, dict) else None
+    uri = place.get("s3Uri") if isinstance(place, dict) else None
     if not isinstance(uri, str) or len(uri) > 1024 or not _S3_URI.fullmatch(uri):
-        raise _invalid(f"Value '{uri}' at 'modelDataSource.s3DataSource.s3Uri' is not an S3 URI")
+        raise _invalid(f"Value '{shown(uri)}' at 'modelDataSource.s3DataSource.s3Uri' is not an S3 URI")
     for name in ("jobTags", "importedModelTags"):
-        if len(body.get(name) or []) > 200:
+        tags = [] if body.get(name) is None else body[name]
+        if not isinstance(tags, list):
+            raise _invalid(f"Value '{shown(tags)}' at '{name}' is not a list")
+        if len(tags) > 200:
             raise ServiceError(400, "TooManyTagsException", f"{name} has more than 200 tags")
 
 

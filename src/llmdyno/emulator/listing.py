@@ -9,6 +9,7 @@ from datetime import UTC, datetime
 from typing import Any, NamedTuple
 
 from llmdyno.emulator.bedrock import ServiceError
+from llmdyno.emulator.body import shown
 
 _PAGE = 1000
 
@@ -53,8 +54,8 @@ def _read_time(text: str | None) -> float | None:
         return None
     try:
         return datetime.fromisoformat(text).timestamp()
-    except ValueError:
-        raise _invalid(f"{text} is not a time.") from None
+    except (ValueError, OverflowError, OSError):  # the last two: a year that no clock reaches
+        raise _invalid(f"{shown(text)} is not a time.") from None
 
 
 def timestamp(unix_s: float) -> str:

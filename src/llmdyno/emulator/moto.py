@@ -13,10 +13,13 @@ import json
 import socket
 import subprocess
 import sys
-from typing import Any
+import threading
+from collections.abc import Callable
+from typing import Any, TypeVar
 
 from llmdyno.emulator.imports import Source
 
+T = TypeVar("T")
 _PATIENCE_S = 30.0
 _HOP_BY_HOP = ("connection", "keep-alive", "transfer-encoding", "content-length", "expect")
 _CHILD = (
@@ -30,6 +33,32 @@ _CHILD = (
 def available() -> bool:
     """Whether moto and boto3 are installed."""
     return all(importlib.util.find_spec(name) is not None for name in ("moto", "boto3", "flask"))
+
+
+async def _in_thread(call: Callable[[], T]) -> T:
+    """The result of a call that blocks. Its thread does not hold up the end of the process, unlike those of asyncio."""
+    loop = asyncio.get_running_loop()
+    done: asyncio.Future[T] = loop.create_future()
+
+    def settle(result: T | None, error: BaseException | None) -> None:
+        if done.cancelled():
+            return
+        if error is not None:
+            done.set_exception(error)
+        else:
+            done.set_result(result)  # type: ignore[arg-type]
+
+    def work() -> None:
+        result, problem = None, None
+        try:
+            result = call()
+        except BaseException as error:
+            problem = error
+        with contextlib.suppress(RuntimeError):  # the loop has ended
+            loop.call_soon_threadsafe(settle, result, problem)
+
+    threading.Thread(target=work, name="call to moto", daemon=True).start()
+    return await done
 
 
 class AwsServices:
@@ -61,9 +90,12 @@ class AwsServices:
         try:
             writer.write("\r\n".join(lines).encode("latin-1") + b"\r\n\r\n" + body)
             await writer.drain()
-            return await reader.read()
+            answer = await reader.read()
         finally:
             writer.close()
+        if not answer:
+            raise ConnectionError("it closed the connection")
+        return answer
 
     async def read_source(self, uri: str) -> Source:
         """List an S3 URI and read its config.json.
@@ -72,12 +104,12 @@ class AwsServices:
             Exception: what boto3 raises if the location cannot be read.
         """
         await self.start()
-        return await asyncio.to_thread(self._read_source, uri)
+        return await _in_thread(lambda: self._read_source(uri))
 
     async def publish(self, data: list[dict[str, Any]]) -> None:
         """Put metric data into CloudWatch's namespace AWS/Bedrock."""
         await self.start()
-        await asyncio.to_thread(self._publish, data)
+        await _in_thread(lambda: self._publish(data))
 
     def close(self) -> None:
         """End it."""

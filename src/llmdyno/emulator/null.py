@@ -9,6 +9,7 @@ over TLS), it prints its URL and ends with its parent.
 from __future__ import annotations
 
 import contextlib
+import errno
 import heapq
 import json
 import re
@@ -20,6 +21,7 @@ import time
 from array import array
 
 from llmdyno.host.child import leave_with_parent
+from llmdyno.host.limits import raise_open_files
 
 SO_TIMESTAMPNS = 35
 _CONTROL = socket.CMSG_SPACE(16) if hasattr(socket, "CMSG_SPACE") else 0
@@ -63,6 +65,7 @@ class NullServer:
         self._due: list[tuple[int, int]] = []
         self._truth: list[str] = []
         self._count = 0
+        self._full = self._told = False
 
     def serve(self) -> None:
         """Serve until the process ends."""
@@ -82,21 +85,37 @@ class NullServer:
                     self._write(connection, time_ns)
 
     def _accept(self) -> None:
-        with contextlib.suppress(BlockingIOError):
-            while True:
+        while True:
+            try:
                 sock, _ = self._listener.accept()
-                sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-                if self._tls is not None:
-                    sock.setblocking(True)
-                    try:
-                        sock = self._tls.wrap_socket(sock, server_side=True)
-                    except OSError:
-                        continue
-                elif sys.platform == "linux":
-                    sock.setsockopt(socket.SOL_SOCKET, SO_TIMESTAMPNS, 1)
-                sock.setblocking(False)
-                self._connections[sock.fileno()] = _Connection(sock)
-                self._epoll.register(sock.fileno(), select.EPOLLIN)
+            except BlockingIOError:
+                return
+            except OSError as error:
+                if error.errno in (errno.EMFILE, errno.ENFILE):
+                    self._wait_for_room()
+                    return
+                continue  # this client has left already
+            sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+            if self._tls is not None:
+                sock.setblocking(True)
+                try:
+                    sock = self._tls.wrap_socket(sock, server_side=True)
+                except OSError:
+                    continue
+            elif sys.platform == "linux":
+                sock.setsockopt(socket.SOL_SOCKET, SO_TIMESTAMPNS, 1)
+            sock.setblocking(False)
+            self._connections[sock.fileno()] = _Connection(sock)
+            self._epoll.register(sock.fileno(), select.EPOLLIN)
+
+    def _wait_for_room(self) -> None:
+        """Out of files: accept nothing until a connection closes, so that the loop does not spin."""
+        self._full = True
+        self._epoll.unregister(self._listener.fileno())
+        if not self._told:
+            self._told = True
+            message = f"at the limit of open files with {len(self._connections):,} connections"
+            print(f"llmdyno null server: {message}", file=sys.stderr, flush=True)
 
     def _read(self, connection: _Connection) -> None:
         control: list[tuple[int, int, bytes]] = []
@@ -112,6 +131,9 @@ class NullServer:
         if not data:
             self._connections.pop(connection.sock.fileno(), None)
             connection.sock.close()
+            if self._full:
+                self._full = False
+                self._epoll.register(self._listener.fileno(), select.EPOLLIN)
             return
         connection.pending += data
         head, blank, body = connection.pending.partition(b"\r\n\r\n")
@@ -182,6 +204,7 @@ if __name__ == "__main__":
         context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
         context.load_cert_chain(sys.argv[1])
     leave_with_parent()
+    raise_open_files()
     server = NullServer(context)
     root = f"http{'s' * (context is not None)}://127.0.0.1:{server.port}"
     print(json.dumps({"url": root + "/v1", "root": root}), flush=True)

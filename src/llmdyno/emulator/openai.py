@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from llmdyno.emulator import tokens
+from llmdyno.emulator.body import content_text, read_object, shown, whole_number, wrong_field
 from llmdyno.emulator.dialect import CONTEXT, Asked, Refused
 
 CHAT_PATH, COMPLETIONS_PATH, MODELS_PATH = "/v1/chat/completions", "/v1/completions", "/v1/models"
@@ -68,22 +69,28 @@ def read_request(path: str, body: bytes, model: str) -> Completion:
     """
     value = _json_object(body)
     if value.get("model") != model:
-        raise Refusal(404, "NotFoundError", f"The model `{value.get('model')}` does not exist.")
+        raise Refusal(404, "NotFoundError", f"The model `{shown(value.get('model'))}` does not exist.")
+    wrong = wrong_field(value, ("stop",))
+    if wrong is not None:
+        raise _bad(wrong)
     chat = path == CHAT_PATH
     text = _chat_text(value.get("messages")) if chat else value.get("prompt")
     if not isinstance(text, str):
         raise _bad("'prompt' must be a string")
-    max_tokens = value.get("max_completion_tokens") or value.get("max_tokens") or _DEFAULT_MAX_TOKENS
-    if not isinstance(max_tokens, int) or isinstance(max_tokens, bool) or max_tokens < 1:
-        raise _bad(f"max_tokens must be at least 1, got {max_tokens}.")
+    given = (value[name] for name in ("max_completion_tokens", "max_tokens") if value.get(name) is not None)
+    max_tokens = next(given, _DEFAULT_MAX_TOKENS)
+    if not whole_number(max_tokens):
+        raise _bad(f"max_tokens must be at least 1, got {shown(max_tokens)}.")
     input_tokens = tokens.count(text)
     if input_tokens + max_tokens > CONTEXT:
         raise _bad(f"the maximum context length is {CONTEXT} tokens")
     options = value.get("stream_options")
+    if not isinstance(options, dict | None):
+        raise _bad(f"stream_options: {shown(options)} is not an object")
     return Completion(
         chat=chat,
         stream=value.get("stream") is True,
-        include_usage=isinstance(options, dict) and options.get("include_usage") is True,
+        include_usage=options is not None and options.get("include_usage") is True,
         input_tokens=input_tokens,
         max_tokens=max_tokens,
         ignore_eos=value.get("ignore_eos") is True,
@@ -94,12 +101,9 @@ def read_request(path: str, body: bytes, model: str) -> Completion:
 
 def _json_object(body: bytes) -> dict[str, Any]:
     try:
-        value = json.loads(body)
+        return read_object(body)
     except ValueError as error:
-        raise _bad(f"the body is not JSON: {error}") from None
-    if not isinstance(value, dict):
-        raise _bad("the body is not a JSON object")
-    return value
+        raise _bad(str(error)) from None
 
 
 def _chat_text(messages: Any) -> str:
@@ -108,11 +112,10 @@ def _chat_text(messages: Any) -> str:
     texts = []
     for message in messages:
         content = message.get("content") if isinstance(message, dict) else None
-        if isinstance(content, list):
-            content = "".join(part.get("text", "") for part in content if isinstance(part, dict))
-        if not isinstance(content, str):
-            raise _bad("each message needs a content")
-        texts.append(content)
+        text = content_text(content)
+        if text is None:
+            raise _bad("each message needs a content: a string, or a list of parts whose texts are strings")
+        texts.append(text)
     return "\n".join(texts)
 
 

@@ -21,7 +21,11 @@ LEFT = -1
 
 
 class Wire(Protocol):
-    """Where an answer goes."""
+    """Where an answer goes. `chunked`: its client reads chunked bodies; the body of any other one ends with the
+    connection. `headers` are lines that every answer on it needs."""
+
+    chunked: bool
+    headers: list[str]
 
     def send(self, data: bytes) -> None:
         """Send bytes, after all that were sent before."""
@@ -73,7 +77,7 @@ def write_script(asked: Asked, number: int, vocabulary: Sequence[str], *, garble
     At temperature 0 the same prompt gets the same text, unless it is garbled.
     """
     settled = asked.temperature == 0 and not garbled
-    offset = zlib.crc32(asked.text.encode()) if settled else 97 * number
+    offset = zlib.crc32(asked.text.encode(errors="surrogatepass")) if settled else 97 * number
     if asked.own_tokens is not None:
         known = [vocabulary[(offset + index) % len(vocabulary)] for index in range(asked.own_tokens)]
         return Script(vocabulary, offset, known, asked.thinking_tokens)
@@ -111,28 +115,38 @@ class Reply:
         self._host = host
         self._answer = answer
         self._fault = fault
-        self._fault_at = asked.max_tokens // 2
+        self._damaged = False
+        self._fault_at = min(asked.max_tokens, script.length or asked.max_tokens) // 2
         self._on_end = on_end
         self._stream: int | None = None
+        self._chunked = wire.chunked
+        self._chunk = http.chunk if self._chunked else bytes
+        self._last_chunk = http.LAST_CHUNK if self._chunked else b""
 
     def begin(self, stream: int) -> None:
         """The model has taken the request in, as its stream number `stream`: send the head."""
         self._stream = stream
         answer = self._answer
         if answer.stream:
-            lines = [*answer.headers, "Transfer-Encoding: chunked"]
+            lines = [*answer.headers, *self._wire.headers]
+            if self._chunked:
+                lines.append("Transfer-Encoding: chunked")
             self._wire.send(http.head(200, answer.media_type, self._host.label, lines))
 
     def token(self, index: int, finish_reason: str | None) -> None:
         """Write token `index`, and the end of the answer if there is a `finish_reason`."""
-        if self.over or (self._fault is not None and index >= self._fault_at and self._break(self._fault)):
+        if self.over:
+            return
+        fault = self._fault
+        # The model may end an answer early: then its last token is where the fault happens.
+        if fault is not None and (index >= self._fault_at or finish_reason is not None) and self._break(fault):
             return
         content = self._answer.token(index, self.script.text(index))
         now_ns = self._host.now_ns()
-        self.truth.written_ns.append(now_ns)
+        self.truth.write(now_ns)
         if finish_reason is None:
             if content:
-                self._wire.send(http.chunk(content))
+                self._wire.send(self._chunk(content))
             return
         if index + 1 == self.script.length:
             finish_reason = "stop"
@@ -142,25 +156,32 @@ class Reply:
         """The connection is gone."""
         self._end(LEFT)
 
+    def give_up(self) -> None:
+        """The emulator cannot go on with it: the client sees that the connection ends."""
+        self._wire.drop()
+
     def _finish(self, content: bytes, tokens: int, finish_reason: str, now_ns: int) -> None:
         answer, truth = self._answer, self.truth
-        last_ms, first_ms = ((time_ns - truth.arrive_ns) // 1_000_000 for time_ns in (now_ns, truth.written_ns[0]))
+        last_ms, first_ms = ((time_ns - truth.arrive_ns) // 1_000_000 for time_ns in (now_ns, truth.first_ns))
         tail = answer.end(tokens, finish_reason, last_ms, first_ms)
         if answer.stream:
-            chunks = [http.chunk(part) for part in (content, tail) if part]
-            self._wire.send(b"".join(chunks) + http.LAST_CHUNK)
+            chunks = [self._chunk(part) for part in (content, tail) if part]
+            self._wire.send(b"".join(chunks) + self._last_chunk)
         else:
-            self._wire.send(http.whole(200, tail, self._host.label, answer.media_type, answer.headers))
+            if self._damaged:
+                tail = tail[: len(tail) // 2]
+            headers = [*answer.headers, *self._wire.headers]
+            self._wire.send(http.whole(200, tail, self._host.label, answer.media_type, headers))
         self._end(200)
         self._wire.finished()
 
     def _break(self, fault: str) -> bool:
         """Let the fault happen; returns whether no more tokens are written."""
         if fault == CRC:
-            self._fault = None
+            self._fault, self._damaged = None, True
             damaged = self._answer.damaged()
             if damaged:
-                self._wire.send(http.chunk(damaged))
+                self._wire.send(self._chunk(damaged))
             return False
         if fault == CUT:
             self._wire.drop()
@@ -173,11 +194,12 @@ class Reply:
     def _fail(self, fault: str) -> None:
         """End with an error: an event of the stream, or the whole answer."""
         if self._answer.stream:
-            self._wire.send(http.chunk(self._answer.fault(fault)) + http.LAST_CHUNK)
+            self._wire.send(self._chunk(self._answer.fault(fault)) + self._last_chunk)
             self._end(500)
         else:
             refused = self._answer.refusal(fault)
-            self._wire.send(http.whole(refused.status, refused.body, self._host.label, headers=refused.headers))
+            headers = [*refused.headers, *self._wire.headers]
+            self._wire.send(http.whole(refused.status, refused.body, self._host.label, headers=headers))
             self._end(refused.status)
         self._wire.finished()
 

@@ -8,19 +8,20 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 from functools import partial
 from typing import TYPE_CHECKING, NamedTuple
 
 from llmdyno.emulator import anthropic, anthropic_request, bedrock, http, openai, signatures
 from llmdyno.emulator.bedrock import ServiceError
-from llmdyno.emulator.connection import Outcome, Whole
+from llmdyno.emulator.body import shown
 from llmdyno.emulator.control import operate
 from llmdyno.emulator.copies import HOLD, SERVE, THROTTLE, Copies
 from llmdyno.emulator.dialect import Refused
 from llmdyno.emulator.faults import BEFORE
 from llmdyno.emulator.http import Request
+from llmdyno.emulator.outcome import Outcome, Parts, Whole
 from llmdyno.emulator.reply import Wire
 from llmdyno.emulator.truth import Truth
 
@@ -39,7 +40,8 @@ class Route(NamedTuple):
 
     def fits(self, request: Request) -> bool:
         """Whether a request is this route's."""
-        if self.method not in ("", request.method):
+        method = "GET" if request.method == "HEAD" else request.method
+        if self.method not in ("", method):
             return False
         beginning, dots, _ = self.path.partition("…")
         return request.path.startswith(beginning) if dots else request.path == self.path
@@ -47,16 +49,48 @@ class Route(NamedTuple):
 
 def handle(server: Emulator, request: Request, wire: Wire) -> Outcome:
     """Decide what a request gets."""
+    host = request.headers.get("host")
+    if host is not None and not server.hosts.allow(host):
+        message = f"the host {shown(host)!r} is not allowed here; llmdyno serve --allow-host NAME allows one"
+        return _error(server, 421, "MisdirectedRequestError", message)
+    if request.method == "OPTIONS":
+        return _options(server, request)
     if not server.authorised(request):
-        refused = openai.Refusal(401, "AuthenticationError", "the API key is wrong or missing")
-        return Whole(http.whole(refused.status, refused.body, server.label))
+        return _error(server, 401, "AuthenticationError", "the API key is wrong or missing")
     for route in ROUTES:
         if route.fits(request):
             return route.handler(server, request, wire)
-    if server.services is not None and not request.path.startswith("/v1/"):
+    allowed = _methods(request)
+    if allowed:
+        message = f"{request.method} does not work on this path, but {', '.join(allowed)}"
+        return _error(server, 405, "MethodNotAllowedError", message, [f"Allow: {', '.join(allowed)}"])
+    if request.method in ("CONNECT", "TRACE"):
+        return _error(server, 405, "MethodNotAllowedError", f"{request.method} does not work here", ["Allow: OPTIONS"])
+    if server.services is not None and request.path.startswith("/") and not request.path.startswith("/v1/"):
         return _forward(server, request)
-    refused = openai.Refusal(404, "NotFoundError", f"there is no {request.method} {request.path}")
-    return Whole(http.whole(refused.status, refused.body, server.label))
+    return _error(server, 404, "NotFoundError", f"there is no {request.method} {shown(request.path)}")
+
+
+def _methods(request: Request) -> list[str]:
+    """The methods that a path has; none if there is no such path."""
+    found = [route.method for route in ROUTES if route.fits(request._replace(method=route.method))]
+    if "" in found or not found:
+        return []
+    return [*found, *(["HEAD"] if "GET" in found else []), "OPTIONS"]
+
+
+def _options(server: Emulator, request: Request) -> Outcome:
+    """What a path can do; ``*`` stands for the whole server (RFC 9110, 9.3.7)."""
+    allowed = ["GET", "HEAD", "POST", "OPTIONS"] if request.url == "*" else _methods(request)
+    if not allowed:
+        if server.services is not None and not request.path.startswith("/v1/"):
+            return _forward(server, request)
+        return _error(server, 404, "NotFoundError", f"there is no {shown(request.path)}")
+    return Whole(http.whole(200, b"", server.label, headers=[f"Allow: {', '.join(allowed)}"]))
+
+
+def _error(server: Emulator, status: int, kind: str, message: str, headers: Sequence[str] = ()) -> Whole:
+    return Whole(http.whole(status, openai.Refusal(status, kind, message).body, server.label, headers=headers))
 
 
 # --- OpenAI's and Anthropic's APIs
@@ -118,7 +152,10 @@ def _invoke(server: Emulator, request: Request, wire: Wire) -> Outcome:
         if decision.copy is None or decision.kind not in (SERVE, HOLD):
             raise bedrock.refusal("throttle" if decision.kind == THROTTLE else bedrock.NOT_READY)
     except ServiceError as error:
-        server.counts.refused(identifier if identifier.startswith("arn:") else server.model_arn, error)
+        if not identifier.startswith("arn:"):
+            server.counts.refused(server.model_arn, error)
+        elif identifier in (model.arn for model in server.control.models):
+            server.counts.refused(identifier, error)
         return _refuse(server, truth, error)
     return server.reply(
         wire,
@@ -135,9 +172,9 @@ def _account(server: Emulator, copies: Copies, copy: int, arn: str, input_tokens
     """Tell the copies and CloudWatch that a call on a copy is over."""
     served = truth.status == 200
     copies.finish(truth.end_ns, copy, success=served, began_ns=truth.arrive_ns)
-    if served and truth.written_ns:
-        first_ms, last_ms = ((time_ns - truth.arrive_ns) / 1e6 for time_ns in (truth.written_ns[0], truth.end_ns))
-        server.counts.served(arn, last_ms, first_ms, input_tokens, len(truth.written_ns))
+    if served and truth.tokens:
+        first_ms, last_ms = ((time_ns - truth.arrive_ns) / 1e6 for time_ns in (truth.first_ns, truth.end_ns))
+        server.counts.served(arn, last_ms, first_ms, input_tokens, truth.tokens)
 
 
 def _operate(server: Emulator, request: Request, wire: Wire) -> Outcome:
@@ -154,7 +191,8 @@ async def _forward(server: Emulator, request: Request) -> Whole:
     """The rest of AWS: moto's answer, unchanged."""
     assert server.services is not None
     try:
-        return Whole(await server.services.forward(*request), close=True)
+        answer = await server.services.forward(request.method, request.url, request.headers, request.body)
+        return Whole(answer, close=True)
     except (OSError, TimeoutError) as error:
         body = json.dumps({"message": f"moto does not answer: {error}"}).encode()
         return Whole(http.whole(503, body, server.label))
@@ -168,8 +206,8 @@ def _health(server: Emulator, request: Request, wire: Wire) -> Outcome:
 
 
 def _truth(server: Emulator, request: Request, wire: Wire) -> Outcome:
-    lines = "".join(truth.line() for truth in server.truths).encode()
-    return _ready(server, lines, "application/jsonl")
+    dropped = f"X-LLMDyno-Truth-Dropped: {server.truths.dropped}"
+    return Parts(200, "application/jsonl", [dropped], server.truths.parts())
 
 
 def _lateness(server: Emulator, request: Request, wire: Wire) -> Outcome:

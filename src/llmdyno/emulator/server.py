@@ -10,37 +10,41 @@ import asyncio
 import contextlib
 import json
 import math
-import socket
 import time
 from collections import deque
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Iterable
 from datetime import UTC, datetime
 from typing import Any
 
-from llmdyno.emulator import routes, text
+from llmdyno.emulator import http, openai, routes, text
 from llmdyno.emulator.anthropic_request import MESSAGES_PATH, VERSION_HEADER, given_key
 from llmdyno.emulator.bedrock import REGION, ImportedModel, ServiceError
-from llmdyno.emulator.connection import Connection, Outcome
+from llmdyno.emulator.bounds import Bounds, Room
+from llmdyno.emulator.connection import Connection
 from llmdyno.emulator.control import UNITS_VERSION, Control, Job, Model
 from llmdyno.emulator.copies import Copies, Scaling
 from llmdyno.emulator.counts import Counts
 from llmdyno.emulator.dialect import Answer, Asked
 from llmdyno.emulator.faults import GARBLE, SLOW, SLOW_S, Faults
+from llmdyno.emulator.hosts import Hosts
 from llmdyno.emulator.http import Request
+from llmdyno.emulator.listener import Listener
 from llmdyno.emulator.model import Deployment, Profile
 from llmdyno.emulator.moto import AwsServices
+from llmdyno.emulator.outcome import Outcome, Whole
 from llmdyno.emulator.reply import Reply, Wire, write_script
-from llmdyno.emulator.truth import Truth
+from llmdyno.emulator.truth import Truth, Truths
 from llmdyno.host.timer import Timer
 
-_REMEMBERED = 200_000
 _LATE_TOKENS = 1_000_000
-_BACKLOG = 4096
 _VOCABULARY = 4096
+_LONGEST_MESSAGE = 300
+_SHORTEST_MINUTE_S = 0.001
 
 
 class Emulator:
-    """A listening emulator. `url` is the base URL for OpenAI clients, `root` the endpoint URL for AWS's."""
+    """A listening emulator. `url` is the base URL for OpenAI clients, `root` the endpoint URL for AWS's. `tell` gets
+    what the user must know while it runs, one line at a time."""
 
     def __init__(
         self,
@@ -56,7 +60,15 @@ class Emulator:
         import_s: float = 600.0,
         legacy: bool = False,
         garble_above: int | None = None,
+        bounds: Bounds | None = None,
+        allowed_hosts: Iterable[str] = (),
+        tell: Callable[[str], None] = print,
     ) -> None:
+        self.bounds = bounds or Bounds()
+        self.room = Room(self.bounds.held_bytes)
+        self.hosts = Hosts("localhost", allowed_hosts)
+        self._allowed_hosts = tuple(allowed_hosts)
+        self._tell = tell
         self._garble_above = math.inf if garble_above is None else garble_above
         self.verify_signatures = verify_signatures
         model = Model("emulated0001", profile.name, time.time(), "llama", True, 2)
@@ -70,7 +82,7 @@ class Emulator:
         self.faults = faults or Faults({})
         self.profile = profile
         self.deployment = Deployment(profile, speed=speed, seed=seed)
-        self.truths: deque[Truth] = deque(maxlen=_REMEMBERED)
+        self.truths = Truths(self.bounds.truth_bytes, tell)
         self.root = self.url = ""
         # Emulated time is the wall clock's when this one starts, and runs `speed` times as fast.
         self._since_s = time.time()
@@ -79,10 +91,8 @@ class Emulator:
         self.created = int(time.time())
         self.api_key = api_key
         self._replies: dict[int, Reply] = {}
-        self._connections: set[Connection] = set()
         self._tasks: set[asyncio.Task[None]] = set()
         self._late_ns: deque[int] = deque(maxlen=_LATE_TOKENS)
-        self._accepted = 0
 
     async def start(self, host: str, port: int) -> None:
         """Listen.
@@ -91,14 +101,12 @@ class Emulator:
             OSError: the address or the port is not available.
         """
         self._loop = asyncio.get_running_loop()
-        family = socket.AF_INET6 if ":" in host else socket.AF_INET
-        self._listener = socket.create_server((host, port), family=family, backlog=_BACKLOG)
-        self._listener.setblocking(False)
-        bound = self._listener.getsockname()
-        self.root = f"http://{f'[{host}]' if ':' in host else host}:{bound[1]}"
+        self._listener = Listener(self, self._loop, self.bounds, self._tell)
+        bound = self._listener.listen(host, port)
+        self.hosts = Hosts(host, self._allowed_hosts)
+        self.root = f"http://{f'[{host}]' if ':' in host else host}:{bound}"
         self.url = self.root + "/v1"
         self._timer = Timer(self._loop, self.work)
-        self._loop.add_reader(self._listener.fileno(), self._accept)
         if self.services is not None:
             self.spawn(self.publish())
 
@@ -108,18 +116,12 @@ class Emulator:
             task.cancel()
         if self.services is not None:
             self.services.close()
-        self._loop.remove_reader(self._listener.fileno())
         self._listener.close()
-        for connection in list(self._connections):
-            connection.drop()
         self._timer.close()
 
     def remember(self) -> Truth:
         """Begin the truth about a request that has just arrived whole."""
-        truth = Truth(self._accepted, time.monotonic_ns())
-        self._accepted += 1
-        self.truths.append(truth)
-        return truth
+        return self.truths.begin(time.monotonic_ns())
 
     def find_model(self, identifier: str) -> ImportedModel:
         """The model of an ARN or a name, as the runtime sees it.
@@ -170,7 +172,7 @@ class Emulator:
         ends_s = math.floor(since_s / 60) * 60
         while True:
             ends_s += 60
-            await asyncio.sleep(max(0.0, since_s + (ends_s - since_s) / self.speed - time.time()))
+            await asyncio.sleep(max(_SHORTEST_MINUTE_S, since_s + (ends_s - since_s) / self.speed - time.time()))
             now_ns = time.monotonic_ns()
             data = self.counts.data(self.copies, now_ns - length_ns, now_ns)
             stamp = datetime.fromtimestamp(ends_s - 60, UTC)
@@ -213,6 +215,13 @@ class Emulator:
         """Decide what becomes of a request."""
         return routes.handle(self, request, wire)
 
+    def failed(self, error: Exception) -> Whole:
+        """The answer to a request that the emulator could not handle; the user is told."""
+        what = f"{type(error).__name__}: {error}"[:_LONGEST_MESSAGE]
+        self._tell(f"a request failed within the emulator, which is a defect of it: {what}")
+        refused = openai.Refusal(500, "InternalServerError", "the emulator failed; its terminal says why")
+        return Whole(http.whole(refused.status, refused.body, self.label))
+
     def reply(
         self,
         wire: Wire,
@@ -251,6 +260,16 @@ class Emulator:
     def _admit(self, reply: Reply) -> None:
         if reply.over:
             return  # the client left while it waited
+        try:
+            self._enter(reply)
+        except Exception as error:
+            self._give_up(reply, error)
+
+    def _give_up(self, reply: Reply, error: Exception) -> None:
+        self.failed(error)
+        reply.give_up()
+
+    def _enter(self, reply: Reply) -> None:
         asked, own = reply.asked, None if reply.asked.ignore_eos else reply.script.length
         most = asked.max_tokens if own is None else min(own, asked.max_tokens)
         settled = asked.ignore_eos or own is not None
@@ -282,21 +301,20 @@ class Emulator:
             reply = self._replies.get(token.stream)
             if reply is not None:
                 self._late_ns.append(time.monotonic_ns() - token.due_ns)
-                reply.token(token.index, token.finish_reason)
+                try:
+                    reply.token(token.index, token.finish_reason)
+                except Exception as error:
+                    self._give_up(reply, error)
         self.wake()
+
+    def watch(self, connection: Connection) -> None:
+        """Have a connection look now and then whether it has waited too long."""
+        self._listener.watch(connection)
+
+    def unwatch(self, connection: Connection) -> None:
+        """A connection waits for nothing."""
+        self._listener.unwatch(connection)
 
     def forget(self, connection: Connection) -> None:
         """A connection is gone."""
-        self._connections.discard(connection)
-
-    def _accept(self) -> None:
-        while True:
-            try:
-                sock, _ = self._listener.accept()
-            except (BlockingIOError, InterruptedError):
-                return
-            except OSError:
-                return  # out of files: the client's connection waits in the backlog
-            sock.setblocking(False)
-            sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-            self._connections.add(Connection(self, self._loop, sock))
+        self._listener.forget(connection)

@@ -39,7 +39,10 @@ def check(method: str, url: str, headers: dict[str, str], body: bytes, now: date
     if access_key != ACCESS_KEY:
         message = "The security token included in the request is invalid."
         raise ServiceError(403, "UnrecognizedClientException", message)
-    at = datetime.strptime(stamp, "%Y%m%dT%H%M%SZ").replace(tzinfo=UTC)
+    try:
+        at = datetime.strptime(stamp, "%Y%m%dT%H%M%SZ").replace(tzinfo=UTC)
+    except ValueError:  # sixteen fitting characters that are no date
+        raise ServiceError(403, "IncompleteSignatureException", "The date of the signature cannot be read.") from None
     if abs((now - at).total_seconds()) > _SKEW_S:
         what = "Signature expired" if at < now else "Signature not yet current"
         message = f"{what}: {stamp} is not within 5 minutes of {now:%Y%m%dT%H%M%SZ}"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import resource
 
 from llmdyno.errors import InputError
@@ -35,6 +36,22 @@ def allow_open_files(connections: int, *, needed: bool = True, flag: str = "--co
             )
         files = hard
     resource.setrlimit(resource.RLIMIT_NOFILE, (files, hard))
+
+
+def raise_open_files() -> int | None:
+    """Raise the process's soft limit on open files to the hard limit, and return it; None: there is no limit."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if soft != hard:
+        # macOS says that the hard limit is infinite, and refuses to set it.
+        with contextlib.suppress(OSError, ValueError):
+            resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
+            soft = hard
+    return None if soft == resource.RLIM_INFINITY else soft
+
+
+def connections_within(files: int | None) -> int | None:
+    """How many connections a limit on open files leaves, beside what else a process opens; None: no limit."""
+    return None if files is None else max(files - _SPARE_FILES, files // 2, 1)
 
 
 def _ephemeral_ports() -> int | None:
