@@ -50,7 +50,7 @@ def sealed(value: dict[str, Any]) -> bytes:
     Raises:
         ValueError: it holds NaN or infinity.
     """
-    whole = {**value, SEAL: _ZEROS.decode()}
+    whole = {**{name: one for name, one in value.items() if name != SEAL}, SEAL: _ZEROS.decode()}
     content = json.dumps(whole, indent=2, ensure_ascii=False, allow_nan=False).encode("utf-8", "replace") + b"\n"
     before, _, after = content.rpartition(_ZEROS)
     return before + hashlib.sha256(content).hexdigest().encode() + after

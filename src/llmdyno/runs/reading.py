@@ -20,7 +20,7 @@ from llmdyno.runs.content import Unreadable, is_regular, json_object, read_bytes
 from llmdyno.runs.described import Described
 from llmdyno.runs.environment import Environment
 from llmdyno.runs.journal import Recovered, read_journal
-from llmdyno.runs.names import CHUNKS, DAMAGES, ENVIRONMENT, FILES, JOURNAL, REPORTS, REQUESTS, SUMMARY
+from llmdyno.runs.names import CHUNKS, DAMAGES, ENVIRONMENT, FILES, JOURNAL, REPORTS, REQUESTS, SPEC, SUMMARY
 from llmdyno.runs.run import RECOVERED, UNKNOWN, Run, conclude_run
 from llmdyno.runs.shape import check_summary
 from llmdyno.spec.spec import Spec
@@ -48,7 +48,8 @@ def read_run(path: Path) -> Run:
         reason = error.strerror if isinstance(error, OSError) else error
         raise InputError(str(path), f"is not a run directory ({reason})", FITS) from None
     if not names & {SUMMARY, JOURNAL, REQUESTS}:
-        raise InputError(str(path), "is not a run directory", FITS)
+        problem = f"has neither {SUMMARY} nor {JOURNAL}" if names & {SPEC, ENVIRONMENT} else "is not a run directory"
+        raise InputError(str(path), problem, FITS)
     return _Reader(path, names).run()
 
 
@@ -62,6 +63,13 @@ class _Stored(NamedTuple):
     summary: dict[str, Any] | None
     files: dict[str, Digest]
     state: str
+
+
+class _Entry(msgspec.Struct):
+    """A file in the list of summary.json."""
+
+    bytes: int
+    sha256: str
 
 
 class _Reader:
@@ -255,16 +263,19 @@ class _Reader:
         timeline = from_records(recovered, 0)
         self.unread -= {REQUESTS, CHUNKS}
         self.damages += (f"{JOURNAL}: {damage}" for damage in recovered.damages())
+        if not recovered.lines and not recovered.heads and ENVIRONMENT in self.names:
+            self._tell(JOURNAL, "is empty")  # a run writes its head before the environment
         return timeline
 
 
 def _digests(value: Any) -> dict[str, Digest]:
     """The digests that summary.json lists; none if it lists something else, or files outside the directory."""
     try:
-        listed = msgspec.convert(value, dict[str, Digest])
+        listed = msgspec.convert(value, dict[str, _Entry])
     except msgspec.ValidationError:
         return {}
-    return {name: digest for name, digest in listed.items() if not {"", ".."} & set(name.split("/"))}
+    inside = {name: one for name, one in listed.items() if not {"", ".."} & set(name.split("/"))}
+    return {name: Digest(one.bytes, one.sha256) for name, one in inside.items()}
 
 
 def _digest(path: Path) -> Digest | None:
