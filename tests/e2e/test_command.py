@@ -258,7 +258,7 @@ def wait_for(condition: Callable[[], bool]) -> None:
 
 
 @pytest.mark.parametrize("embedded", [True, False])
-@pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 130)])
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 130), (signal.SIGHUP, 130)])
 def test_ctrl_c_ends_a_run_cleanly(
     tmp_path: Path, start: Start, emulator: str, embedded: bool, number: signal.Signals, code: int
 ) -> None:
