@@ -10,7 +10,8 @@ from pathlib import Path
 from typing import Any
 
 VALUES: tuple[Any, ...] = (
-    None, True, 0, -1, 1.5, 1e300, 10**30, "", "x", "\ud800", "\x1b[2J", [], {}, [None], [[1, 2, 3]], {"a": 1}, "9" * 400,
+    None, True, 0, -1, 1.5, 1e300, 10**30, "", "x", "\ud800", "\x1b[2J", [], {}, [None], [[1, 2, 3]], {"a": 1},
+    "9" * 400,
 )  # fmt: skip
 """What takes the place of a value."""
 

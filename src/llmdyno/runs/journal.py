@@ -112,18 +112,19 @@ class Recovered:
         heads: what the journal says of its run, the last one last.
     """
 
-    def __init__(self, file: BinaryIO) -> None:
+    def __init__(self, file: BinaryIO, longest: int = _LONGEST_LINE) -> None:
         self.lines = self.unreadable = 0
         self.cut = False
         self.heads: list[Head] = []
         self._file = file
+        self._longest = longest
 
     def __iter__(self) -> Iterator[RequestRecord]:
         has_crc = False
         seen: set[int] = set()
         with self._file as file:
             file.seek(0)
-            for line in map(_checked, _lines(file)):
+            for line in map(_checked, _lines(file, self._longest)):
                 has_crc = has_crc or bool(line.holds)
                 record = self._read(line, has_crc)
                 if record is None:
@@ -164,15 +165,15 @@ class Recovered:
             yield "the last line was cut short and is left out"
 
 
-def _lines(file: BinaryIO) -> Iterator[bytes]:
+def _lines(file: BinaryIO, longest: int) -> Iterator[bytes]:
     """The lines of a file. Of one that is too long for a record, only the beginning is given."""
-    while line := file.readline(_LONGEST_LINE):
-        if len(line) < _LONGEST_LINE or line.endswith(b"\n"):
+    while line := file.readline(longest):
+        if len(line) < longest or line.endswith(b"\n"):
             yield line
             continue
         yield line[:_CRC_LENGTH] + b"\n"
-        while len(line) == _LONGEST_LINE and not line.endswith(b"\n"):
-            line = file.readline(_LONGEST_LINE)
+        while len(line) == longest and not line.endswith(b"\n"):
+            line = file.readline(longest)
 
 
 def _checked(line: bytes) -> _Line:
@@ -184,10 +185,10 @@ def _checked(line: bytes) -> _Line:
     return _Line(content, suffix == b'%b%08x"}' % (_CRC, zlib.crc32(body)), cut)
 
 
-def read_journal(path: Path) -> Recovered:
-    """The records of a journal.
+def read_journal(path: Path, longest: int = _LONGEST_LINE) -> Recovered:
+    """The records of a journal. A line of `longest` bytes or more is no record.
 
     Raises:
         OSError: the file cannot be read.
     """
-    return Recovered(path.open("rb"))
+    return Recovered(path.open("rb"), longest)

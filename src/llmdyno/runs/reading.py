@@ -91,11 +91,9 @@ class _Reader:
         """
         stored = self._stored()
         self._compare_with(stored)
-        recovered = self._journal() if JOURNAL in self.names else None
-        timeline = None if recovered is not None and stored.summary is None else self._parquet(stored)
-        if timeline is not None or recovered is None:
-            recovered = None
-        else:
+        recovered = self._journal() if stored.summary is None else None
+        timeline = self._parquet(stored) if recovered is None else self._recovered(recovered)
+        if timeline is None and stored.summary is not None and (recovered := self._journal()) is not None:
             timeline = self._recovered(recovered)
         described = Described(self.path, self.changed, recovered.heads if recovered is not None else [])
         environment, spec = described.environment(stored.summary), described.spec(stored.summary)
@@ -250,7 +248,9 @@ class _Reader:
     # --- the journal
 
     def _journal(self) -> Recovered | None:
-        """The journal; None: it cannot be read."""
+        """The journal; None: there is none, or it cannot be read."""
+        if JOURNAL not in self.names:
+            return None
         try:
             if not is_regular(self.path / JOURNAL):
                 raise Unreadable("is not a regular file")
