@@ -44,7 +44,7 @@ def test_only_a_regular_file_is_read(tmp_path: Path) -> None:
         "pipe": "is not a regular file",
         "": "is not a regular file",
         "loop": "cannot be read (Too many levels of symbolic links)",
-        "none": "cannot be read (No such file or directory)",
+        "none": "is missing",
     }
     for name, problem in problems.items():
         with pytest.raises(Unreadable) as told:

@@ -5,6 +5,8 @@ from __future__ import annotations
 import errno
 import os
 import shutil
+import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -22,9 +24,12 @@ from llmdyno.timeline.record import RequestRecord
 
 MANY = [make_record(n, 1.0 + n, [(1.5 + n + 0.01 * at, 1, at) for at in range(60)], text="x" * 60) for n in range(8)]
 
+LARGEST = 29_999
+"""The size in bytes of the largest file of a run of these records: the export."""
+
 
 def export(run: Run) -> Iterator[tuple[str, bytes]]:
-    """An export of 30,000 bytes, the largest file of the run."""
+    """An export that is larger than every other file of the run."""
     yield "llmperf/x.json", b"[" + b"1," * 14_998 + b"1]"
 
 
@@ -63,6 +68,32 @@ def test_a_disk_that_is_full_at_any_byte(tmp_path: Path, capfd: pytest.CaptureFi
         shutil.rmtree(path)
     assert (recorded, ended > 0) == (set(range(9)), True)
     assert capfd.readouterr() == ("", "")  # nor does a library print that it panics
+
+
+def test_a_run_that_is_killed_at_any_byte(tmp_path: Path) -> None:
+    """Every record whose line is whole is read back, and nothing else."""
+    limits = (*range(1, 3_000, 251), *range(3_000, 32_000, 1_301))
+    done = subprocess.run(
+        [sys.executable, "-m", "tests.runs.killed", str(tmp_path), *map(str, limits)],
+        cwd=Path(__file__).parents[2],
+        env={**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)},
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    assert done.stderr == ""
+    assert int(done.stdout) == sum(limit < LARGEST for limit in limits)
+    counts = []
+    for limit in limits:
+        run = load(tmp_path / str(limit))  # whatever is left is a run
+        counts.append(len(run.timeline))
+        assert same(run.timeline, make_timeline(*MANY[: counts[-1]])), limit
+        missing = [damage for damage in run.damages if "cut short" not in damage]
+        assert not missing or (not counts[-1] and all("is missing" in damage for damage in missing)), limit
+        assert (run.summary["status"] == COMPLETE) == (limit >= LARGEST), limit
+    assert counts == sorted(counts)
+    assert (counts[0], counts[-1]) == (0, len(MANY))
 
 
 @pytest.mark.parametrize(

@@ -32,6 +32,8 @@ def read_bytes(path: Path) -> bytes:
             if os.fstat(file.fileno()).st_size > _LARGEST:
                 raise Unreadable(f"is larger than {_LARGEST >> 20} MB")
             return file.read()
+    except FileNotFoundError:
+        raise Unreadable("is missing") from None
     except OSError as error:
         raise Unreadable(f"cannot be read ({error.strerror})") from None
 
