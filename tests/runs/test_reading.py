@@ -281,6 +281,13 @@ def test_what_is_no_spec(path: Path, content: bytes, damage: str, read: bool) ->
     assert (run.spec.requests, run.unread) == ((7, frozenset()) if read else (None, {"spec.toml"}))
 
 
+def test_what_a_file_holds_cannot_take_over_the_terminal(path: Path) -> None:
+    relisted(path, "spec.toml", b'"\\u001b[2J" = 1\n' + b"x" * 4000 + b" = 1\n")
+    [damage] = load(path).damages
+    assert damage.startswith("spec.toml has keys that this version does not know: ?[2J, xxx")
+    assert len(damage) == 301
+
+
 # --- reports of later commands
 
 

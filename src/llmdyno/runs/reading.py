@@ -30,6 +30,8 @@ from llmdyno.timeline.columns import MISSING, TIME_COLUMNS, Timeline, from_recor
 FITS = "give a run directory, such as runs/<time>-<name>"
 _MISMATCH = "does not match its checksum"
 _AGAIN, _AS_STORED = "figures are computed again", "figures are those stored at the end of the run"
+_LONGEST = 300
+"""Characters of a damage that are shown."""
 _NOT_PARQUET = (OSError, ValueError, KeyError, TypeError, OverflowError)
 """What reading a Parquet file raises that is not a run's."""
 
@@ -108,9 +110,9 @@ class _Reader:
         if stored.summary is not None:
             return self._stored_run(spec, environment, timeline, stored)
         if timeline is None:
-            raise InputError(str(self.path), f"cannot be read as a run ({'; '.join(self.damages)})", FITS)
+            raise InputError(str(self.path), f"cannot be read as a run ({'; '.join(map(_short, self.damages))})", FITS)
         status = RECOVERED if recovered is not None else UNKNOWN
-        run = conclude_run(self.path, spec, environment, timeline, status, damages=self.damages)
+        run = conclude_run(self.path, spec, environment, timeline, status, damages=map(_short, self.damages))
         return dataclasses.replace(run, unread=frozenset(self.unread))
 
     def _stored_run(self, spec: Spec, environment: Environment, timeline: Timeline | None, stored: _Stored) -> Run:
@@ -118,7 +120,7 @@ class _Reader:
         assert stored.summary is not None
         if timeline is None:
             timeline = self._requests_alone(stored)
-        damages = (*stored.summary.pop(DAMAGES, ()), *self.damages)
+        damages = tuple(map(_short, (*stored.summary.pop(DAMAGES, ()), *self.damages)))
         unread = frozenset(self.unread)
         return Run(self.path, spec, environment, timeline, stored.summary, damages=damages, unread=unread)
 
@@ -266,6 +268,12 @@ class _Reader:
         if not recovered.lines and not recovered.heads and ENVIRONMENT in self.names:
             self._tell(JOURNAL, "is empty")  # a run writes its head before the environment
         return timeline
+
+
+def _short(damage: str) -> str:
+    """A damage on one line. It may quote a file, which may hold anything."""
+    line = "".join(character if character.isprintable() else "?" for character in damage)
+    return line if len(line) <= _LONGEST else f"{line[:_LONGEST]}…"
 
 
 def _digests(value: Any) -> dict[str, Digest]:

@@ -201,6 +201,7 @@ class Summary(msgspec.Struct):
     api: str | None = None
     model: str | None = None
     emulated: dict[str, Any] | None = None
+    damages: list[str] = []
 
 
 def check_summary(value: Any) -> None:
