@@ -46,17 +46,17 @@ class Unwritten(OSError):
     Args:
         error: what the system says.
         path: the run directory; it is the error's `filename`.
-        kept: whether the directory holds something that was measured.
+        kept: the run directory that holds what was measured; None: nothing was measured yet.
     """
 
-    def __init__(self, error: OSError, path: str, *, kept: bool) -> None:
+    def __init__(self, error: OSError, path: str, *, kept: str | None) -> None:
         super().__init__(error.errno, error.strerror or str(error), path)
         self.kept = kept
 
     def __str__(self) -> str:
         fits = (
-            f"to see what was measured: llmdyno show {self.filename}"
-            if self.kept
+            f"to see what was measured: llmdyno show {self.kept}"
+            if self.kept is not None
             else "nothing was measured yet: free some space, or name another directory with --out"
         )
         return f"{self.filename}: cannot be written ({self.strerror}); {fits}"

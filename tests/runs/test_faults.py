@@ -59,7 +59,7 @@ def test_a_disk_that_is_full_at_any_byte(tmp_path: Path, capfd: pytest.CaptureFi
         assert not [name for name in names if name.endswith(".part")], limit
         assert ("summary.json" in names, "journal.jsonl" in names) == (error is None, error is not None)
         if error is not None:
-            assert (error.filename, error.kept, error.errno) == (str(path), count > 0, errno.EFBIG)
+            assert (error.filename, error.kept, error.errno) == (str(path), str(path) if count else None, errno.EFBIG)
         ended += error is None
         if count:
             run = load(path)
@@ -127,6 +127,23 @@ def test_a_directory_that_was_removed_is_made_again(tmp_path: Path) -> None:
     run = load(path)
     assert (run.damages, run.spec.model, run.spec.seed) == ((), "m", 1)
     assert same(run.timeline, make_timeline(*records()[:2]))
+
+
+def test_a_directory_that_cannot_be_made_again_leaves_its_records_beside_it(tmp_path: Path) -> None:
+    path = tmp_path / "r"
+    (tmp_path / "r-rescued").mkdir()
+    with RunDirectory.create(str(path), "x", 0) as directory:
+        directory.begin(SPEC, ENVIRONMENT)
+        for record in records():
+            directory.append(record)
+        shutil.rmtree(path)
+        path.touch()
+        timeline = directory.timeline(Late(plan_of(), None))
+        with pytest.raises(Unwritten, match=rf"to see what was measured: llmdyno show {path}-rescued-2$"):
+            directory.finish(conclude_run(path, SPEC, ENVIRONMENT, timeline, COMPLETE))
+    run = load(tmp_path / "r-rescued-2")
+    assert same(run.timeline, make_timeline(*records()))
+    assert (run.spec.model, run.environment) == ("m", ENVIRONMENT)
 
 
 def test_what_to_do_if_nothing_was_measured_yet(tmp_path: Path) -> None:

@@ -121,7 +121,23 @@ class RunDirectory:
         try:
             yield
         except OSError as error:
-            raise Unwritten(error, str(self.path), kept=self.recorded > 0 or self._journal is None) from None
+            raise Unwritten(error, str(self.path), kept=self._kept()) from None
+
+    def _kept(self) -> str | None:
+        """The directory that holds what was measured; None: nothing was measured yet.
+
+        If somebody has removed the journal, its records are written into a directory beside this one.
+        """
+        if self._journal is None or (self.recorded and self._journal.has_name()):
+            return str(self.path)
+        if not self.recorded:
+            return None
+        place = _free(self.path.with_name(f"{self.path.name}-rescued"))
+        with contextlib.suppress(OSError):
+            place.mkdir(parents=True)
+            self._journal.copy(place / JOURNAL)
+            return str(place)
+        return str(self.path)
 
     def append(self, record: RequestRecord) -> None:
         """Add a record to the journal.
@@ -239,7 +255,11 @@ def default_name(spec: Spec) -> str:
 def new_path(folder: Path, name: str, now_s: float) -> Path:
     """A path that does not exist yet: ``<folder>/<time>-<name>``, with a number at the end if needed."""
     slug = re.sub(r"[^A-Za-z0-9_.-]+", "-", name).strip("-.")[:60] or "run"
-    base = folder / f"{time.strftime('%Y%m%d-%H%M%S', time.localtime(now_s))}-{slug}"
+    return _free(folder / f"{time.strftime('%Y%m%d-%H%M%S', time.localtime(now_s))}-{slug}")
+
+
+def _free(base: Path) -> Path:
+    """A path that does not exist yet: `base`, with a number at the end if needed."""
     path, again = base, 1
     while path.exists():
         again += 1

@@ -9,6 +9,7 @@ journal alone can be read. Each other line is one record, with the chunk arrays 
 from __future__ import annotations
 
 import os
+import shutil
 import zlib
 from collections.abc import Iterator
 from pathlib import Path
@@ -70,6 +71,20 @@ class Journal:
     def records(self) -> Recovered:
         """The records so far. They are read from the open file, also if somebody has removed its name."""
         return Recovered(open(os.dup(self._file), "rb"))
+
+    def has_name(self) -> bool:
+        """Whether the file still has a name, so that somebody can read it later."""
+        return os.fstat(self._file).st_nlink > 0
+
+    def copy(self, path: Path) -> None:
+        """Write the lines so far to another file.
+
+        Raises:
+            OSError: it is there already, or it cannot be written.
+        """
+        with open(os.dup(self._file), "rb") as file, path.open("xb") as other:
+            file.seek(0)
+            shutil.copyfileobj(file, other)
 
     def close(self) -> None:
         """Close the file."""
