@@ -1,7 +1,8 @@
-"""The one exception whose message is written for the user.
+"""The exceptions whose messages are written for the user.
 
-In: the flag or key, the problem, and what to do. Out: one line of text. This module does not know who prints the line.
-The command line turns the exception into exit code 2.
+In: the flag or key, the problem, and what to do; or a run directory and what the system says of it. Out: one line of
+text. This module does not know who prints the line. The command line turns an :class:`InputError` into exit code 2 and
+an :class:`Unwritten` into 1.
 """
 
 from __future__ import annotations
@@ -37,3 +38,25 @@ class InputError(ValueError):
 
     def __str__(self) -> str:
         return f"{self.where}: {self.problem}; {self.fits}"
+
+
+class Unwritten(OSError):
+    """A run directory that cannot be written any more. What was written before stays.
+
+    Args:
+        error: what the system says.
+        path: the run directory; it is the error's `filename`.
+        kept: the run directory that holds what was measured; None: nothing was measured yet.
+    """
+
+    def __init__(self, error: OSError, path: str, *, kept: str | None) -> None:
+        super().__init__(error.errno, error.strerror or str(error), path)
+        self.kept = kept
+
+    def __str__(self) -> str:
+        fits = (
+            f"to see what was measured: llmdyno show {self.kept}"
+            if self.kept is not None
+            else "nothing was measured yet: free some space, or name another directory with --out"
+        )
+        return f"{self.filename}: cannot be written ({self.strerror}); {fits}"

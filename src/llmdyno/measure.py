@@ -80,7 +80,7 @@ async def measure(
         timeline = directory.timeline(late)  # facts, read from the journals
         environment = describe(spec, server, plan, origin, observed)
         status = INTERRUPTED if any(one.interrupted for one in observed) else COMPLETE
-        run = conclude_run(directory.path, spec, environment, timeline, status, late.answers)
+        run = conclude_run(directory.path, spec, environment, timeline, status, late.answers, directory.damages)
         directory.finish(run, exports(spec) if plan.measures else ())  # parquet, summary, llmperf/, …
     if problem is not None:
         raise InputError(*problem)

@@ -13,7 +13,7 @@ from tests.support import clean_environ, command
 
 from llmdyno.cli import main
 from llmdyno.reports.files import find_export, known_formats
-from llmdyno.runs.directory import RunDirectory, load
+from llmdyno.runs.directory import RunDirectory, add_json, load
 
 
 @pytest.fixture
@@ -23,7 +23,7 @@ def stored(tmp_path: Path) -> Path:
     directory = RunDirectory.create(str(run.path), "r", 0.0)
     directory.write("spec.toml", run.spec.to_toml().encode())
     directory.finish(run)
-    directory.write_json("capacity.json", CAPACITY)
+    add_json(run.path, "capacity.json", CAPACITY)
     return run.path
 
 
@@ -56,7 +56,9 @@ def test_the_text_has_the_summary_and_later_reports(stored: Path, capsys: pytest
 def test_the_json_has_the_summary_as_stored(stored: Path, capfd: pytest.CaptureFixture[str]) -> None:
     assert main(["show", str(stored), "--format", "json"]) == 0
     found = json.loads(capfd.readouterr().out)
-    assert found["summary"] == json.loads((stored / "summary.json").read_text(encoding="utf-8"))
+    written = json.loads((stored / "summary.json").read_text(encoding="utf-8"))
+    assert set(written) - set(found["summary"]) == {"files", "sha256"}
+    assert found["summary"] == {name: value for name, value in written.items() if name in found["summary"]}
     assert found["environment"] == json.loads((stored / "environment.json").read_text(encoding="utf-8"))
     assert found["capacity"] == CAPACITY
 

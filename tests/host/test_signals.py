@@ -1,4 +1,4 @@
-"""Ctrl-C and SIGTERM: the first one ends the run in good order, the second one has its usual effect."""
+"""Ctrl-C, SIGTERM and SIGHUP: the first one ends the run in good order, the second one has its usual effect."""
 
 from __future__ import annotations
 
@@ -34,6 +34,38 @@ def test_the_first_signal_stops_and_the_second_is_the_usual_one(number: signal.S
     finally:
         signal.signal(number, before)
     assert (told, usual) == (["stop"], [number])
+
+
+@pytest.mark.parametrize("first", [signal.SIGHUP, signal.SIGINT])
+def test_a_closed_terminal_may_say_so_twice(first: signal.Signals) -> None:
+    told: list[str] = []
+
+    async def main() -> None:
+        with signals(asyncio.get_running_loop(), lambda: told.append("stop")):
+            os.kill(os.getpid(), first)
+            await asyncio.sleep(0)
+            os.kill(os.getpid(), signal.SIGHUP)  # its usual effect would end this process
+            await asyncio.sleep(0.02)
+
+    asyncio.run(main())
+    assert told == ["stop"]
+    assert signal.getsignal(signal.SIGHUP) == signal.SIG_DFL
+
+
+def test_a_hangup_that_is_ignored_stays_ignored() -> None:
+    async def main() -> None:
+        with signals(asyncio.get_running_loop(), lambda: told.append("stop")):
+            os.kill(os.getpid(), signal.SIGHUP)
+            await asyncio.sleep(0.02)
+
+    told: list[str] = []
+    before = signal.signal(signal.SIGHUP, signal.SIG_IGN)  # as nohup does
+    try:
+        asyncio.run(main())
+        assert signal.getsignal(signal.SIGHUP) == signal.SIG_IGN
+    finally:
+        signal.signal(signal.SIGHUP, before)
+    assert told == []
 
 
 def test_afterwards_the_handlers_are_as_before() -> None:

@@ -10,6 +10,7 @@ from tests.support import make_record
 
 from llmdyno.protocols.events import OTHER, REASONING, TEXT, TOOL
 from llmdyno.reports import summary
+from llmdyno.reports.coldstarts import cold_start_text
 from llmdyno.runs.environment import Emulation, EndpointFacts, ModelFacts
 from llmdyno.runs.run import RECOVERED, Run
 from llmdyno.spec.distribution import Distribution
@@ -176,7 +177,7 @@ def cold(refused: int, first_s: float | None = None) -> dict[str, Any]:
     ],
 )
 def test_a_cold_start(found: dict[str, Any], line: str) -> None:
-    assert summary.cold_start_text(found) == line
+    assert cold_start_text(found) == line
 
 
 def test_a_series_of_cold_starts_has_no_verdict() -> None:

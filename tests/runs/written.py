@@ -40,15 +40,15 @@ def records() -> list[RequestRecord]:
     ]
 
 
-def written(tmp_path: Path, made: list[RequestRecord], *, finished: bool = True) -> Path:
+def written(tmp_path: Path, made: list[RequestRecord], *, finished: bool = True, spec: Spec = SPEC) -> Path:
     """The path of a run directory with these records; without `finished` it is left as by a run that was killed."""
     with RunDirectory.create(str(tmp_path / "run"), "x", 0) as directory:
-        directory.begin(SPEC, ENVIRONMENT)
+        directory.begin(spec, ENVIRONMENT)
         for record in made:
             directory.append(record)
         if finished:
             timeline = directory.timeline(Late(plan_of(), None))
-            directory.finish(conclude_run(directory.path, SPEC, ENVIRONMENT, timeline, COMPLETE))
+            directory.finish(conclude_run(directory.path, spec, ENVIRONMENT, timeline, COMPLETE))
     return directory.path
 
 

@@ -1,22 +1,26 @@
 """The command line: it finds the command, calls it, and turns errors into one line and an exit code.
 
-Exit codes: 0 done; 1 every request failed, or an answer is wrong; 2 the input cannot be used; 3 ``--strict``, and the
-verdict has a reason for doubt; 130 stopped by Ctrl-C or SIGTERM, after everything that was measured was written. The
-module of a command is imported when the command is called. It imports the modules that do the work even later.
+Exit codes: 0 done; 1 every request failed, an answer is wrong, or a file cannot be written; 2 the input cannot be used;
+3 ``--strict``, and the verdict has a reason for doubt; 130 stopped by Ctrl-C, SIGTERM or SIGHUP, after everything that
+was measured was written. The module of a command is imported when the command is called. It imports the modules that do
+the work even later.
 """
 
 from __future__ import annotations
 
 import argparse
+import contextlib
 import difflib
+import errno
 import keyword
+import os
 import sys
 from collections.abc import Iterator, Sequence
 from importlib import import_module
-from typing import NoReturn
+from typing import NoReturn, TextIO
 
 from llmdyno._version import __version__
-from llmdyno.errors import InputError
+from llmdyno.errors import InputError, Unwritten
 
 COMMANDS = {
     "run": "measure an endpoint (default: the embedded emulator)",
@@ -34,6 +38,8 @@ COMMANDS = {
     "selftest": "find the load that this machine can measure precisely",
     "serve": "serve an emulated deployment on this machine",
 }
+_OF_OUTPUT = (errno.ENOSPC, errno.EIO, errno.EFBIG, errno.EDQUOT)
+"""What the system says if our output cannot be written: the file that it goes to is full, the terminal is gone."""
 
 
 class Parser(argparse.ArgumentParser):
@@ -63,23 +69,63 @@ def _flags(parser: argparse.ArgumentParser) -> Iterator[str]:
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run one command and return its exit code."""
+    _open_closed_streams()
     arguments = list(sys.argv[1:] if argv is None else argv)
     try:
-        return _dispatch(arguments)
+        try:
+            return _dispatch(arguments)
+        finally:
+            sys.stdout.flush()  # here, where an error can still be told
     except InputError as error:
-        print(f"llmdyno: {error}", file=sys.stderr)
+        _complain(str(error))
         return 2
+    except BrokenPipeError:  # the reader of our output has closed it, such as `head`
+        _drop(sys.stdout)
+        return 0
     except OSError as error:
-        if isinstance(error, BrokenPipeError):
-            sys.stderr.close()  # the reader of our output has closed it, such as `head`
-            return 0
-        print(f"llmdyno: {error.filename or 'system'}: {error.strerror or error}", file=sys.stderr)
-        if error.filename is not None:
-            print(f"llmdyno: to see what was measured: llmdyno show {error.filename}", file=sys.stderr)
-        return 1
+        return _failed(error)
     except KeyboardInterrupt:
-        print("llmdyno: stopped", file=sys.stderr)
+        _complain("stopped")
         return 130
+
+
+def _failed(error: OSError) -> int:
+    """Say what the system could not do, and return the exit code."""
+    if error.filename is None and error.errno in _OF_OUTPUT:
+        _drop(sys.stdout)
+        _complain(f"standard output: cannot be written ({error.strerror})")
+    elif isinstance(error, Unwritten):
+        _complain(str(error))
+    else:
+        _complain(f"{error.filename or 'system'}: {error.strerror or error}")
+    return 1
+
+
+def _complain(text: str) -> None:
+    """Print one line on standard error, if anybody can read it."""
+    try:
+        print(f"llmdyno: {text}", file=sys.stderr, flush=True)
+    except OSError:
+        _drop(sys.stderr)
+
+
+def _drop(stream: TextIO) -> None:
+    """Throw away what a stream still holds. Otherwise Python fails again when it flushes the stream at exit."""
+    with contextlib.suppress(OSError, ValueError):
+        os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
+
+
+def _open_closed_streams() -> None:
+    """Open a standard stream that the caller closed. The next file would get its number, and its output too."""
+    for number in range(3):
+        try:
+            os.fstat(number)
+        except OSError:
+            os.open(os.devnull, os.O_RDWR)  # it gets the lowest free number
+    if sys.stdout is None:
+        sys.stdout = open(1, "w", encoding="utf-8", closefd=False)  # noqa: SIM115  as long as the process
+    if sys.stderr is None:
+        sys.stderr = open(2, "w", encoding="utf-8", closefd=False)  # noqa: SIM115
 
 
 def _joined(arguments: list[str]) -> list[str]:

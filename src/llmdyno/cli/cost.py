@@ -8,6 +8,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from llmdyno.cli.aws_flags import add_aws_arguments, endpoint_url_of, say
+from llmdyno.cli.keeping import keep
 from llmdyno.errors import InputError
 
 if TYPE_CHECKING:
@@ -91,11 +92,12 @@ def call(arguments: argparse.Namespace) -> int:
     """
     from llmdyno.reports import cost
     from llmdyno.reports.console import Page
-    from llmdyno.runs.directory import add_json, load
+    from llmdyno.runs.directory import load
 
     overrides, prices = overrides_of(arguments), _prices(arguments)
     inquiry, better, traffic = _inquiry(arguments), _scaling(arguments), _traffic(arguments)
     run = load(arguments.directory)
+    _check_known(run, overrides)
     account = _service(run, overrides).account(run, overrides, inquiry)
     report = account.report(prices)
     if traffic is not None:
@@ -103,12 +105,30 @@ def call(arguments: argparse.Namespace) -> int:
             report["projection"] = account.project(better, traffic)
         except InputError as error:
             report["notes"].append(f"no projection: {error.problem}; {error.fits}")
-    add_json(run.path, "cost.json", report)
+    report["notes"][:0] = [f"damaged: {damage}" for damage in run.damages]
+    kept = keep(run, "cost.json", report)
     if arguments.json:
         print(json.dumps(report, indent=2))
     else:
         cost.show(report, Page(), run.path)
-    return 0
+    return 0 if kept else 1
+
+
+def _check_known(run: Run, overrides: Overrides) -> None:
+    """See that the run directory still says what a cost is computed from.
+
+    Raises:
+        InputError: a file that it needs cannot be read.
+    """
+    from llmdyno.runs.names import ENVIRONMENT, REQUESTS
+
+    damages = "; ".join(run.damages)
+    if REQUESTS in run.unread:
+        problem = f"its requests cannot be read, so its copies and windows are not known ({damages})"
+        raise InputError(str(run.path), problem, "llmdyno show still shows its stored figures")
+    if ENVIRONMENT in run.unread and (overrides.copies is None or overrides.units is None):
+        problem = f"its model, and when it ran, are not known ({damages})"
+        raise InputError(str(run.path), problem, "give the copies: add --copies N --units N")
 
 
 def _service(run: Run, overrides: Overrides) -> Service:

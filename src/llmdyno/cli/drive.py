@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from llmdyno.cli.budget import DEFAULT_BUDGET, confirm_cost
+from llmdyno.cli.keeping import keep, say
 from llmdyno.errors import InputError
 from llmdyno.spec.keys import KEYS, Layer, flag_name, read_flag
 from llmdyno.spec.readers import dollars
@@ -29,7 +30,8 @@ if TYPE_CHECKING:
     from llmdyno.runs.run import Run
 
 FAILED, DOUBTED, INTERRUPTED = 1, 3, 130
-"""Exit codes: every request failed, or an answer is wrong; ``--strict`` and a reason for doubt; stopped by the user."""
+"""Exit codes: every request failed, an answer is wrong, or a file cannot be written; ``--strict`` and a reason for
+doubt; stopped by the user."""
 
 _GROUPS = {
     "": ("run", None),
@@ -215,25 +217,17 @@ def drive(spec: Spec, experiment: Experiment, manner: Manner, show: Show | None 
     confirm_cost(spec, experiment.rounds(experiment.options), budget, yes=manner.yes, quiet=manner.quiet)
     run = carry_out(spec, experiment, quiet=manner.quiet)
     report = conclude(run, experiment)
+    kept = report is None or keep(run, f"{experiment.name}.json", report)
     (show or show_run(experiment.name))(run, report)
-    return exit_code(run, report, experiment, manner)
+    return exit_code(run, report, experiment, manner) or (0 if kept else FAILED)
 
 
 def conclude(run: Run, experiment: Experiment) -> Report | None:
-    """The experiment's report, also written to the run directory; None: the run cannot answer the question."""
-    from llmdyno.runs.directory import add_json
-
+    """The experiment's report; None: the run cannot answer the question."""
     whole = not run.interrupted and (run.succeeded > 0 or not experiment.needs_answers)
     if not whole and not experiment.concludes_partly:
         return None
-    report = experiment.conclude(run, experiment.options, _say)
-    if report is not None:
-        add_json(run.path, f"{experiment.name}.json", report)
-    return report
-
-
-def _say(text: str) -> None:
-    print(text, file=sys.stderr, flush=True)
+    return experiment.conclude(run, experiment.options, say)
 
 
 def exit_code(run: Run, report: Report | None, experiment: Experiment, manner: Manner) -> int:
@@ -264,7 +258,7 @@ def show_run(name: str) -> Show:
 
 
 def carry_out(spec: Spec, experiment: Experiment, *, quiet: bool) -> Run:
-    """Measure, show progress, and stop on Ctrl-C or SIGTERM.
+    """Measure, show progress, and stop on Ctrl-C, SIGTERM or SIGHUP.
 
     Raises:
         InputError: the endpoint cannot be measured.
@@ -288,7 +282,7 @@ def carry_out(spec: Spec, experiment: Experiment, *, quiet: bool) -> Run:
         if announcement.emulated_speed is not None:
             live.show_emulation(announcement.emulated_speed)
         if not quiet:
-            print(f"Measuring {announcement.endpoint}: {announcement.load}", file=sys.stderr, flush=True)
+            say(f"Measuring {announcement.endpoint}: {announcement.load}")
 
     async def main() -> Run:
         with signals(asyncio.get_running_loop(), stop):
@@ -302,7 +296,8 @@ def carry_out(spec: Spec, experiment: Experiment, *, quiet: bool) -> Run:
         except asyncio.CancelledError:
             raise KeyboardInterrupt from None
         finally:
-            live.end()
+            with contextlib.suppress(OSError):
+                live.end()
 
 
 @contextlib.contextmanager

@@ -186,11 +186,13 @@ def _metadata(text: str) -> dict[str, str]:
 
 
 def _write(results_dir: str, files: list[tuple[str, bytes]]) -> list[Path]:
+    from llmdyno.runs.output import Output
+
     written = []
     for name, content in files if results_dir else ():
         path = Path(results_dir) / name
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_bytes(content)
+        with Output(path) as output:
+            output.write(content)
         written.append(path)
     return written
 

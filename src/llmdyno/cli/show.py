@@ -20,6 +20,8 @@ DESCRIPTION = (
     "was killed is read from its journal."
 )
 _TEXT = "text"
+_TELLING = (_TEXT, "json", "md")
+"""The formats that say themselves what of a run directory is damaged."""
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -45,6 +47,9 @@ def call(arguments: argparse.Namespace) -> int:
 
     export = None if arguments.format == _TEXT else find_export(arguments.format)
     run = load(arguments.directory)
+    if arguments.format not in _TELLING:
+        for damage in run.damages:
+            print(f"llmdyno: {run.path}: {damage}", file=sys.stderr)
     if export is not None:
         _write(arguments.out, (content for _, content in export(run)))
     elif arguments.out is not None:
@@ -57,10 +62,13 @@ def call(arguments: argparse.Namespace) -> int:
 def _show(run: Run, page: Page | None = None) -> None:
     from llmdyno.reports import summary
     from llmdyno.reports.console import Page
-    from llmdyno.reports.files import kept_reports
+    from llmdyno.reports.files import foreign_reports, kept_reports
+    from llmdyno.reports.text import damage_text
 
     page = page or Page()
     summary.show(run, page)
+    for problem in foreign_reports(run.path):
+        page.warning(damage_text(problem))
     for kept in kept_reports(run.path):
         kept.module.show(kept.report, page, run.path)
 

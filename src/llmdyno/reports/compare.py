@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING, Any
 from llmdyno.metrics.compare import difference
 from llmdyno.metrics.request import RequestMetrics
 from llmdyno.reports.summary import emulation_notice
-from llmdyno.reports.text import ABSENT
+from llmdyno.reports.text import ABSENT, damage_text
+from llmdyno.runs.names import SPEC
 from llmdyno.runs.run import Run
 
 if TYPE_CHECKING:
@@ -26,6 +27,7 @@ _FIGURES = (
     ("Throughput per request", "request_output_throughput_token_per_s", "tok/s"),
 )
 _PERCENTILES = (50, 99)
+_UNKNOWN = "unknown"
 _LOAD_KEYS = ("concurrency", "requests", "duration_s", "input_tokens", "output_tokens", "ignore_eos", "temperature")
 """Two runs whose specs differ in one of these keys had different loads."""
 
@@ -34,10 +36,10 @@ def compare(runs: Sequence[Run]) -> dict[str, Any]:
     """The figures of runs, each with its difference from the first run's.
 
     Returns:
-        `runs`: path, model, verdict, what is emulated; `figures`: a row for each figure and percentile with each run's
-        value (seconds, or tokens a second) and, from the second run on, the difference, the ratio and, for figures that
-        a request has one of, the 95% interval of the difference; `unlike`: what differs between the loads; `notes`:
-        differences in cached tokens, in seed and in prompts.
+        `runs`: path, model, verdict, what is emulated, what is damaged; `figures`: a row for each figure and percentile
+        with each run's value (seconds, or tokens a second) and, from the second run on, the difference, the ratio and,
+        for figures that a request has one of, the 95% interval of the difference; `unlike`: what differs between the
+        loads; `notes`: differences in cached tokens, in seed and in prompts.
     """
     rows: list[dict[str, Any]] = []
     for label, name, unit in _FIGURES:
@@ -60,8 +62,8 @@ def show(found: dict[str, Any], page: Page) -> None:
         page.fact(name, f"{run['path']}: {run['model']}, {run['succeeded']} succeeded, {trust}", 2)
         for reason in run["verdict"]["reasons"]:
             page.point(reason["text"], 3, "yellow")
-        if run["emulated"]:
-            page.point(run["emulated"], 3, "yellow")
+        for notice in filter(None, (run["emulated"], *map(damage_text, run["damages"]))):
+            page.point(notice, 3, "yellow")
     for note in found["notes"]:
         page.warning(note)
     page.blank()
@@ -86,14 +88,15 @@ def _facts(run: Run) -> dict[str, Any]:
         "succeeded": run.succeeded,
         "verdict": run.summary["verdict"],
         "emulated": emulation_notice(run),
+        "damages": list(run.damages),
     }
 
 
 def _unlike(runs: Sequence[Run]) -> list[dict[str, Any]]:
     return [
-        {"key": key, "values": [str(getattr(run.spec, key)) for run in runs]}
+        {"key": key, "values": values}
         for key in _LOAD_KEYS
-        if any(getattr(run.spec, key) != getattr(runs[0].spec, key) for run in runs)
+        if len(set(values := [_asked(run, key) for run in runs])) > 1
     ]
 
 
@@ -101,12 +104,12 @@ def _notes(runs: Sequence[Run]) -> list[str]:
     """What to know before the figures are compared: differences in cached tokens, in seed and in prompts."""
     named = (
         ("Cached input tokens", list(map(_cached, runs))),
-        ("Seed of lengths and arrivals", [str(run.spec.seed) for run in runs]),
+        ("Seed of lengths and arrivals", [_asked(run, "seed") for run in runs]),
         ("Seed of prompts", list(map(_prompts, runs))),
     )
     notes = [f"{label}: {', '.join(values)}" for label, values in named if len(set(values)) > 1]
     sent = [_prompts(run) for run in runs]
-    same = [chr(ord("A") + index) for index, one in enumerate(sent) if one in sent[:index]]
+    same = [chr(ord("A") + index) for index, one in enumerate(sent) if one in sent[:index] and one != _UNKNOWN]
     if same:
         notes.append(
             f"{', '.join(same)} sent the prompts of a run before it: the cache of the same server may have known them, "
@@ -115,8 +118,15 @@ def _notes(runs: Sequence[Run]) -> list[str]:
     return notes
 
 
+def _asked(run: Run, key: str) -> str:
+    """What a run's spec asks for under a key."""
+    return _UNKNOWN if SPEC in run.unread else str(getattr(run.spec, key))
+
+
 def _prompts(run: Run) -> str:
     """The seeds that a run's prompts were drawn from."""
+    if SPEC in run.unread:
+        return _UNKNOWN
     seed = run.spec.seed if run.spec.prompts_seed is None else run.spec.prompts_seed
     return f"{seed}"
 
@@ -124,7 +134,7 @@ def _prompts(run: Run) -> str:
 def _cached(run: Run) -> str:
     """The share of a run's input tokens that the server had in its cache, as it says."""
     cached = run.summary["tokens"].get("cached")
-    return "unknown" if cached is None else f"{100 * (cached['share'] or 0):.0f}%"
+    return _UNKNOWN if cached is None else f"{100 * (cached['share'] or 0):.0f}%"
 
 
 def _row(

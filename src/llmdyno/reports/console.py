@@ -18,6 +18,14 @@ _LEAST = 20
 """A value is never squeezed below this many columns."""
 
 
+class _Console(Console):
+    """A console that leaves the end of its reader to the caller; Rich's own would end the program."""
+
+    def on_broken_pipe(self) -> None:
+        """Raise BrokenPipeError."""
+        raise BrokenPipeError
+
+
 class Page:
     """A console to draw on.
 
@@ -30,7 +38,7 @@ class Page:
     """
 
     def __init__(self, stream: TextIO | None = None, width: int | None = None) -> None:
-        self._console = Console(file=stream, width=width, highlight=False)
+        self._console = _Console(file=stream, width=width, highlight=False)
         self._breaks = width is not None or self._console.is_terminal
 
     def blank(self) -> None:
@@ -120,7 +128,7 @@ class Page:
             table.add_row(*map(Text, row))
         console = self._console
         wanted = console.measure(table, options=console.options.update(max_width=1000)).maximum
-        Console(file=console.file, width=max(console.width, wanted), highlight=False).print(table)
+        _Console(file=console.file, width=max(console.width, wanted), highlight=False).print(table)
 
     def _hang(self, start: Text, rest: Text, indent: int) -> None:
         if not self._breaks:

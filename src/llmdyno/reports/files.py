@@ -33,6 +33,10 @@ class Kept(NamedTuple):
     module: ModuleType
 
 
+_FOREIGN = (LookupError, TypeError, ValueError, AttributeError, ArithmeticError, AssertionError)
+"""What showing a report raises that holds something else than its command wrote."""
+
+
 def exports(spec: Spec) -> tuple[Export, ...]:
     """The exports whose files every run directory of this spec gets at its end."""
     from llmdyno.reports.llmperf import EXPORT as LLMPERF
@@ -62,8 +66,40 @@ def kept_reports(path: Path) -> Iterator[Kept]:
     """The reports that later commands left in a run directory, in alphabetical order.
 
     A module of this folder shows the report of its own name when it defines `show(report, page, path)`,
-    `title(report)` and `facts(report)`.
+    `title(report)` and `facts(report)`. A report that it cannot show is left out: see :func:`foreign_reports`.
     """
+    return (kept for kept in _found(path) if _can_show(kept, path))
+
+
+def foreign_reports(path: Path) -> list[str]:
+    """What to say of the reports that :func:`kept_reports` leaves out because they cannot be shown, a sentence each."""
+    return [
+        f"{kept.name}.json is not what a command wrote: it is left out"
+        for kept in _found(path)
+        if not _can_show(kept, path)
+    ]
+
+
+def _can_show(kept: Kept, path: Path) -> bool:
+    """Whether a report can be shown: a file without a checksum may hold anything."""
+    import io
+
+    from llmdyno.reports.console import Page
+
+    try:
+        kept.module.show(kept.report, Page(io.StringIO()), path)
+        kept.module.title(kept.report)
+        for label, value in kept.module.facts(kept.report):
+            label.strip(), value.strip()
+        for note in kept.report.get("notes", ()):
+            note.strip()
+    except _FOREIGN:
+        return False
+    return True
+
+
+def _found(path: Path) -> Iterator[Kept]:
+    """Every report of a run directory that is a JSON object and as it was written."""
     from llmdyno.runs.directory import load_json
 
     folder = Path(__file__).parent

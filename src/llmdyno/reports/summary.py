@@ -7,12 +7,13 @@ endpoint is named as one. It knows neither Rich nor Markdown.
 
 from __future__ import annotations
 
-import statistics
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from llmdyno.reports.text import bars, figure, plural, reason_text
-from llmdyno.runs.run import INTERRUPTED, RECOVERED, Run
+from llmdyno.reports.coldstarts import cold_start_text, cold_starts_together
+from llmdyno.reports.text import bars, damage_text, figure, plural, reason_text
+from llmdyno.runs.names import SPEC
+from llmdyno.runs.run import INTERRUPTED, RECOVERED, UNKNOWN, Run
 from llmdyno.spec.distribution import Distribution
 from llmdyno.spec.urls import masked
 
@@ -72,6 +73,8 @@ def show(run: Run, page: Page) -> None:
         page.aside(" · ".join(load(run)))
     if (status := status_notice(summary)) is not None:
         page.warning(status)
+    for damage in run.damages:
+        page.warning(damage_text(damage))
     page.blank()
     rows = latency_rows(summary)
     if rows:
@@ -119,7 +122,11 @@ def status_notice(summary: dict[str, Any]) -> str | None:
     if summary["status"] == INTERRUPTED:
         return "Interrupted. The figures cover what was measured until then."
     if summary["status"] == RECOVERED:
+        if not (summary["requests"]["total"] or summary["warmup_requests"] or summary["cold_starts"]):
+            return "This run was stopped before its first request ended. Nothing was measured."
         return "This run never ended; read back from its journal."
+    if summary["status"] == UNKNOWN:
+        return "How this run ended is not known."
     return None
 
 
@@ -131,12 +138,7 @@ def lengths_text(lengths: Distribution) -> str:
 def load(run: Run) -> list[str]:
     """What was sent and how it was measured, in short parts."""
     spec, environment, clock = run.spec, run.environment, run.summary["clock"]
-    lengths = f"{lengths_text(spec.input_tokens)} tokens in, {lengths_text(spec.output_tokens)} out"
-    if spec.arrivals.startswith("replay "):
-        lengths = "lengths from the trace"
-    rate = run.summary["throughput"].get("planned_request_per_s")
-    plan = f" (this plan: {rate:.3g}/s)" if rate is not None and spec.arrivals != "constant" else ""
-    parts = [spec.load.describe() + plan, environment.workload or lengths]
+    parts = _asked(run) if SPEC not in run.unread else ["the load is not known"]
     if run.summary["warmup_requests"]:
         parts.append(f"{run.summary['warmup_requests']} warm-up requests, not counted")
     parts += environment.endpoint.notes
@@ -147,10 +149,22 @@ def load(run: Run) -> list[str]:
     elif share is not None:
         kind = "kernel stamps" if share == 1 else "read stamps" if share == 0 else f"{100 * share:.0f}% kernel stamps"
         parts.append(kind)
-    parts.append(f"seed {spec.seed}")
+    if SPEC not in run.unread:
+        parts.append(f"seed {spec.seed}")
     if spec.same_prompts:
         parts.append("the very prompts of an earlier run, as asked")
     return parts
+
+
+def _asked(run: Run) -> list[str]:
+    """The load that the spec asks for, and the lengths."""
+    spec = run.spec
+    lengths = f"{lengths_text(spec.input_tokens)} tokens in, {lengths_text(spec.output_tokens)} out"
+    if spec.arrivals.startswith("replay "):
+        lengths = "lengths from the trace"
+    rate = run.summary["throughput"].get("planned_request_per_s")
+    plan = f" (this plan: {rate:.3g}/s)" if rate is not None and spec.arrivals != "constant" else ""
+    return [spec.load.describe() + plan, run.environment.workload or lengths]
 
 
 def latency_rows(summary: dict[str, Any]) -> list[Row]:
@@ -180,7 +194,7 @@ def facts(run: Run) -> list[tuple[str, str]]:
     found = [("Cold start", cold_start_text(one)) for one in summary.get("cold_starts", [])]
     found += _throughput(summary)
     if not measured(summary):
-        return found + _cold_starts(summary["cold_starts"])
+        return found + cold_starts_together(summary["cold_starts"])
     found.append(("Requests", _requests(summary)))
     found += over_time(summary.get("slices") or [])
     goodput = summary["throughput"]["goodput_request_per_s"]
@@ -229,20 +243,6 @@ def _more_tokens(tokens: dict[str, Any]) -> list[str]:
         share = f"{100 * beyond['share']:.0f}% of the input"
         lines.append(f"template: {plural(round(beyond['p50']), 'token')} beyond the prompt, {share}")
     return lines
-
-
-def cold_start_text(found: dict[str, Any]) -> str:
-    """One cold start in one line."""
-    refused = ", ".join(f"{count} × {name}" for name, count in found["refused"].items())
-    if found["cold_start_s"] is not None:
-        line = f"{found['cold_start_s']:.2f} s from the first attempt to the first answer ({refused})"
-    elif found["cold"]:
-        line = f"never answered ({refused})"
-    else:
-        line = "none: the model answered at once" + (f" ({refused})" if refused else "")
-    if found["first_ttft_s"] is not None and found["warmed_ttft_s"] is not None:
-        line += f"; TTFT {1e3 * found['first_ttft_s']:.0f} ms at first, {1e3 * found['warmed_ttft_s']:.0f} ms once warm"
-    return line
 
 
 def over_time(slices: Sequence[dict[str, Any]]) -> list[tuple[str, str]]:
@@ -337,13 +337,3 @@ def _requests(summary: dict[str, Any]) -> str:
         peak = summary["throughput"]["peak_concurrency"]
         line += f" · {60 * whole['request_per_s']:,.1f} a minute · at most {peak} in flight"
     return line
-
-
-def _cold_starts(found: Sequence[dict[str, Any]]) -> list[tuple[str, str]]:
-    """A series of cold starts in one line; nothing for fewer than two."""
-    times_s = sorted(one["cold_start_s"] for one in found if one["cold_start_s"] is not None)
-    if len(times_s) < 2:
-        return []
-    middle_s = statistics.median(times_s)
-    line = f"{len(times_s)} cold starts: {times_s[0]:.2f} s to {times_s[-1]:.2f} s, median {middle_s:.2f} s"
-    return [("All of them", line)]

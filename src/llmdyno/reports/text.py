@@ -62,6 +62,11 @@ def reason_text(reason: Mapping[str, Any]) -> str:
     return f"{reason['text']}. Touches {touches}. What to do: {reason['do']}."
 
 
+def damage_text(damage: str) -> str:
+    """What is damaged in a run directory, as a sentence of a report."""
+    return f"Damaged: {damage}."
+
+
 def bars(values: Sequence[float | None]) -> str:
     """One bar for each value. The largest value has a full bar; zero and None have a space."""
     largest = max((value for value in values if value is not None), default=0) or 1

@@ -1,15 +1,13 @@
-"""The run directory: the names of its files, how they are written during a run, and how they are read later.
+"""The run directory: how its files are written during a run, and where the functions are that read them.
 
 In: what a run leaves, piece by piece. Out: files; and from these files alone, the run again. Each file is written under
 a temporary name first and then renamed. The journal is removed last, after the files that are made from it. A run that
-is killed at any time leaves either its files or its journal.
+is killed at any time leaves either its files or its journal. So does a run whose disk fails.
 """
 
 from __future__ import annotations
 
 import contextlib
-import json
-import os
 import re
 import time
 from collections.abc import Callable, Iterable, Iterator
@@ -17,34 +15,35 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
-from llmdyno.errors import InputError
+from llmdyno.errors import InputError, Unwritten
 from llmdyno.host.memory import give_memory_back
-from llmdyno.runs.environment import Environment, decode_environment, encode_environment
-from llmdyno.runs.journal import Journal, read_journal
+from llmdyno.runs.checksum import Digest, sealed
+from llmdyno.runs.content import Unreadable
+from llmdyno.runs.environment import Environment, encode_environment
+from llmdyno.runs.journal import Journal, Recovered
 from llmdyno.runs.late import Late, answer_line
-from llmdyno.runs.run import RECOVERED, Run, conclude_run
-from llmdyno.runs.specfile import read_toml
-from llmdyno.spec.readers import REDACTED
-from llmdyno.spec.spec import Spec, build
-from llmdyno.spec.urls import MASK
-from llmdyno.timeline import READABLE_VERSIONS
+from llmdyno.runs.names import ANSWERS, CHUNKS, DAMAGES, ENVIRONMENT, FILES, JOURNAL, REQUESTS, SPEC, SUMMARY
+from llmdyno.runs.output import Output
+from llmdyno.runs.run import Run
+from llmdyno.spec.spec import Spec
 from llmdyno.timeline.columns import Timeline, from_records
 from llmdyno.timeline.record import RequestRecord
 
-SPEC, ENVIRONMENT, SUMMARY = "spec.toml", "environment.json", "summary.json"
-REQUESTS, CHUNKS, JOURNAL = "requests.parquet", "chunks.parquet", "journal.jsonl"
-ANSWERS = "answers.jsonl"
-_FITS = "give a run directory, such as runs/<time>-<name>"
-
 
 class RunDirectory:
-    """A run directory that is being written. `recorded` counts the records in its journal."""
+    """A run directory that is being written.
+
+    `recorded` counts the records in its journal. `damages`: what of the journal could not be read back, in words.
+    """
 
     def __init__(self, path: Path) -> None:
         self.path = path
         self.recorded = 0
+        self.damages: list[str] = []
+        self._spec = b""
         self._origin_ns = 0
         self._journal: Journal | None = None
+        self._files: dict[str, Digest] = {}
         self._made = [folder for folder in (path, *path.parents) if not folder.exists()]
 
     @classmethod
@@ -82,74 +81,128 @@ class RunDirectory:
         self.close()
 
     def begin(self, spec: Spec, environment: Environment) -> None:
-        """Write what is known before the load, so that the directory of a killed run can be read."""
-        self.write(SPEC, spec.to_toml().encode())
-        self.write(ENVIRONMENT, encode_environment(environment))
+        """Write what is known before the load, so that the directory of a killed run can be read.
+
+        Raises:
+            Unwritten: a write failed.
+        """
+        self._spec = spec.to_toml().encode()
+        self.write(SPEC, self._spec)
+        self._describe(environment)
         self._origin_ns = environment.clock.origin_monotonic_ns
 
-    def write(self, name: str, content: bytes) -> None:
-        """Write one file, completely or not at all."""
-        path = self.path / name
-        path.parent.mkdir(parents=True, exist_ok=True)
-        self._replace(path, lambda part: part.write_bytes(content))
+    def _describe(self, environment: Environment) -> None:
+        """Write the environment: into the journal first, which can be read alone, and then into its file."""
+        content = encode_environment(environment)
+        if self._journal is not None:
+            with self._writing():
+                self._journal.begin(self._spec, content)
+        self.write(ENVIRONMENT, content)
 
-    def write_json(self, name: str, value: Any) -> None:
-        """Write one JSON file."""
-        self.write(name, json.dumps(value, indent=2, ensure_ascii=False, allow_nan=False).encode() + b"\n")
+    def write(self, name: str, content: bytes) -> None:
+        """Write one file, completely or not at all.
+
+        Raises:
+            Unwritten: the write failed.
+        """
+        with self._output(name) as output:
+            output.write(content)
+
+    @contextlib.contextmanager
+    def _output(self, name: str) -> Iterator[Output]:
+        """A file of the directory to write to; the directory remembers its digest."""
+        with self._writing(), Output(self.path / name) as output:
+            yield output
+        self._files[name] = output.digest
+
+    @contextlib.contextmanager
+    def _writing(self) -> Iterator[None]:
+        """Turn what the system says of a failed write into an error that names this directory."""
+        try:
+            yield
+        except OSError as error:
+            raise Unwritten(error, str(self.path), kept=self._kept()) from None
+
+    def _kept(self) -> str | None:
+        """The directory that holds what was measured; None: nothing was measured yet.
+
+        If somebody has removed the journal, its records are written into a directory beside this one.
+        """
+        if self._journal is None or (self.recorded and self._journal.has_name()):
+            return str(self.path)
+        if not self.recorded:
+            return None
+        place = _free(self.path.with_name(f"{self.path.name}-rescued"))
+        with contextlib.suppress(OSError):
+            place.mkdir(parents=True)
+            self._journal.copy(place / JOURNAL)
+            return str(place)
+        return str(self.path)
 
     def append(self, record: RequestRecord) -> None:
         """Add a record to the journal.
 
         Raises:
-            OSError: the write failed. Its `filename` is the run directory.
+            Unwritten: the write failed.
         """
         assert self._journal is not None
-        try:
+        with self._writing():
             self._journal.append(record)
-        except OSError as error:
-            raise OSError(error.errno, error.strerror, str(self.path)) from None
         self.recorded += 1
 
-    def records(self) -> Iterator[RequestRecord]:
+    def records(self) -> Recovered:
         """The records in the journal, in the order in which their requests ended."""
-        return read_journal(self.path / JOURNAL)
+        assert self._journal is not None
+        return self._journal.records()
 
     def timeline(self, late: Late) -> Timeline:
-        """The run's facts, read from the journal. `late` completes each record. The answers are kept if it says so."""
-        give_memory_back()
-        records: Iterator[RequestRecord] = map(late.read, self.records())
-        if late.keep_answers:
-            records = self._keeping_answers(records)
-        timeline = late.finish(from_records(records, self._origin_ns))
-        give_memory_back()
-        return timeline
+        """The run's facts, read from the journal. `late` completes each record. The answers are kept if it says so.
 
-    def _keeping_answers(self, records: Iterator[RequestRecord]) -> Iterator[RequestRecord]:
-        """The same records. Each answer goes into answers.jsonl on the way, so that memory does not hold them all."""
-        path = self.path / ANSWERS
-        part = path.with_name(f".{path.name}.part")
-        with part.open("wb") as file:
-            for record in records:
-                file.write(answer_line(record))
-                yield record
-        os.replace(part, path)
+        Raises:
+            Unwritten: the answers cannot be written.
+        """
+        give_memory_back()
+        recovered = self.records()
+        records: Iterator[RequestRecord] = map(late.read, recovered)
+        if late.keep_answers:
+            with self._output(ANSWERS) as output:
+                timeline = from_records(_keeping_answers(records, output), self._origin_ns)
+        else:
+            timeline = from_records(records, self._origin_ns)
+        self.damages += (f"{JOURNAL}: {damage}" for damage in recovered.damages())
+        give_memory_back()
+        return late.finish(timeline)
 
     def finish(self, run: Run, exports: Iterable[Export] = ()) -> None:
-        """Write the environment, the exports, the timeline and the summary. Then remove the journal."""
-        self.write(ENVIRONMENT, encode_environment(run.environment))
+        """Write the environment, the exports, the timeline and the summary. Then remove the journal.
+
+        If somebody has removed the directory meanwhile, it is made again.
+
+        Raises:
+            Unwritten: a write failed. What was written before stays, and so does the journal.
+        """
+        if self._spec and not (self.path / SPEC).exists():
+            self.write(SPEC, self._spec)
+        self._describe(run.environment)
         for export in exports:
             for name, content in export(run):
                 self.write(name, content)
-        from llmdyno.runs.parquet import write_timeline  # the library is not imported before the last request
+        from llmdyno.runs.parquet import write_chunks, write_requests  # not imported before the last request
 
         give_memory_back()
-        requests, chunks = self.path / REQUESTS, self.path / CHUNKS
-        parts = [path.with_name(f".{path.name}.part") for path in (requests, chunks)]
-        write_timeline(run.timeline, run.all_figures, *parts)
-        for part, path in zip(parts, (requests, chunks), strict=True):
-            os.replace(part, path)
-        self.write_json(SUMMARY, run.summary)
-        self.discard_journal()
+        with self._output(REQUESTS) as output:
+            write_requests(run.timeline, run.all_figures, output)
+        with self._output(CHUNKS) as output:
+            write_chunks(run.timeline, output)
+        damages = {DAMAGES: self.damages} if self.damages else {}
+        self.write(SUMMARY, sealed({**run.summary, **damages, FILES: self._digests()}))
+        if self.damages:  # somebody may get more out of it
+            self.close()
+        else:
+            self.discard_journal()
+
+    def _digests(self) -> dict[str, dict[str, Any]]:
+        return {name: digest._asdict() for name, digest in sorted(self._files.items())}
 
     def discard_journal(self) -> None:
         """Close and remove the journal. The other files have everything that it has."""
@@ -158,11 +211,11 @@ class RunDirectory:
 
     def abandon(self) -> None:
         """Remove the directory and its files, because nothing was measured."""
-        self.discard_journal()
-        for name in (SPEC, ENVIRONMENT):
-            (self.path / name).unlink(missing_ok=True)
-        for folder in self._made:
-            with contextlib.suppress(OSError):  # the folder has files of somebody else
+        with contextlib.suppress(OSError):  # the folder has files of somebody else, or is gone
+            self.discard_journal()
+            for name in (SPEC, ENVIRONMENT):
+                (self.path / name).unlink(missing_ok=True)
+            for folder in self._made:
                 folder.rmdir()
 
     def close(self) -> None:
@@ -171,10 +224,12 @@ class RunDirectory:
             self._journal.close()
             self._journal = None
 
-    def _replace(self, path: Path, write: Callable[[Path], object]) -> None:
-        part = path.with_name(f".{path.name}.part")
-        write(part)
-        os.replace(part, path)
+
+def _keeping_answers(records: Iterator[RequestRecord], output: Output) -> Iterator[RequestRecord]:
+    """The same records. Each answer goes into a file on the way, so that memory does not hold them all."""
+    for record in records:
+        output.write(answer_line(record))
+        yield record
 
 
 Export = Callable[[Run], Iterable[tuple[str, bytes]]]
@@ -200,7 +255,11 @@ def default_name(spec: Spec) -> str:
 def new_path(folder: Path, name: str, now_s: float) -> Path:
     """A path that does not exist yet: ``<folder>/<time>-<name>``, with a number at the end if needed."""
     slug = re.sub(r"[^A-Za-z0-9_.-]+", "-", name).strip("-.")[:60] or "run"
-    base = folder / f"{time.strftime('%Y%m%d-%H%M%S', time.localtime(now_s))}-{slug}"
+    return _free(folder / f"{time.strftime('%Y%m%d-%H%M%S', time.localtime(now_s))}-{slug}")
+
+
+def _free(base: Path) -> Path:
+    """A path that does not exist yet: `base`, with a number at the end if needed."""
     path, again = base, 1
     while path.exists():
         again += 1
@@ -208,66 +267,33 @@ def new_path(folder: Path, name: str, now_s: float) -> Path:
     return path
 
 
-def add_json(path: Path, name: str, value: Any) -> None:
-    """Add a JSON file to the directory of a finished run."""
-    RunDirectory(path).write_json(name, value)
+def add_json(path: Path, name: str, value: dict[str, Any]) -> None:
+    """Add a JSON file to the directory of a finished run. The file carries its own checksum.
+
+    Raises:
+        Unwritten: it cannot be written. The run can be read as before.
+    """
+    RunDirectory(path).write(name, sealed(value))
 
 
 def load_json(path: Path, name: str) -> dict[str, Any] | None:
-    """The content of a JSON file in a run directory; None: there is no such file, or it cannot be read."""
+    """What a command left in a run directory; None: there is no such file, or it is not as it was written."""
+    from llmdyno.runs.reading import read_report
+
     try:
-        value = json.loads((path / name).read_text(encoding="utf-8"))
-    except (OSError, ValueError):
+        return read_report(path / name)
+    except Unreadable:
         return None
-    return value if isinstance(value, dict) else None
 
 
 def load(path: str | Path) -> Run:
     """Read a run directory. If the run was killed, read its journal.
 
+    What cannot be read, and whether the rest is as it was written, is in the run's `damages`.
+
     Raises:
-        InputError: the path is not a run directory, or its files cannot be read or have another schema version.
+        InputError: the path is not a run directory, nothing of it can be read, or it is of a later version.
     """
-    directory = Path(path)
-    spec_path, environment_path = directory / SPEC, directory / ENVIRONMENT
-    if not spec_path.is_file() or not environment_path.is_file():
-        raise InputError(str(path), "is not a run directory", _FITS)
-    try:
-        environment = decode_environment(environment_path.read_bytes())
-        origin_ns = environment.clock.origin_monotonic_ns
-        spec = _read_spec(spec_path)
-        if (directory / SUMMARY).is_file():
-            from llmdyno.runs.parquet import read_timeline
+    from llmdyno.runs.reading import read_run
 
-            summary = json.loads((directory / SUMMARY).read_text(encoding="utf-8"))
-            if summary.get("schema_version") not in READABLE_VERSIONS:
-                raise InputError(
-                    str(directory / SUMMARY),
-                    f"has schema version {summary.get('schema_version')!r}",
-                    f"this version of llmdyno reads {', '.join(map(str, READABLE_VERSIONS))}",
-                )
-            timeline = read_timeline(directory / REQUESTS, directory / CHUNKS, origin_ns)
-        else:
-            timeline = from_records(read_journal(directory / JOURNAL), origin_ns)
-            return conclude_run(directory, spec, environment, timeline, RECOVERED)
-    except InputError:
-        raise
-    except (OSError, ValueError, KeyError, TypeError) as error:
-        raise InputError(str(path), f"cannot be read as a run ({error})", _FITS) from None
-    return Run(directory, spec, environment, timeline, summary)
-
-
-def _read_spec(path: Path) -> Spec:
-    """A run's own spec. The file leaves out secret headers and LiteLLM's secret parameters, so the spec does not have
-    them. Secrets in the base URL are masked."""
-    layer = read_toml(path)
-    for key in ("headers", "litellm_param"):
-        values, label = layer.get(key, (None, ""))
-        if isinstance(values, str):
-            values = json.loads(values)  # parameters with a null, which TOML has not
-        if isinstance(values, dict):
-            layer[key] = ({name: value for name, value in values.items() if REDACTED not in str(value)}, label)
-    if "base_url" in layer:
-        address, label = layer["base_url"]
-        layer["base_url"] = (str(address).replace(REDACTED, MASK), label)
-    return build([layer])
+    return read_run(Path(path))

@@ -3,6 +3,9 @@
 In: a timeline. Out: requests.parquet with one row for each request, and chunks.parquet with one row for each chunk; and
 the timeline again. Missing values are nulls. After the facts, requests.parquet also has the most used figures. Reading
 ignores these figures.
+
+The library is not made for damaged files: one flipped bit may end the process. A caller reads a file only if its
+checksum holds, or if :mod:`llmdyno.runs.trial` has read it in another process before.
 """
 
 from __future__ import annotations
@@ -16,6 +19,7 @@ from arro3.io import read_parquet, write_parquet
 
 from llmdyno.host.memory import give_memory_back
 from llmdyno.metrics.request import RequestMetrics
+from llmdyno.runs.output import Output, Patient
 from llmdyno.timeline import SCHEMA_VERSION
 from llmdyno.timeline.columns import (
     ADDED_COLUMNS,
@@ -46,12 +50,35 @@ _MAGIC = b"PAR1"
 
 
 def write_timeline(timeline: Timeline, figures: RequestMetrics, requests_path: Path, chunks_path: Path) -> None:
-    """Write both files."""
-    _write(_request_table(timeline, figures), requests_path, timeline)
+    """Write both files.
+
+    Raises:
+        OSError: a file cannot be written.
+    """
+    with Output(requests_path) as requests, Output(chunks_path) as chunks:
+        write_requests(timeline, figures, requests)
+        write_chunks(timeline, chunks)
+
+
+def write_requests(timeline: Timeline, figures: RequestMetrics, output: Output) -> None:
+    """Write requests.parquet.
+
+    Raises:
+        OSError: the file cannot be written.
+    """
+    _write(_request_table(timeline, figures), output, timeline)
+
+
+def write_chunks(timeline: Timeline, output: Output) -> None:
+    """Write chunks.parquet.
+
+    Raises:
+        OSError: the file cannot be written.
+    """
     give_memory_back()
     # Batch by batch, so that memory does not hold a second copy of a long run's chunks.
     batches = (_batch(timeline, start) for start in range(0, max(1, len(timeline.chunks["request"])), _BATCH))
-    _write(RecordBatchReader.from_batches(_batch(timeline, 0).schema, batches), chunks_path, timeline)
+    _write(RecordBatchReader.from_batches(_batch(timeline, 0).schema, batches), output, timeline)
 
 
 def _request_table(timeline: Timeline, figures: RequestMetrics) -> Table:
@@ -85,7 +112,22 @@ def read_timeline(requests_path: Path, chunks_path: Path, origin_ns: int) -> Tim
         ValueError: a file is not a complete Parquet file.
         KeyError: a column is missing.
     """
-    table = _read(requests_path)
+    requests = read_requests(requests_path)
+    stored = _read(chunks_path)
+    chunks = {
+        name: np.asarray(stored[name].to_numpy()).astype(kind) if stored.num_rows else np.empty(0, kind)
+        for name, kind in CHUNK_COLUMNS.items()
+    }
+    return Timeline(requests, chunks, origin_ns)
+
+
+def read_requests(path: Path) -> dict[str, Column]:
+    """Read requests.parquet back: the columns of a timeline's requests.
+
+    Raises:
+        ValueError, KeyError: as for :func:`read_timeline`.
+    """
+    table = _read(path)
     requests: dict[str, Column] = {}
     for name in INTEGER_COLUMNS:
         values = _stored(table, name)
@@ -94,12 +136,7 @@ def read_timeline(requests_path: Path, chunks_path: Path, origin_ns: int) -> Tim
         requests[name] = np.array(_stored(table, name), object)
     for name in BOOLEAN_COLUMNS:
         requests[name] = np.array(table[name].to_pylist(), bool)
-    stored = _read(chunks_path)
-    chunks = {
-        name: np.asarray(stored[name].to_numpy()).astype(kind) if stored.num_rows else np.empty(0, kind)
-        for name, kind in CHUNK_COLUMNS.items()
-    }
-    return Timeline(requests, chunks, origin_ns)
+    return requests
 
 
 def _stored(table: Table, name: str) -> list[Any]:
@@ -141,6 +178,8 @@ def _nullable(column: Column, missing: Column, kind: DataType) -> Array:
     return Array(values, kind)
 
 
-def _write(table: Table | RecordBatchReader, path: Path, timeline: Timeline) -> None:
+def _write(table: Table | RecordBatchReader, output: Output, timeline: Timeline) -> None:
     metadata = {"llmdyno.schema_version": str(SCHEMA_VERSION), "llmdyno.origin_ns": str(timeline.origin_ns)}
-    write_parquet(table, path, compression=_COMPRESSION, key_value_metadata=metadata, max_row_group_size=_ROW_GROUP)
+    stream: Any = Patient(output)  # the library panics, and says so on standard error, when a write fails
+    write_parquet(table, stream, compression=_COMPRESSION, key_value_metadata=metadata, max_row_group_size=_ROW_GROUP)
+    stream.check()

@@ -6,23 +6,25 @@ it.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any
 
 import msgspec
+import numpy as np
 
 from llmdyno.metrics.conclude import Circumstances, conclude, is_measured, measured_part
 from llmdyno.metrics.request import RequestMetrics, request_metrics
 from llmdyno.protocols.refusals import known_refusals
 from llmdyno.runs.environment import Emulation, Environment, ModelFacts
+from llmdyno.runs.names import CHUNKS, REQUESTS
 from llmdyno.spec.spec import Spec
 from llmdyno.timeline.columns import Timeline
 
-COMPLETE, INTERRUPTED, RECOVERED = "complete", "interrupted", "recovered"
-"""How a run ended: as planned; stopped early; killed, and read back from its journal."""
+COMPLETE, INTERRUPTED, RECOVERED, UNKNOWN = "complete", "interrupted", "recovered", "unknown"
+"""How a run ended: as planned; stopped early; killed, and read back from its journal; its summary cannot be read."""
 
 
 @dataclass(frozen=True)
@@ -31,6 +33,10 @@ class Run:
 
     `path`: the run directory. `timeline`: the facts, warm-up included. `summary`: the content of summary.json; times
     are in seconds. `answers`: the texts of the answers by request number, if the run kept them.
+
+    `damages`: what of the run directory is missing or not as it was written, a sentence each. `unread`: the names of
+    the files that say what nothing else says, and cannot be read. Without requests.parquet the timeline is empty,
+    without chunks.parquet it has no chunks. The figures of the summary hold all the same.
     """
 
     path: Path
@@ -41,11 +47,24 @@ class Run:
     summary: dict[str, Any] = field(repr=False)
     answers: Mapping[int, str] = field(default_factory=dict, repr=False)
     known_figures: RequestMetrics | None = field(default=None, repr=False)
+    damages: tuple[str, ...] = ()
+    unread: frozenset[str] = frozenset()
 
     @cached_property
     def all_figures(self) -> RequestMetrics:
-        """The figures of all requests, warm-up included."""
-        return self.known_figures if self.known_figures is not None else request_metrics(self.timeline)
+        """The figures of all requests, warm-up included. Those that need chunks are NaN without chunks.parquet."""
+        if self.known_figures is not None:
+            return self.known_figures
+        figures = request_metrics(self.timeline)
+        if self.whole:
+            return figures
+        # Output tokens may be a count of chunks.
+        return replace(figures, request_output_throughput_token_per_s=np.full(len(self.timeline), np.nan))
+
+    @property
+    def whole(self) -> bool:
+        """Whether the timeline has every request and every chunk that the run recorded and that can be read."""
+        return not self.unread & {REQUESTS, CHUNKS}
 
     @cached_property
     def measured(self) -> Timeline:
@@ -100,6 +119,7 @@ def conclude_run(
     timeline: Timeline,
     status: str,
     answers: Mapping[int, str] | None = None,
+    damages: Iterable[str] = (),
 ) -> Run:
     """Make a run from a timeline, with all figures of its summary. The figures of each request are computed once."""
     figures = request_metrics(timeline)
@@ -112,4 +132,4 @@ def conclude_run(
         refusals=known_refusals(),
     )
     summary = conclude(timeline, figures, spec, circumstances, status=status)
-    return Run(path, spec, environment, timeline, summary, answers or {}, figures)
+    return Run(path, spec, environment, timeline, summary, answers or {}, figures, tuple(damages))

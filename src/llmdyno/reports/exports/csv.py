@@ -14,6 +14,7 @@ from typing import Any
 
 import numpy as np
 
+from llmdyno.errors import InputError
 from llmdyno.runs.parquet import FIGURES
 from llmdyno.runs.run import Run
 from llmdyno.timeline.columns import BOOLEAN_COLUMNS, INTEGER_COLUMNS, MISSING
@@ -23,7 +24,14 @@ _BLOCK = 10_000
 
 
 def export(run: Run) -> Iterator[tuple[str, bytes]]:
-    """The one file."""
+    """The one file.
+
+    Raises:
+        InputError: the requests or their chunks cannot be read.
+    """
+    if not run.whole:
+        problem = f"has no requests to list ({'; '.join(run.damages)})"
+        raise InputError(str(run.path), problem, "its summary can be read: choose --format json, md or text")
     figures = run.all_figures
     columns = {name: (column, _reader(name)) for name, column in run.timeline.requests.items()}
     for name in FIGURES:

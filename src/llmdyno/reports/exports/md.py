@@ -11,8 +11,8 @@ import re
 from collections.abc import Iterable, Iterator
 
 from llmdyno.reports import summary as words
-from llmdyno.reports.files import kept_reports
-from llmdyno.reports.text import ABSENT, reason_text
+from llmdyno.reports.files import foreign_reports, kept_reports
+from llmdyno.reports.text import ABSENT, damage_text, reason_text
 from llmdyno.runs.run import Run
 
 _SPECIAL = re.compile(r"([\\`*_{}\[\]<>#|~$&])")
@@ -49,6 +49,9 @@ def _lines(run: Run) -> Iterator[str]:
         yield ""
     if (status := words.status_notice(summary)) is not None:
         yield f"> {escape(status)}"
+        yield ""
+    for damage in (*run.damages, *foreign_reports(run.path)):
+        yield f"> **{escape(damage_text(damage))}**"
         yield ""
     if words.measured(summary):
         yield from _points(words.load(run))

@@ -14,6 +14,8 @@ from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
 from typing import Any
 
+import msgspec
+
 from llmdyno.aws.clients import Aws, aws_errors
 
 NAMESPACE, COPIES, PERIOD_S = "AWS/Bedrock", "ModelCopy", 60
@@ -65,9 +67,13 @@ def from_json(value: dict[str, Any]) -> Readings:
     """Readings from a file's JSON.
 
     Raises:
-        KeyError, TypeError: the file holds something else.
+        KeyError, ValueError: the file holds something else.
     """
-    return Readings(**{name: value[name] for name in ("from_s", "to_s", "dimensions", "series", "notes")})
+    facts = {name: value[name] for name in ("from_s", "to_s", "dimensions", "series", "notes")}
+    msgspec.convert(facts, Readings)
+    if any(len(point) != 2 for metric in facts["series"].values() for points in metric.values() for point in points):
+        raise ValueError("a datapoint is a minute and a value")
+    return Readings(**facts)
 
 
 def read(aws: Aws, model: str, from_unix_s: float, to_unix_s: float) -> Readings:

@@ -6,6 +6,7 @@ and a copy's units. A question that AWS does not answer becomes a note: the rest
 
 from __future__ import annotations
 
+import contextlib
 import time
 from dataclasses import replace
 from typing import Any, NamedTuple
@@ -110,7 +111,12 @@ def collect(run: Run, aws: Aws, arn: str, *, wait_s: float | None, say: Say = qu
             on_wait=lambda left_s: say(f"waiting for CloudWatch's last datapoints, {left_s:.0f} s at most"),
             poll_s=max(_SHORTEST_POLL_S, POLL_S / clock.speed),
         )
-    add_json(run.path, CLOUDWATCH, readings.as_json())
+    try:
+        add_json(run.path, CLOUDWATCH, readings.as_json())
+    except OSError as error:
+        readings.notes.append(
+            f"{CLOUDWATCH} cannot be written ({error.strerror}); the next report asks CloudWatch again"
+        )
     return readings
 
 
@@ -123,7 +129,9 @@ def read_once(run: Run, facts: ModelFacts) -> None:
     try:
         collect(run, aws, str(facts.arn), wait_s=None)
     except InputError as error:
-        add_json(run.path, CLOUDWATCH, Readings(0, 0, notes=[f"CloudWatch was not read: {error.problem}"]).as_json())
+        nothing = Readings(0, 0, notes=[f"CloudWatch was not read: {error.problem}"])
+        with contextlib.suppress(OSError):  # the run itself is written
+            add_json(run.path, CLOUDWATCH, nothing.as_json())
     finally:
         aws.close()
 
@@ -132,7 +140,7 @@ def stored_readings(run: Run) -> Readings | None:
     """What an earlier reading of CloudWatch left in the run directory."""
     try:
         return from_json(load_json(run.path, CLOUDWATCH) or {})
-    except (KeyError, TypeError):
+    except (KeyError, ValueError):
         return None
 
 

@@ -1,0 +1,34 @@
+"""Cold starts in words.
+
+Takes the cold starts of a summary. Gives lines of text. It knows neither runs nor pages.
+"""
+
+from __future__ import annotations
+
+import statistics
+from collections.abc import Sequence
+from typing import Any
+
+
+def cold_start_text(found: dict[str, Any]) -> str:
+    """One cold start in one line."""
+    refused = ", ".join(f"{count} × {name}" for name, count in found["refused"].items())
+    if found["cold_start_s"] is not None:
+        line = f"{found['cold_start_s']:.2f} s from the first attempt to the first answer ({refused})"
+    elif found["cold"]:
+        line = f"never answered ({refused})"
+    else:
+        line = "none: the model answered at once" + (f" ({refused})" if refused else "")
+    if found["first_ttft_s"] is not None and found["warmed_ttft_s"] is not None:
+        line += f"; TTFT {1e3 * found['first_ttft_s']:.0f} ms at first, {1e3 * found['warmed_ttft_s']:.0f} ms once warm"
+    return line
+
+
+def cold_starts_together(found: Sequence[dict[str, Any]]) -> list[tuple[str, str]]:
+    """A series of cold starts in one line; nothing for fewer than two."""
+    times_s = sorted(one["cold_start_s"] for one in found if one["cold_start_s"] is not None)
+    if len(times_s) < 2:
+        return []
+    middle_s = statistics.median(times_s)
+    line = f"{len(times_s)} cold starts: {times_s[0]:.2f} s to {times_s[-1]:.2f} s, median {middle_s:.2f} s"
+    return [("All of them", line)]
