@@ -158,7 +158,8 @@ def _cut(part: str, at: int) -> str:
     return "x" * max(0, at - len(part) // 2) + part
 
 
-Parts, Say = list[str], Callable[[str], str]
+Parts = list[str]
+Say = Callable[[str], str]
 
 
 def _stream(handler: http.server.BaseHTTPRequestHandler, events: Iterator[bytes], text: str, *, whole: bool) -> None:

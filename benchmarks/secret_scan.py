@@ -28,7 +28,7 @@ from pathlib import Path
 from typing import NamedTuple
 from urllib.parse import quote, quote_plus
 
-import pyarrow.parquet
+from arro3.io import read_parquet
 
 from benchmarks.echo_server import EchoServer
 from llmdyno.cli import main
@@ -141,7 +141,11 @@ def _run(case: _Case, folder: Path) -> str:
     return written.getvalue().decode("utf-8", "replace")
 
 
-_NO_AWS = {"AWS_EC2_METADATA_DISABLED": "true", "AWS_CONFIG_FILE": os.devnull, "AWS_SHARED_CREDENTIALS_FILE": os.devnull}
+_NO_AWS = {
+    "AWS_EC2_METADATA_DISABLED": "true",
+    "AWS_CONFIG_FILE": os.devnull,
+    "AWS_SHARED_CREDENTIALS_FILE": os.devnull,
+}
 
 
 def _code(arguments: list[str]) -> object:
@@ -157,7 +161,11 @@ def _code(arguments: list[str]) -> object:
 def _content(path: Path) -> bytes:
     """A file's bytes; those of a Parquet file are its columns as text."""
     if path.suffix == ".parquet":
-        return json.dumps(pyarrow.parquet.read_table(path).to_pydict(), default=str, ensure_ascii=False).encode()
+        columns = read_parquet(path).read_all()
+        texts = [
+            str(value) for name in columns.column_names for value in columns[name].to_pylist() if value is not None
+        ]
+        return "\n".join(texts).encode()
     return path.read_bytes()
 
 
@@ -205,7 +213,10 @@ def _body(places: _Places, tag: str) -> str:
     return json.dumps(
         {
             "auth": {"api_key": places.odd(f"{tag}: nested key")},
-            "tools": [{"password": places.plain(f"{tag}: key in a list")}, [{"x": {"clientSecret": places.odd(f"{tag}: deep")}}]],
+            "tools": [
+                {"password": places.plain(f"{tag}: key in a list")},
+                [{"x": {"clientSecret": places.odd(f"{tag}: deep")}}],
+            ],
             "accessToken": places.odd(f"{tag}: camel case"),
             "db_url": f"postgres://me:{places.plain(f'{tag}: URL in a value')}@db/x",
             "temperature": 0.5,
@@ -299,7 +310,20 @@ def _bedrock(places: _Places, server: EchoServer) -> Iterator[_Case]:
         load = [*_LOAD, "--requests", "28", "--yes", "--out", "r", "--no-warm", "--body-format", "openai-chat"]
         yield _Case(f"bedrock-{mode}", ["run", "--api", "bedrock", "--model", ARN, *url, *load], keys)
         yield _Case(f"models-{mode}", ["models", "--region", "us-east-1", *url], keys)
-        warm = ["warm", "--api", "bedrock", "--model", ARN, *url, "--quiet", "--yes", "--out", "r", "--warm-timeout", "1"]
+        warm = [
+            "warm",
+            "--api",
+            "bedrock",
+            "--model",
+            ARN,
+            *url,
+            "--quiet",
+            "--yes",
+            "--out",
+            "r",
+            "--warm-timeout",
+            "1",
+        ]
         yield _Case(f"warm-{mode}", warm, keys)
     token = {"AWS_BEARER_TOKEN_BEDROCK": places.odd("bedrock: AWS_BEARER_TOKEN_BEDROCK"), "AWS_MAX_ATTEMPTS": "1"}
     url = ["--endpoint-url", f"https://127.0.0.1:{server.port}/ok"]
@@ -326,8 +350,14 @@ def _bad_input(places: _Places, server: EchoServer) -> Iterator[_Case]:
     key = f'{{"api_key": "{places.plain("bad JSON")}"'
     given = {
         "user": ["--base-url", f"http://me:{places.plain('bad: user information')}@127.0.0.1:1/v1"],
-        "query": ["--base-url", f"http://127.0.0.1:{server.port}/ok/v1?api-version=1&sig={places.plain('bad: query')}#x"],
-        "endpoint": ["--endpoint-url", f"ftp://me:{places.plain('bad: --endpoint-url')}@h?code={places.plain('bad: code')}"],
+        "query": [
+            "--base-url",
+            f"http://127.0.0.1:{server.port}/ok/v1?api-version=1&sig={places.plain('bad: query')}#x",
+        ],
+        "endpoint": [
+            "--endpoint-url",
+            f"ftp://me:{places.plain('bad: --endpoint-url')}@h?code={places.plain('bad: code')}",
+        ],
         "json": ["--extra-body", key],
         "header": ["--header", secret("bad: no header")],
         "key": ["--api-key", secret("bad: control character") + "\n"],
@@ -341,13 +371,13 @@ def _bad_input(places: _Places, server: EchoServer) -> Iterator[_Case]:
     for name, flags in given.items():
         yield _Case(f"bad-{name}", ["run", *flags])
     texts = {
-        "table": f'endpoint = {json.dumps(secret("bad TOML: no table"))}',
-        "wrong": f'api_key = {json.dumps(secret("bad TOML: wrong table"))}',
-        "unknown": f'[endpoint]\napi_kee = {json.dumps(secret("bad TOML: unknown key"))}',
-        "syntax": f'[endpoint]\napi_key = {secret("bad TOML: syntax")}',
-        "type": f'[endpoint]\nheaders = [{json.dumps(secret("bad TOML: type"))}]',
+        "table": f"endpoint = {json.dumps(secret('bad TOML: no table'))}",
+        "wrong": f"api_key = {json.dumps(secret('bad TOML: wrong table'))}",
+        "unknown": f"[endpoint]\napi_kee = {json.dumps(secret('bad TOML: unknown key'))}",
+        "syntax": f"[endpoint]\napi_key = {secret('bad TOML: syntax')}",
+        "type": f"[endpoint]\nheaders = [{json.dumps(secret('bad TOML: type'))}]",
         "url": f'[endpoint]\nbase_url = "http://me:{places.plain("bad TOML: URL")}@h/v1"',
-        "param": f'[endpoint]\napi = "openai"\nbase_url = "http://h/v1"\nlitellm_param = {{ a = {{ my_key = "{places.plain("bad TOML: param")}" }} }}',
+        "param": f'[endpoint]\nlitellm_param = {{ a = {{ key = "{places.plain("bad TOML: deep")}" }} }}',
     }
     for name, text in texts.items():
         yield _Case(f"badtoml-{name}", ["run"], spec=text)
@@ -362,7 +392,9 @@ def _litellm(places: _Places, server: EchoServer) -> Iterator[_Case]:
                 "extra_headers": {"X-More": places.odd(f"{tag}: extra_headers")},
                 "aws_secret_access_key": places.odd(f"{tag}: aws_secret_access_key"),
             }
-            given = [part for key, value in params.items() for part in ("--litellm-param", f"{key}={json.dumps(value)}")]
+            given = [
+                part for key, value in params.items() for part in ("--litellm-param", f"{key}={json.dumps(value)}")
+            ]
             flags = ["--api", "litellm", "--model", model, "--litellm-mode", mode, "--base-url", f"{server.root}/ok/v1"]
             load = [*_LOAD, "--requests", "28", "--keep-answers", "--out", "r", "--no-preflight"]
             key = ["--api-key", places.odd(f"{tag}: --api-key")]
@@ -373,7 +405,9 @@ def _litellm(places: _Places, server: EchoServer) -> Iterator[_Case]:
     flags = ["--api", "litellm", "--model", "anthropic/m", *_LOAD, "--requests", "28", "--out", "r", "--no-preflight"]
     yield _Case("litellm-anthropic", ["run", *flags, "--keep-answers"], keys)
     keys = {"OPENAI_API_KEY": places.odd("litellm: unused variable")}
-    yield _Case("litellm-unknown", ["run", "--api", "litellm", "--model", "nobody/m", "--requests", "1", "--quiet"], keys)
+    yield _Case(
+        "litellm-unknown", ["run", "--api", "litellm", "--model", "nobody/m", "--requests", "1", "--quiet"], keys
+    )
 
 
 def _main() -> int:

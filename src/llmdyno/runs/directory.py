@@ -24,7 +24,7 @@ from llmdyno.runs.journal import Journal, read_journal
 from llmdyno.runs.late import Late, answer_line
 from llmdyno.runs.run import RECOVERED, Run, conclude_run
 from llmdyno.runs.specfile import read_toml
-from llmdyno.spec.readers import REDACTED
+from llmdyno.spec.secrets import kept
 from llmdyno.spec.spec import Spec, build
 from llmdyno.timeline import READABLE_VERSIONS
 from llmdyno.timeline.columns import Timeline, from_records
@@ -257,9 +257,5 @@ def load(path: str | Path) -> Run:
 
 
 def _read_spec(path: Path) -> Spec:
-    """A run's own spec. The file does not have secret header values, so the spec does not have these headers."""
-    layer = read_toml(path)
-    if "headers" in layer:
-        headers, label = layer["headers"]
-        layer["headers"] = ({name: value for name, value in headers.items() if value != REDACTED}, label)
-    return build([layer])
+    """A run's own spec. The file leaves out secrets, and so does the spec."""
+    return build([{name: (kept(value), label) for name, (value, label) in read_toml(path).items()}])

@@ -11,7 +11,8 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
-from llmdyno.spec.readers import REDACTED, SLO_METRICS, duration_s
+from llmdyno.spec.readers import SLO_METRICS, duration_s
+from llmdyno.spec.secrets import SECRET_HEADER, ask_again
 
 _HEADER_NAME = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
 _OWN_PARAMETERS = ("model", "messages", "stream", "client", "timeout", "api_key")
@@ -46,9 +47,21 @@ def headers(value: Any) -> dict[str, str]:
             raise ValueError(f"any header except {', '.join(_OWN_HEADERS)}, which the client sets itself")
         if not content.isprintable() or not content.isascii():
             raise ValueError("header values of printable ASCII")
-        if content == REDACTED:
-            raise ValueError(f"the value of {name}, which this file leaves out: --header '{name}: …'")
-    return dict(pairs)
+    ask_again("--header", found := dict(pairs))
+    return found
+
+
+def header_names(value: Any) -> tuple[str, ...]:
+    """Reads names of headers whose values are not secret: one name, or several."""
+    names = (value,) if isinstance(value, str) else value
+    if not isinstance(names, list | tuple):
+        raise ValueError("the name of a header")
+    for name in names:
+        if not isinstance(name, str) or not _HEADER_NAME.fullmatch(name):
+            raise ValueError("the name of a header, without its value")
+        if SECRET_HEADER.search(name):
+            raise ValueError("a header whose name does not say that its value is secret")
+    return tuple(names)
 
 
 def json_object(value: Any) -> dict[str, Any]:
@@ -65,6 +78,13 @@ def json_object(value: Any) -> dict[str, Any]:
     return found
 
 
+def body_fields(value: Any) -> dict[str, Any]:
+    """Reads the fields of a body: a JSON object whose secrets are there."""
+    found = json_object(value)
+    ask_again("--extra-body", found)
+    return found
+
+
 def parameters(value: Any) -> dict[str, Any]:
     """Reads a library's parameters: texts ``K=V`` (V is JSON, or else text), a JSON object, or a mapping."""
     fits = "K=V, such as top_p=0.9 or drop_params=true"
@@ -77,9 +97,8 @@ def parameters(value: Any) -> dict[str, Any]:
             raise ValueError(fits)
         if name in _OWN_PARAMETERS:
             raise ValueError(f"any parameter except {', '.join(_OWN_PARAMETERS)}: flags or the run set those")
-        if content == REDACTED:
-            raise ValueError(f"the value of {name}, which this file leaves out: --litellm-param {name}=…")
         found[name] = content if from_mapping else _json_or_text(content)
+    ask_again("--litellm-param", found)
     return json_object(found)
 
 

@@ -13,6 +13,7 @@ from urllib.parse import urlsplit
 import msgspec
 
 from llmdyno.protocols.dialect import HttpRequest
+from llmdyno.spec.secrets import masked_url
 
 ROUTES = ("/chat/completions", "/completions", "/messages", "/models")
 """The ends of paths that follow a base URL."""
@@ -72,6 +73,7 @@ def remedy_for(said: str) -> str | None:
 
 def redirect_text(location: str) -> str:
     """Where a redirect leads, and what helps."""
+    location = masked_url(location)
     try:
         parts = urlsplit(location)
     except ValueError:

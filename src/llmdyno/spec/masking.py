@@ -1,0 +1,226 @@
+"""Masks secrets in texts, in bytes and in nested values, in every form in which somebody may repeat them. PURE.
+
+In: secrets, and what is to be written or printed. Out: the same without the secrets. It does not know where a secret
+comes from: :mod:`llmdyno.spec.secrets` does.
+
+A server may repeat a secret in JSON, in a URL, in a web page or in base64. Texts that were cut hold a part of it. So a
+mask looks for all of these forms, and for the beginning of each. It is applied outside the time between the send of a
+request and the last byte of its answer.
+"""
+
+from __future__ import annotations
+
+import base64
+import html
+import json
+import re
+from collections.abc import Callable, Iterable, Iterator
+from typing import Any
+from urllib.parse import quote, quote_plus
+
+from llmdyno.errors import InputError
+
+MASK = "***"
+"""What stands for a secret in what is printed, and in what a server said."""
+
+REDACTED = "<redacted>"
+"""What a spec file holds in place of a secret value."""
+
+SHORTEST = 6
+"""A text of fewer characters is looked for nowhere. Five characters are part of many words, as "xxxxx" or "token" are,
+and a message with holes in it helps nobody. Real keys and tokens have 16 and more."""
+
+_PART = 8
+"""So many characters of a secret's beginning or end count as the secret, because the rest may have been cut off."""
+_TAIL = 4
+"""At the end of a text, so few do."""
+_WORDY = 16
+"""A secret of letters alone that is shorter than this may be a word of a protocol, and bytes keep it."""
+
+_DUMMY = re.compile(
+    r"(.)\1*|empty|none|null|nil|nothing|n/a|dummy|fake|test|testing|placeholder|unused|anything|whatever|"
+    r"not[-_ ]?(?:needed|used|required|set)|no[-_ ]?(?:key|token|auth|api[-_ ]?key)(?:[-_ ](?:needed|required))?|"
+    r"sk-(?:no-key(?:-required)?|none|dummy|fake|test|empty|x+|0+|1234)|"
+    r"(?:my|your|the)[-_ ]?(?:api[-_ ]?)?key|api[-_ ]?key|token-abc123|ollama|lm-?studio|vllm|local(?:host)?|"
+    r"bearer|basic|true|false|yes|no|on|off|default",
+    re.IGNORECASE,
+)
+_STARS = re.compile(r"\*{4,}")
+
+
+def is_dummy(text: str) -> bool:
+    """Whether a text only fills the place of a secret: one character again and again, or a well-known word."""
+    return not text.strip() or _DUMMY.fullmatch(text.strip()) is not None
+
+
+class _Needle:
+    """One form of a secret. `signs`: a text that holds it, or a part of it, has one of them."""
+
+    def __init__(self, text: str, odd: bool) -> None:
+        self._text = text
+        self._odd = odd
+        self._head = text[: _PART if odd else max(_PART, 2 * len(text) // 3)]
+        self._end = text[-_PART:] if odd and len(text) > _PART else ""
+        self.signs = (text[:_TAIL], self._end) if self._end else (text[:_TAIL],)
+
+    def spans(self, text: str) -> Iterator[tuple[int, int]]:
+        """Where it is in a text: whole, its beginning, and its end if it is no word."""
+        needle, head, last = self._text, self._head, self._end
+        at = text.find(head)
+        while at >= 0:
+            end = at + len(head)
+            while end < len(text) and end - at < len(needle) and text[end] == needle[end - at]:
+                end += 1
+            yield at, end
+            at = text.find(head, end)
+        at = text.find(last) if last else -1
+        while at >= 0:
+            start = at
+            while (
+                start > 0
+                and at - start < len(needle) - len(last)
+                and text[start - 1] == needle[start - at - 1 - len(last)]
+            ):
+                start -= 1
+            yield start, at + len(last)
+            at = text.find(last, at + len(last))
+        if self._odd:
+            size = next((size for size in range(_PART - 1, _TAIL - 1, -1) if text.endswith(needle[:size])), 0)
+            if size:
+                yield len(text) - size, len(text)
+
+
+class Masker:
+    """Masks some secrets. It is false if it has nothing to mask. Dummies and short texts are no secrets.
+
+    Args:
+        secrets: the secrets, as they are.
+        stands: what stands for a secret.
+    """
+
+    def __init__(self, secrets: Iterable[str] = (), stands: str = MASK) -> None:
+        self._stands = stands
+        known = {one for secret in secrets for one in _lines(secret) if len(one) >= SHORTEST and not is_dummy(one)}
+        forms = {form: _is_odd(secret) for secret in sorted(known) for form in _forms(secret)}
+        needles = sorted(forms, key=len, reverse=True)
+        self._needles = [_Needle(needle, forms[needle]) for needle in needles]
+        self._starts = tuple({part for needle in self._needles for part in needle.signs})
+        self._bytes = [(needle.encode("utf-8", "replace"), _cover(needle)) for needle in needles if forms[needle]]
+
+    def __bool__(self) -> bool:
+        return bool(self._needles)
+
+    def __repr__(self) -> str:
+        return f"Masker({len(self._needles)} forms)"
+
+    def text(self, text: str) -> str:
+        """A text with what stands for a secret in place of each."""
+        if not self._needles:
+            return text
+        return _STARS.sub(self._stands, self._replaced(text, lambda size: self._stands))
+
+    def covered(self, text: str) -> str:
+        """A text of the same length, with a star in place of each character of a secret."""
+        return self._replaced(text, lambda size: "*" * size)
+
+    def data(self, data: bytes) -> bytes:
+        """Bytes of the same length, with stars in place of each whole secret. JSON stays JSON. Short words stay."""
+        for needle, cover in self._bytes:
+            if needle in data:
+                data = data.replace(needle, cover)
+        return data
+
+    def value(self, value: Any) -> Any:
+        """A value of dictionaries, lists and texts, with all of its texts masked."""
+        if isinstance(value, str):
+            return self.text(value)
+        if isinstance(value, dict):
+            return {self.value(name): self.value(one) for name, one in value.items()}
+        if isinstance(value, list | tuple):
+            return type(value)(map(self.value, value))
+        return value
+
+    def error(self, error: InputError) -> InputError:
+        """An error with its three parts masked."""
+        return InputError(self.text(error.where), self.text(error.problem), self.text(error.fits))
+
+    def _replaced(self, text: str, stands: Callable[[int], str]) -> str:
+        if not any(start in text for start in self._starts):
+            return text
+        parts, at = [], 0
+        for start, end in _merged(self._spans(text)):
+            parts += [text[at:start], stands(end - start)]
+            at = end
+        return "".join([*parts, text[at:]]) if parts else text
+
+    def _spans(self, text: str) -> Iterator[tuple[int, int]]:
+        """Where the secrets, their forms and the parts of both are."""
+        return (span for needle in self._needles for span in needle.spans(text))
+
+
+NOTHING = Masker()
+"""Masks nothing."""
+
+
+def _merged(spans: Iterable[tuple[int, int]]) -> Iterator[tuple[int, int]]:
+    found: list[tuple[int, int]] = []
+    for start, end in sorted(spans):
+        if found and start <= found[-1][1]:
+            found[-1] = (found[-1][0], max(end, found[-1][1]))
+        else:
+            found.append((start, end))
+    return iter(found)
+
+
+def _lines(secret: str) -> list[str]:
+    """A secret, and the lines of one that has several, such as a private key."""
+    lines = [line.strip() for line in secret.splitlines()]
+    return [secret.strip(), *(line for line in lines if len(line) >= _WORDY and not line.startswith("-----"))]
+
+
+def _is_odd(secret: str) -> bool:
+    """Whether a secret is no word of a protocol or a language, so that its parts and bytes can be masked as well."""
+    mixed = any(one.isdigit() for one in secret) and not secret.isdigit()
+    return len(secret) >= _PART and (mixed or len(secret) >= _WORDY)
+
+
+def _cover(needle: str) -> bytes:
+    size = len(needle.encode("utf-8", "replace"))
+    return b"9" * size if needle.isdigit() else b"*" * size
+
+
+_LEVELS = 3
+"""So often JSON is put into texts of JSON or Python, one in the other."""
+_SAFE = ("", "/", "!'()*", "!'()*;,/?:@&=+$#", ":/?#[]@!$&'()*+,;=")
+"""The characters that programs leave as they are in a URL, besides letters and digits."""
+
+
+def _forms(secret: str) -> set[str]:
+    """Every way in which a secret is likely to be repeated."""
+    plain = {secret, " ".join(secret.split()), repr(secret)[1:-1]}
+    escaped = {json.dumps(secret)[1:-1], json.dumps(secret, ensure_ascii=False)[1:-1]}
+    escaped |= {text.replace("/", "\\/") for text in escaped}
+    for style in ("\\u{:04x}", "\\u{:04X}"):  # as Go, Java and .NET write JSON
+        for marks in ("<>&", "<>&'", "<>&'+\"", "<>&'+=", "<>&'+=\"`/"):
+            table = {ord(mark): style.format(ord(mark)) for mark in marks}
+            escaped.add("".join(table.get(ord(one), json.dumps(one, ensure_ascii=False)[1:-1]) for one in secret))
+    for _ in range(_LEVELS):
+        escaped |= {json.dumps(text)[1:-1] for text in escaped} | {repr(text)[1:-1] for text in escaped}
+    urls = {quote(secret, safe=safe) for safe in _SAFE} | {quote_plus(secret)}
+    urls |= {re.sub(r"%[0-9A-F]{2}", lambda found: found[0].lower(), url) for url in urls} | {
+        quote(u, "") for u in urls
+    }
+    pages = {html.escape(secret), html.escape(secret, quote=False), html.escape(secret).replace("&#x27;", "&#39;")}
+    pages |= {page.replace("&quot;", "&#34;") for page in pages}
+    return plain | escaped | urls | pages | set(_in_base64(secret))
+
+
+def _in_base64(secret: str) -> Iterator[str]:
+    """The characters that a secret has for certain in base64, whichever bytes are before it and after it."""
+    raw = secret.encode("utf-8", "replace")
+    for before in range(3):
+        coded = base64.b64encode(b"\0" * before + raw).decode()
+        whole = coded[(8 * before + 5) // 6 : (before + len(raw)) * 8 // 6]
+        if len(whole) >= _PART:
+            yield whole
+            yield whole.replace("+", "-").replace("/", "_")
