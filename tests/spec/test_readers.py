@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 from llmdyno.spec import mappings, readers
+from llmdyno.spec.masking import REDACTED
 from llmdyno.spec.readers import Reader
 
 BIG = 10**400
@@ -147,9 +148,9 @@ def test_names_that_the_run_sets_itself_are_refused() -> None:
 
 def test_a_value_that_a_file_left_out_is_asked_for() -> None:
     with pytest.raises(ValueError, match="the value of X-Key, which this file leaves out: --header 'X-Key: …'"):
-        mappings.headers({"X-Key": readers.REDACTED})
+        mappings.headers({"X-Key": REDACTED})
     with pytest.raises(ValueError, match="the value of my_key, which this file leaves out: --litellm-param my_key=…"):
-        mappings.parameters({"my_key": readers.REDACTED})
+        mappings.parameters({"my_key": REDACTED})
 
 
 @pytest.mark.parametrize("given", ["2", 2, "HTTP/2", None])

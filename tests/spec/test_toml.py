@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from llmdyno import InputError, Spec
-from llmdyno.spec.readers import REDACTED
+from llmdyno.spec.masking import REDACTED
 from llmdyno.spec.spec import build
 from llmdyno.spec.toml import parse_toml
 

@@ -15,6 +15,7 @@ import html
 import json
 import re
 from collections.abc import Callable, Iterable, Iterator
+from functools import lru_cache
 from typing import Any
 from urllib.parse import quote, quote_plus
 
@@ -101,11 +102,11 @@ class Masker:
     def __init__(self, secrets: Iterable[str] = (), stands: str = MASK) -> None:
         self._stands = stands
         known = {one for secret in secrets for one in _lines(secret) if len(one) >= SHORTEST and not is_dummy(one)}
-        forms = {form: _is_odd(secret) for secret in sorted(known) for form in _forms(secret)}
+        self._bytes = [found for secret in sorted(known) if _is_odd(secret) for found in _in_bytes(secret)]
+        forms = {form: _is_odd(secret) for secret in sorted(known) for form in (*_forms(secret), *_in_base64(secret))}
         needles = sorted(forms, key=len, reverse=True)
         self._needles = [_Needle(needle, forms[needle]) for needle in needles]
         self._starts = tuple({part for needle in self._needles for part in needle.signs})
-        self._bytes = [(needle.encode("utf-8", "replace"), _cover(needle)) for needle in needles if forms[needle]]
 
     def __bool__(self) -> bool:
         return bool(self._needles)
@@ -125,9 +126,10 @@ class Masker:
 
     def data(self, data: bytes) -> bytes:
         """Bytes of the same length, with stars in place of each whole secret. JSON stays JSON. Short words stay."""
-        for needle, cover in self._bytes:
-            if needle in data:
-                data = data.replace(needle, cover)
+        for sign, forms in self._bytes:
+            for needle, cover in forms if sign in data else ():
+                if needle in data:
+                    data = data.replace(needle, cover)
         return data
 
     def value(self, value: Any) -> Any:
@@ -184,43 +186,66 @@ def _is_odd(secret: str) -> bool:
     return len(secret) >= _PART and (mixed or len(secret) >= _WORDY)
 
 
-def _cover(needle: str) -> bytes:
-    size = len(needle.encode("utf-8", "replace"))
-    return b"9" * size if needle.isdigit() else b"*" * size
+def _in_bytes(secret: str) -> Iterator[tuple[bytes, list[tuple[bytes, bytes]]]]:
+    """Bytes, without which there is no form of some, and these forms, each with what covers it."""
+    core = max(_UNCHANGED.findall(secret), key=len, default="")
+    for sign, forms in ((core, _forms(secret)), *((form, {form}) for form in _in_base64(secret))):
+        needles = (form.encode("utf-8", "replace") for form in sorted(forms, key=len, reverse=True))
+        yield sign.encode(), [(needle, b"*" * len(needle)) for needle in needles]
 
 
 _LEVELS = 3
 """So often JSON is put into texts of JSON or Python, one in the other."""
+_ESCAPED = ("<>&", "<>&'", "<>&'+\"", "<>&'+=", "<>&'+=\"`/")
+"""The characters that Go, Java and .NET write as numbers in JSON."""
+_UNCHANGED = re.compile(r"[A-Za-z0-9._-]+")
+"""What no encoding but base64 changes."""
+_PERCENT = re.compile(r"%[0-9A-F]{2}")
 _SAFE = ("", "/", "!'()*", "!'()*;,/?:@&=+$#", ":/?#[]@!$&'()*+,;=")
 """The characters that programs leave as they are in a URL, besides letters and digits."""
 
 
-def _forms(secret: str) -> set[str]:
-    """Every way in which a secret is likely to be repeated."""
-    plain = {secret, " ".join(secret.split()), repr(secret)[1:-1]}
-    escaped = {json.dumps(secret)[1:-1], json.dumps(secret, ensure_ascii=False)[1:-1]}
-    escaped |= {text.replace("/", "\\/") for text in escaped}
-    for style in ("\\u{:04x}", "\\u{:04X}"):  # as Go, Java and .NET write JSON
-        for marks in ("<>&", "<>&'", "<>&'+\"", "<>&'+=", "<>&'+=\"`/"):
-            table = {ord(mark): style.format(ord(mark)) for mark in marks}
-            escaped.add("".join(table.get(ord(one), json.dumps(one, ensure_ascii=False)[1:-1]) for one in secret))
-    for _ in range(_LEVELS):
-        escaped |= {json.dumps(text)[1:-1] for text in escaped} | {repr(text)[1:-1] for text in escaped}
+@lru_cache(64)
+def _forms(secret: str) -> frozenset[str]:
+    """Every way in which a secret is likely to be repeated, except base64."""
+    if _UNCHANGED.fullmatch(secret):
+        return frozenset({secret})
+    found = {secret, " ".join(secret.split())}
+    for escape in (_json, _json_in_utf8, _python):
+        text = secret
+        for _ in range(_LEVELS):
+            text = escape(text)
+            found |= {text, text.replace("/", "\\/"), _python(text), _json(text)}
+    for marks in _ESCAPED:
+        for style in ("\\u{:04x}", "\\u{:04X}"):
+            text = "".join(style.format(ord(one)) if one in marks else _json_in_utf8(one) for one in secret)
+            found |= {text, _json(text)}
     urls = {quote(secret, safe=safe) for safe in _SAFE} | {quote_plus(secret)}
-    urls |= {re.sub(r"%[0-9A-F]{2}", lambda found: found[0].lower(), url) for url in urls} | {
-        quote(u, "") for u in urls
-    }
+    found |= urls | {_PERCENT.sub(lambda code: code[0].lower(), url) for url in urls} | {quote(url, "") for url in urls}
     pages = {html.escape(secret), html.escape(secret, quote=False), html.escape(secret).replace("&#x27;", "&#39;")}
-    pages |= {page.replace("&quot;", "&#34;") for page in pages}
-    return plain | escaped | urls | pages | set(_in_base64(secret))
+    return frozenset(found | pages | {page.replace("&quot;", "&#34;") for page in pages})
 
 
-def _in_base64(secret: str) -> Iterator[str]:
+def _json(text: str) -> str:
+    return json.dumps(text)[1:-1]
+
+
+def _json_in_utf8(text: str) -> str:
+    return json.dumps(text, ensure_ascii=False)[1:-1]
+
+
+def _python(text: str) -> str:
+    """A text as Python writes it, without its quotation marks."""
+    return repr(text)[1:-1]
+
+
+@lru_cache(64)
+def _in_base64(secret: str) -> frozenset[str]:
     """The characters that a secret has for certain in base64, whichever bytes are before it and after it."""
-    raw = secret.encode("utf-8", "replace")
+    raw, found = secret.encode("utf-8", "replace"), set()
     for before in range(3):
         coded = base64.b64encode(b"\0" * before + raw).decode()
         whole = coded[(8 * before + 5) // 6 : (before + len(raw)) * 8 // 6]
         if len(whole) >= _PART:
-            yield whole
-            yield whole.replace("+", "-").replace("/", "_")
+            found |= {whole, whole.replace("+", "-").replace("/", "_")}
+    return frozenset(found)
