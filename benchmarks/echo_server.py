@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import base64
 import binascii
+import gzip
 import html
 import http.server
 import itertools
@@ -34,10 +35,10 @@ class EchoServer:
     """A context in which the server runs at `url`. The first part of a path says how its GETs are answered:
 
     `ok` and `list` with a list of models, `p<status>` with that status, `page` with a web page. POSTs go through all
-    kinds of answers, one after the other.
+    kinds of answers, one after the other. `on_post` is called before each.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, on_post: Callable[[], None] = lambda: None) -> None:
         self._count = itertools.count()
         outer = self
 
@@ -48,6 +49,7 @@ class EchoServer:
                 _answer_get(self)
 
             def do_POST(self) -> None:
+                on_post()
                 _answer_post(self, next(outer._count))
 
             def log_message(self, format: str, *args: Any) -> None:
@@ -228,6 +230,19 @@ def _moved(handler: http.server.BaseHTTPRequestHandler, parts: Parts, say: Say, 
     _send(handler, 302, "text/plain", b"", Location=f"https://other.invalid/login?next={quote(part)}&k={say(part)}")
 
 
+def _moved_here(handler: http.server.BaseHTTPRequestHandler, parts: Parts, say: Say, part: str) -> None:
+    """A redirect that is followed: to a path of the same server that repeats the secret."""
+    if "moved" in handler.path:
+        _refused(500, 300)(handler, parts, say, part)
+    else:
+        _send(handler, 307, "text/plain", b"", Location=f"{handler.path}?moved={quote(part, safe='')}")
+
+
+def _compressed(handler: http.server.BaseHTTPRequestHandler, parts: Parts, say: Say, part: str) -> None:
+    body = gzip.compress(_error(say(part), _cut(say(part), 300)))
+    _send(handler, 400, "application/json", body, Content_Encoding="gzip", X_Llmdyno_Emulated=f"profile={part}")
+
+
 def _late_error(handler: http.server.BaseHTTPRequestHandler, parts: Parts, say: Say, part: str) -> None:
     error = {"error": {"message": _cut(say(part), 300), "type": say(part), "code": say(part)}}
     _stream(handler, iter([_event(error), _event(b"[DONE]")]), part, whole=True)
@@ -270,4 +285,6 @@ _KINDS: tuple[Callable[..., None], ...] = (
     _frame,
     _refused(429, 2400),
     _refused(500, 100),
+    _moved_here,
+    _compressed,
 )

@@ -34,8 +34,11 @@ from benchmarks.echo_server import EchoServer
 from llmdyno.cli import main
 
 ARN = "arn:aws:bedrock:us-east-1:123456789012:imported-model/a1b2c3d4e5f6"
+_COMMON = ("-----BEGIN",)
 _PART = 10
 """So many characters of a secret, at its beginning or its end, count as found."""
+_JOURNAL = 20_000
+"""So much of the journal is looked at each time, from its end."""
 _LOAD = ("--input-tokens", "20", "--output-tokens", "20", "--quiet", "--timeout", "5", "--seed", "1")
 
 
@@ -73,6 +76,29 @@ class _Places:
         """A secret that every encoding writes in another way."""
         return self._make(place, string.ascii_letters + string.digits, "/+=&\"\\<>%'")
 
+    def words(self, place: str) -> str:
+        """A passphrase of small letters."""
+        syllables = [self._random.choice("bdfgklmnprst") + self._random.choice("aeiou") for _ in range(12)]
+        return self._keep(place, "-".join("".join(syllables[at : at + 4]) for at in (0, 4, 8)))
+
+    def digits(self, place: str) -> str:
+        """Digits."""
+        return self._keep(place, str(self._random.randrange(10**11, 9 * 10**11)))
+
+    def short(self, place: str) -> str:
+        """A password of eight characters."""
+        return self._keep(place, self._random.choice("AEIOU") + "".join(self._random.choices("bcdf2345", k=6)) + "7")
+
+    def lines(self, place: str) -> str:
+        """A private key."""
+        body = ["".join(self._random.choices(string.ascii_letters + string.digits, k=64)) for _ in range(3)]
+        self._keep(f"{place}, a line", body[1])
+        return self._keep(place, "\n".join(("-----BEGIN PRIVATE KEY-----", *body, "-----END PRIVATE KEY-----", "")))
+
+    def _keep(self, place: str, secret: str) -> str:
+        self.made[place] = secret
+        return secret
+
     def _make(self, place: str, letters: str, marks: str = "") -> str:
         pick = self._random.choice
         core = [pick(letters) for _ in range(24)]
@@ -80,8 +106,7 @@ class _Places:
             core.insert(self._random.randrange(2, len(core) - 2), mark)
         for mark in marks[6:]:
             core.insert(self._random.randrange(2, len(core) - 2), mark)
-        self.made[place] = pick(string.ascii_letters) + "".join(core) + pick(string.digits)
-        return self.made[place]
+        return self._keep(place, pick(string.ascii_letters) + "".join(core) + pick(string.digits))
 
 
 def scan(seed: int, *, short: bool = False) -> tuple[list[str], list[Leak]]:
@@ -96,10 +121,17 @@ def scan(seed: int, *, short: bool = False) -> tuple[list[str], list[Leak]]:
     """
     places = _Places(seed)
     found: list[Leak] = []
-    with EchoServer() as server, tempfile.TemporaryDirectory() as folder:
+    journals: list[bytes] = []
+
+    def peek() -> None:
+        with contextlib.suppress(OSError):
+            journals.append(Path("r/journal.jsonl").read_bytes()[-_JOURNAL:])
+
+    with EchoServer(peek) as server, tempfile.TemporaryDirectory() as folder:
         cases = list(_short(places, server) if short else _all(places, server))
         outputs = {case.name: _run(case, Path(folder)) for case in cases}
         forms = {place: _forms(secret) for place, secret in places.made.items()}
+        found += _search("any", "journal.jsonl", b"\n".join(dict.fromkeys(journals)), forms)
         for name, output in outputs.items():
             found += _search(name, "output", output.encode(), forms)
             for path in sorted((Path(folder) / name).rglob("*")):
@@ -175,8 +207,8 @@ def _forms(secret: str) -> dict[str, list[bytes]]:
     escaped = json.dumps(secret)[1:-1]
     texts = {
         "raw": [secret, repr(secret)[1:-1]],
-        "beginning": [secret[:_PART]],
-        "end": [secret[-_PART:]],
+        "beginning": [secret[:_PART]] if secret[:_PART] not in _COMMON else [],
+        "end": [secret[-_PART:]] if secret[-_PART:].strip("-\n") else [],
         "percent": [quote(secret, safe=""), quote(secret), quote_plus(secret), quote(secret, safe="").lower()],
         "JSON": [escaped, json.dumps(escaped)[1:-1], escaped.replace("/", "\\/")],
         "HTML": [html.escape(secret), html.escape(secret, quote=False)],
@@ -217,6 +249,9 @@ def _body(places: _Places, tag: str) -> str:
                 {"password": places.plain(f"{tag}: key in a list")},
                 [{"x": {"clientSecret": places.odd(f"{tag}: deep")}}],
             ],
+            "vertex_credentials": json.dumps({"type": "x", "private_key": places.lines(f"{tag}: private key")}),
+            "signing": {"password": places.words(f"{tag}: passphrase"), "pwd": places.short(f"{tag}: short password")},
+            "pin_token": int(places.digits(f"{tag}: a number")),
             "accessToken": places.odd(f"{tag}: camel case"),
             "db_url": f"postgres://me:{places.plain(f'{tag}: URL in a value')}@db/x",
             "temperature": 0.5,

@@ -31,6 +31,7 @@ def back(text: str) -> Spec:
             "warmup": 3,
             "concurrency": 4,
             "headers": {"X-Team": "blue"},
+            "show_headers": ["x-team"],
             "extra_body": {"temperature": 0, "stop": None, "nested": {"a": [1, None]}},
             "input_tokens": "uniform(100,200)",
             "output_tokens": 64,
@@ -61,14 +62,22 @@ def test_what_a_file_holds() -> None:
 def test_secrets_are_never_written() -> None:
     spec = Spec(
         api_key="sk-very-secret",
-        headers={"X-Api-Key": "also-secret", "Authorization": "Bearer hidden", "X-Plain": "shown"},
+        headers={
+            "X-Api-Key": "also-secret",
+            "Authorization": "Bearer hidden",
+            "X-Plain": "any-value",
+            "X-Team": "shown",
+        },
+        show_headers="X-Team",
+        extra_body={"user": "sk-very-secret", "tools": [{"clientSecret": "in-a-list"}], "auth": {"user": "all-below"}},
         litellm_param=["aws_secret_access_key=hide-me", "top_p=0.9"],
     )
     text = spec.to_toml()
     assert "shown" in text
     assert "top_p = 0.9" in text
-    assert text.count(REDACTED) == 3
-    for secret in ("sk-very-secret", "also-secret", "hidden", "hide-me"):
+    assert text.count(REDACTED) == 7
+    assert text.startswith("# Left out, because it is secret: --api-key\n")
+    for secret in ("sk-very-secret", "also-secret", "hidden", "any-value", "hide-me", "in-a-list", "all-below"):
         assert secret not in text
         assert secret not in repr(spec)
 

@@ -30,7 +30,8 @@ _NAME = re.compile(
 )
 _PUBLIC = re.compile(
     r"(?:^|_)(?:bos|eos|eot|pad|unk|sep|cls|mask|stop|image|video|audio|think\w*|begin\w*|end\w*|start\w*)_token(?:_id)?$|"
-    r"(?:^|_)cache_key$|^(?:public|sort|group|partition|primary|foreign)_key$"
+    r"(?:^|_)cache_key$|^(?:public|sort|group|partition|primary|foreign)_key$|"
+    r"_(?:file|path|dir|folder|sock|name|type|url|uri|endpoint|limit|size|length|timeout)$"
 )
 _ALL_BELOW = re.compile(r"^auth$|secret|passw|credential|authoriz|cookie")
 _IN_QUERY = re.compile(r"^(?:code|pw|pass|sas|sid|session|signed)$")
@@ -200,7 +201,7 @@ def environ_secrets(environ: Mapping[str, str]) -> tuple[str, ...]:
     """The secrets in environment variables: by their names, and in URLs such as a proxy's."""
     found: list[str] = []
     for name, value in environ.items():
-        if is_secret_name(name) and not (name.endswith("CREDENTIALS") and value.startswith("/")):
+        if is_secret_name(name) and name != "PWD" and not (name.endswith("CREDENTIALS") and value.startswith("/")):
             found += [value, *value_secrets(value, name=name)]
         if "://" in value or name.lower().endswith("_proxy"):
             found += url_secrets(value if "://" in value else f"http://{value}")

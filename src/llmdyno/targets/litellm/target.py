@@ -124,8 +124,13 @@ async def preflight(spec: Spec, stack: ExitStack) -> tuple[Spec, Server]:
 
 
 def _signing_secrets(library: LiteLLM, caught: Caught) -> tuple[str, ...]:
-    """The AWS credentials that sign the requests; empty: nothing signs them."""
-    return credential_secrets(library.credentials()) if caught.signed_for is not None else ()
+    """The AWS credentials that sign the requests; empty: nothing signs them, or LiteLLM finds none."""
+    if caught.signed_for is None:
+        return ()
+    try:
+        return credential_secrets(library.credentials())
+    except Exception:  # any error of LiteLLM's or botocore's; the transport meets it again and tells it
+        return ()
 
 
 def _catch(library: LiteLLM, spec: Spec) -> tuple[Caught | None, str]:
