@@ -33,8 +33,8 @@ and a message with holes in it helps nobody. Real keys and tokens have 16 and mo
 
 _PART = 8
 """So many characters of a secret's beginning or end count as the secret, because the rest may have been cut off."""
-_TAIL = 4
-"""At the end of a text, so few do."""
+_TAIL, _CUT = 4, 60
+"""At the end of a text, so few do, if it is long enough to have been cut."""
 _WORDY = 16
 """A secret of letters alone that is shorter than this may be a word of a protocol, and bytes keep it."""
 
@@ -46,6 +46,7 @@ _DUMMY = re.compile(
     r"bearer|basic|true|false|yes|no|on|off|default",
     re.IGNORECASE,
 )
+_WORDS = re.compile(r"[A-Za-z]+(?:[-_. ][A-Za-z0-9-_. ]*)?")
 _STARS = re.compile(r"\*{4,}")
 
 
@@ -55,7 +56,11 @@ def is_dummy(text: str) -> bool:
 
 
 class _Needle:
-    """One form of a secret. `signs`: a text that holds it, or a part of it, has one of them."""
+    """One form of a secret.
+
+    `odd`: it is no word, so that its end and a short beginning count as well. `signs`: a text that holds it, or a part
+    of it that counts, has one of them.
+    """
 
     def __init__(self, text: str, odd: bool) -> None:
         self._text = text
@@ -65,30 +70,43 @@ class _Needle:
         self.signs = (text[:_TAIL], self._end) if self._end else (text[:_TAIL],)
 
     def spans(self, text: str) -> Iterator[tuple[int, int]]:
-        """Where it is in a text: whole, its beginning, and its end if it is no word."""
-        needle, head, last = self._text, self._head, self._end
-        at = text.find(head)
+        """Where it is in a text, whole or in part."""
+        at = text.find(self._head)
         while at >= 0:
-            end = at + len(head)
-            while end < len(text) and end - at < len(needle) and text[end] == needle[end - at]:
-                end += 1
-            yield at, end
-            at = text.find(head, end)
-        at = text.find(last) if last else -1
+            size = self._same(text, at, len(self._head))
+            if size == len(self._text) or _is_cut(self._head, text[at + size : at + size + 1]):
+                yield at, at + size
+            at = text.find(self._head, at + size)
+        at = text.find(self._end) if self._end else -1
         while at >= 0:
-            start = at
-            while (
-                start > 0
-                and at - start < len(needle) - len(last)
-                and text[start - 1] == needle[start - at - 1 - len(last)]
-            ):
-                start -= 1
-            yield start, at + len(last)
-            at = text.find(last, at + len(last))
-        if self._odd:
-            size = next((size for size in range(_PART - 1, _TAIL - 1, -1) if text.endswith(needle[:size])), 0)
+            size = self._same_back(text, at + _PART)
+            start = at + _PART - size
+            if size == len(self._text) or _is_cut(self._end, text[max(0, start - 1) : start]):
+                yield start, at + _PART
+            at = text.find(self._end, at + _PART)
+        if self._odd and len(text) >= _CUT:
+            size = next((size for size in range(_PART - 1, _TAIL - 1, -1) if text.endswith(self._text[:size])), 0)
             if size:
                 yield len(text) - size, len(text)
+
+    def _same(self, text: str, at: int, size: int) -> int:
+        """How many characters from `at` on are the beginning of the form; `size` are known to be."""
+        most = min(len(self._text), len(text) - at)
+        while size < most and text[at + size] == self._text[size]:
+            size += 1
+        return size
+
+    def _same_back(self, text: str, end: int) -> int:
+        """How many characters before `end` are the end of the form."""
+        size, most = _PART, min(len(self._text), end)
+        while size < most and text[end - size - 1] == self._text[-size - 1]:
+            size += 1
+        return size
+
+
+def _is_cut(part: str, beside: str) -> bool:
+    """Whether a part of a secret was cut off beside this character. What reads like words is not if they go on."""
+    return not _WORDS.fullmatch(part) or not beside.isalnum()
 
 
 class Masker:
@@ -175,9 +193,8 @@ def _merged(spans: Iterable[tuple[int, int]]) -> Iterator[tuple[int, int]]:
 
 
 def _lines(secret: str) -> list[str]:
-    """A secret, and the lines of one that has several, such as a private key."""
-    lines = [line.strip() for line in secret.splitlines()]
-    return [secret.strip(), *(line for line in lines if len(line) >= _WORDY and not line.startswith("-----"))]
+    """A secret; in place of one with several lines, such as a private key, its lines."""
+    return [line.strip() for line in secret.splitlines() if not line.startswith("-----")]
 
 
 def _is_odd(secret: str) -> bool:
