@@ -269,7 +269,7 @@ def _run_openai(places: _Places, server: EchoServer, tag: str, mode: str, *more:
 
 
 def _short(places: _Places, server: EchoServer) -> Iterator[_Case]:
-    load = ("--model", "m", "--requests", "84", "--concurrency", "8", "--keep-answers")
+    load = ("--model", "m", "--requests", "48", "--concurrency", "8", "--keep-answers")
     yield _Case("load", _run_openai(places, server, "load", "ok", *load))
     yield _Case("dry", _run_openai(places, server, "dry", "ok", "--model", "m", "--requests", "2", "--dry-run"))
     yield _Case("p401", _run_openai(places, server, "p401", "p401", "--requests", "2"))

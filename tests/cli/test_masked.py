@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import io
 import sys
-import warnings
+import traceback
 from pathlib import Path
 from typing import TextIO, cast
 
@@ -81,12 +81,12 @@ def test_output_is_masked_and_the_stream_stays_a_stream(capsys: pytest.CaptureFi
     with masked_output(MASK):
         print("key", KEY)
         print("key", KEY, file=sys.stderr)
-        warnings.showwarning(UserWarning(KEY), UserWarning, "f.py", 1)
+        traceback.print_exception(ValueError(KEY))
         sys.stdout.writelines([KEY, "\n"])
     assert (sys.stdout, sys.stderr) == before
     out, errors = capsys.readouterr()
     assert out == "key ***\n***\n"
-    assert errors == "key ***\nf.py:1: UserWarning: ***\n"
+    assert errors == "key ***\nValueError: ***\n"
     stream = io.StringIO()
     masked = cast(TextIO, MaskedStream(stream, MASK))
     assert masked.write(f"a {KEY}") == len(KEY) + 2
