@@ -53,12 +53,14 @@ class Leak(NamedTuple):
 
 @dataclass
 class _Case:
-    """A command with its flags and variables. `files`: what it leaves. `spec`: a spec file that it reads."""
+    """A command with its flags and variables. `spec`, `credentials`: the text of a spec file, and of a file of AWS's,
+    which it reads. These are the user's own, and they are not searched."""
 
     name: str
     arguments: list[str]
     environ: dict[str, str] = field(default_factory=dict)
     spec: str = ""
+    credentials: str = ""
 
 
 class _Places:
@@ -154,8 +156,12 @@ def _run(case: _Case, folder: Path) -> str:
         os.chdir(own)
         with contextlib.redirect_stdout(output), contextlib.redirect_stderr(output):
             arguments = list(case.arguments)
+            if case.credentials:
+                path = folder / f"{case.name}.credentials"
+                path.write_text(case.credentials, encoding="utf-8")
+                os.environ["AWS_SHARED_CREDENTIALS_FILE"] = str(path)
             if case.spec:
-                path = folder / f"{case.name}.toml"  # the user's own file is not searched
+                path = folder / f"{case.name}.toml"
                 path.write_text(case.spec, encoding="utf-8")
                 arguments.insert(1, str(path))
             print("exit code", _code(arguments))
@@ -363,8 +369,28 @@ def _bedrock(places: _Places, server: EchoServer) -> Iterator[_Case]:
     token = {"AWS_BEARER_TOKEN_BEDROCK": places.odd("bedrock: AWS_BEARER_TOKEN_BEDROCK"), "AWS_MAX_ATTEMPTS": "1"}
     url = ["--endpoint-url", f"https://127.0.0.1:{server.port}/ok"]
     yield _Case("bedrock-token", ["run", "--api", "bedrock", "--model", ARN, *url, "--quiet", "--requests", "1"], token)
+    yield _with_profile(places, server)
     profile = {"AWS_PROFILE": "nobody", "AWS_SECRET_ACCESS_KEY": places.odd("bedrock: half a key")}
     yield _Case("bedrock-half", ["run", "--api", "bedrock", "--model", ARN, "--quiet", "--requests", "1"], profile)
+
+
+def _with_profile(places: _Places, server: EchoServer) -> _Case:
+    """Credentials in a file of AWS's."""
+    names = ("aws_access_key_id", "aws_secret_access_key", "aws_session_token")
+    lines = [f"{name} = {places.plain(f'bedrock profile: {name}')}" for name in names]
+    flags = [
+        "--profile",
+        "mine",
+        "--region",
+        "us-east-1",
+        "--endpoint-url",
+        f"{server.root}/ok",
+        "--body-format",
+        "mistral",
+    ]
+    load = [*_LOAD, "--requests", "28", "--yes", "--out", "r", "--no-warm"]
+    arguments = ["run", "--api", "bedrock", "--model", ARN, *flags, *load]
+    return _Case("bedrock-profile", arguments, credentials="\n".join(("[mine]", *lines, "")))
 
 
 def _llmperf(places: _Places, server: EchoServer) -> Iterator[_Case]:
@@ -405,6 +431,8 @@ def _bad_input(places: _Places, server: EchoServer) -> Iterator[_Case]:
     }
     for name, flags in given.items():
         yield _Case(f"bad-{name}", ["run", *flags])
+    url = f"http://me:{places.plain('bad: OPENAI_BASE_URL')}@127.0.0.1:1/v1"
+    yield _Case("bad-environ", ["run", "--api", "openai", "--requests", "1"], {"OPENAI_BASE_URL": url})
     texts = {
         "table": f"endpoint = {json.dumps(secret('bad TOML: no table'))}",
         "wrong": f"api_key = {json.dumps(secret('bad TOML: wrong table'))}",

@@ -35,7 +35,7 @@ _PART = 8
 """So many characters of a secret's beginning or end count as the secret, because the rest may have been cut off."""
 _TAIL, _CUT = 4, 60
 """At the end of a text, so few do, if it is long enough to have been cut."""
-_WORDY = 16
+_WORDY = 12
 """A secret of letters alone that is shorter than this may be a word of a protocol, and bytes keep it."""
 
 _DUMMY = re.compile(

@@ -30,13 +30,22 @@ def conceal_record(record: RequestRecord, mask: Masker) -> None:
 def _concealed(record: RequestRecord, text: str, mask: Masker) -> str:
     """The text of all chunks, masked as a whole and for each kind of chunk: answers are read by their kinds, and a
     secret may be split over chunks between which there are others."""
-    letters = list(mask.covered(text))
+    masked = mask.covered(text)
     ends = list(accumulate(array("i", record.sizes), initial=0))
     for kind in set(record.kinds):
-        places = [at for chunk, one in enumerate(record.kinds) if one == kind for at in range(*ends[chunk : chunk + 2])]
-        own = "".join(text[at] for at in places)
+        places = [slice(*ends[chunk : chunk + 2]) for chunk, one in enumerate(record.kinds) if one == kind]
+        own = "".join([text[place] for place in places])
         covered = mask.covered(own)
         if covered != own:
-            for at, letter in zip(places, covered, strict=True):
-                letters[at] = letter if letter == "*" else letters[at]
+            masked = _put(masked, covered, places)
+    return masked
+
+
+def _put(text: str, covered: str, places: list[slice]) -> str:
+    """A text with the stars of some of its places, which are joined in `covered`."""
+    letters, at = list(text), 0
+    for place in places:
+        for index in range(place.start, place.stop):
+            letters[index] = "*" if covered[at] == "*" else letters[index]
+            at += 1
     return "".join(letters)

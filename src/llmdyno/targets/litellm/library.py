@@ -15,7 +15,7 @@ import os
 import re
 import warnings
 from collections.abc import AsyncIterator, Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from importlib import metadata
 from typing import Any
 from urllib.parse import quote, unquote
@@ -83,7 +83,7 @@ class Caught:
     base_url: str
     request: HttpRequest
     signed_for: tuple[str, str] | None
-    secrets: tuple[str, ...]
+    secrets: tuple[str, ...] = field(repr=False)
 
 
 # LiteLLM keeps the openai package's clients for all later calls, and with them the session of the call that made them.
