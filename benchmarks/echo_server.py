@@ -31,6 +31,11 @@ ENCODINGS: tuple[Callable[[str], str], ...] = (
 """How a text is repeated, one way after the other."""
 
 
+class _Quiet(http.server.ThreadingHTTPServer):
+    def handle_error(self, request: Any, client_address: Any) -> None:
+        """Say nothing when a client closes its connection."""
+
+
 class EchoServer:
     """A context in which the server runs at `url`. The first part of a path says how its GETs are answered:
 
@@ -55,7 +60,7 @@ class EchoServer:
             def log_message(self, format: str, *args: Any) -> None:
                 pass
 
-        self._server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+        self._server = _Quiet(("127.0.0.1", 0), Handler)
         self._server.daemon_threads = True
         self.port = self._server.server_address[1]
         self.root = f"http://127.0.0.1:{self.port}"
