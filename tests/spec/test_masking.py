@@ -86,6 +86,12 @@ def test_a_secret_is_found_in_base64_whatever_is_before_it(before: str) -> None:
             assert encode(secret.encode()).decode()[4:-6] not in shown
 
 
+def test_special_characters_may_each_be_written_in_a_way_of_their_own() -> None:
+    form = "aZ3%2f%252B\\u003D&amp;&#34;\\\\&lt;\\x3e%&#x27;qW9eR7tY1u"
+    assert Masker([ODD]).text(f"bad {form}!") == "bad ***!"
+    assert Masker([ODD]).data(f"bad {form}!".encode()) == b"bad " + b"*" * len(form) + b"!"
+
+
 def test_a_secret_in_unicode_is_found() -> None:
     secret = "pässwörd-ß-7"
     for form in (secret, json.dumps(secret)[1:-1], quote(secret)):

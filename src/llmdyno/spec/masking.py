@@ -124,7 +124,9 @@ class Masker:
         forms = {form: _is_odd(secret) for secret in sorted(known) for form in (*_forms(secret), *_in_base64(secret))}
         needles = sorted(forms, key=len, reverse=True)
         self._needles = [_Needle(needle, forms[needle]) for needle in needles]
-        self._starts = tuple({part for needle in self._needles for part in needle.signs})
+        self._loose = [found for secret in sorted(known) if (found := _loose(secret)) is not None]
+        signs = (part for needle in self._needles for part in needle.signs)
+        self._starts = tuple({*signs, *(core for core, _ in self._loose)})
 
     def __bool__(self) -> bool:
         return bool(self._needles)
@@ -148,6 +150,10 @@ class Masker:
             for needle, cover in forms if sign in data else ():
                 if needle in data:
                     data = data.replace(needle, cover)
+        for core, pattern in self._loose:
+            if core.encode() in data:
+                text = pattern.sub(lambda found: "*" * len(found[0]), data.decode("latin-1"))
+                data = text.encode("latin-1")
         return data
 
     def value(self, value: Any) -> Any:
@@ -175,7 +181,11 @@ class Masker:
 
     def _spans(self, text: str) -> Iterator[tuple[int, int]]:
         """Where the secrets, their forms and the parts of both are."""
-        return (span for needle in self._needles for span in needle.spans(text))
+        for needle in self._needles:
+            yield from needle.spans(text)
+        for core, pattern in self._loose:
+            if core in text:
+                yield from (found.span() for found in pattern.finditer(text))
 
 
 NOTHING = Masker()
@@ -241,6 +251,29 @@ def _forms(secret: str) -> frozenset[str]:
     found |= urls | {_PERCENT.sub(lambda code: code[0].lower(), url) for url in urls} | {quote(url, "") for url in urls}
     pages = {html.escape(secret), html.escape(secret, quote=False), html.escape(secret).replace("&#x27;", "&#39;")}
     return frozenset(found | pages | {page.replace("&quot;", "&#34;") for page in pages})
+
+
+@lru_cache(64)
+def _loose(secret: str) -> tuple[str, re.Pattern[str]] | None:
+    """A pattern for a secret whose special characters are each written in a way of their own, and the characters
+    without which it matches nothing; None: all of its characters are written in one way only."""
+    core = max(_UNCHANGED.findall(secret), key=len, default="")
+    if len(core) < 2 or not _is_odd(secret) or not secret.isascii() or _UNCHANGED.fullmatch(secret):
+        return None
+    runs = (found[0] for found in re.finditer(r"\\+|.", secret))  # backslashes that follow each other are one part
+    parts = (re.escape(run) if _UNCHANGED.fullmatch(run) else f"(?:{_ways(run)})" for run in runs)
+    return core, re.compile("".join(parts))
+
+
+def _ways(run: str) -> str:
+    """A pattern for the ways to write a character, or a run of backslashes: escaped with backslashes, as a number, in
+    percent, or in HTML. Its repetitions are few, so that no text takes long."""
+    one, size = run[0], len(run)
+    code, escape = f"(?i:{ord(one):02x})", rf"\\{{{size},{8 * size}}}" if one == "\\" else rf"\\{{0,7}}{re.escape(one)}"
+    ways = [f"%(?:25){{0,3}}{code}", rf"\\{{1,8}}(?:u00|x){code}", f"&#(?:x{code}|{ord(one)});"]
+    if one in "&<>\"'":
+        ways.append(html.escape(one))
+    return "|".join([escape, *(way if size == 1 else f"(?:{way}){{{size}}}" for way in ways)])
 
 
 def _json(text: str) -> str:
