@@ -38,7 +38,7 @@ def printed(line: list[str], capsys: pytest.CaptureFixture[str]) -> tuple[object
         ["run", KEY],
         [KEY],
         ["run", "--header", KEY],
-        ["run", "--header", f"X-Team: {KEY}", "--model", KEY, "--out", KEY, "--rate", KEY],
+        ["run", "--header", f"X-Team: {KEY}", "--rate", KEY],
         ["run", "--extra-body", f'{{"api_key": "{KEY}"'],
         ["run", "--litellm-param", KEY],
         ["run", "--base-url", f"http://me:{KEY}@h/v1"],

@@ -11,8 +11,6 @@ import pytest
 from llmdyno import InputError, Spec
 from llmdyno.spec import secrets
 from llmdyno.spec.masking import REDACTED
-from llmdyno.spec.spec import build
-from llmdyno.spec.toml import parse_toml
 
 
 @pytest.mark.parametrize(
@@ -163,12 +161,22 @@ def test_secrets_of_a_spec() -> None:
     spec = Spec(
         model="the-model-of-all",
         api_key="key",
-        headers={"X-Team": "platform", "X-Other": "the-model-of-all", "X-Shown": "shown-value"},
+        base_url="https://host.example/v1",
+        arrivals="constant",
+        rate=1,
+        headers={
+            "X-Team": "platform",
+            "X-Model": "the-model-of-all",
+            "X-Host": "host.example",
+            "X-Kind": "constant",
+            "X-Shown": "shown-value",
+        },
         show_headers=["X-Shown"],
         extra_body={"token": "body"},
         litellm_param={"aws_access_key_id": "param"},
     )
     assert secrets.spec_secrets(spec) == ("key", "platform", "body", "param")
+    assert secrets.spec_secrets(spec, every_header=False) == ("key", "body", "param")
     assert secrets.spec_secrets(Spec()) == ()
 
 
@@ -209,6 +217,7 @@ def test_secrets_in_variables() -> None:
         (["run", "--my-token=a"], ("a",)),
         (["run", "--header", "X-Key: a", "--header", "X-Team: platform", "--show-header", "x-team"], ("a",)),
         (["run", "--header", "no colon"], ("no colon",)),
+        (["run", "--header", "X-Model: the-model", "--model", "the-model"], ()),
         (["run", "--extra-body", '{"a": [{"secret": "b"}]}'], ("b",)),
         (["run", "--litellm-param", "api_secret=a", "--litellm-param", 'c={"token": "b"}'], ("a", "b")),
         (["run", "--base-url", "http://me:a@h/?sig=b"], ("b", "me:a", "me", "a")),
@@ -231,73 +240,6 @@ def test_words_that_look_like_keys_are_not_shown() -> None:
     assert secrets.without_shapes("no " + " ".join(words) + "!") == "no *** *** *** ***!"
     plain = "sk-learn, hf_hub, task-1234567890123456789, runs/20260101-120000-gpt-4o"
     assert secrets.without_shapes(plain) == plain
-
-
-# --- what a file left out
-
-
-LEFT_OUT = f"""
-[endpoint]
-[endpoint.headers]
-X-Key = "{REDACTED}"
-X-Team = "blue"
-[endpoint.extra_body]
-a = 1
-auth = {{ api_key = "{REDACTED}", kind = "b" }}
-parts = [{{ secret = "{REDACTED}" }}, {{ c = 2 }}]
-[endpoint.litellm_param]
-my_key = "{REDACTED}"
-deep = {{ token = "{REDACTED}" }}
-"""
-
-
-def test_a_file_asks_for_all_that_it_left_out() -> None:
-    with pytest.raises(InputError) as refused:
-        build([parse_toml(LEFT_OUT, "s.toml")])
-    assert str(refused.value) == (
-        "s.toml: endpoint.headers, s.toml: endpoint.extra_body, s.toml: endpoint.litellm_param: the values given do "
-        "not fit; what fits: the value of X-Key, auth.api_key, parts[0].secret, my_key, deep.token, which this file "
-        'leaves out: --header \'X-Key: …\' --extra-body \'{"auth": {"api_key": "…"}, "parts": [{"secret": "…"}, {}]}\' '
-        '--litellm-param my_key=… --litellm-param \'deep={"token": "…"}\''
-    )
-
-
-def test_what_is_given_again_fills_the_file() -> None:
-    flags = {
-        "headers": (["X-Key: k"], "--header"),
-        "extra_body": ('{"auth": {"api_key": "s"}, "parts": [{"secret": "t"}, {}]}', "--extra-body"),
-        "litellm_param": (["my_key=p", 'deep={"token": "q"}'], "--litellm-param"),
-    }
-    spec = build([parse_toml(LEFT_OUT, "s.toml"), flags])
-    assert spec.headers == {"X-Key": "k", "X-Team": "blue"}
-    assert spec.extra_body == {"a": 1, "auth": {"api_key": "s", "kind": "b"}, "parts": [{"secret": "t"}, {"c": 2}]}
-    assert spec.litellm_param == {"my_key": "p", "deep": {"token": "q"}}
-
-
-def test_a_part_that_is_given_again_leaves_the_rest_to_ask_for() -> None:
-    flags = {"headers": (["X-Key: k"], "--header"), "litellm_param": (["my_key=p"], "--litellm-param")}
-    with pytest.raises(InputError) as refused:
-        build([parse_toml(LEFT_OUT, "s.toml"), flags])
-    assert "the value of auth.api_key, parts[0].secret, deep.token, which this file" in str(refused.value)
-
-
-def test_a_flag_replaces_a_file_that_left_out_nothing() -> None:
-    layer = parse_toml('[endpoint.headers]\nX-A = "a"\nX-B = "b"', "s.toml")
-    assert build([layer, {"headers": (["X-A: c"], "--header")}]).headers == {"X-A": "c"}
-
-
-def test_a_text_of_json_is_asked_for_too() -> None:
-    layer = parse_toml(f'[endpoint]\nextra_body = \'{{"key": "{REDACTED}", "a": null}}\'', "s.toml")
-    with pytest.raises(
-        InputError, match=r"the value of key, which this file leaves out: --extra-body '\{\"key\": \"…\"\}'"
-    ):
-        build([layer])
-    assert build([layer, {"extra_body": ('{"key": "k"}', "--extra-body")}]).extra_body == {"key": "k", "a": None}
-
-
-def test_what_is_kept_of_a_file_that_left_out_secrets() -> None:
-    value = {"a": REDACTED, "b": {"c": REDACTED, "d": 1}, "e": [REDACTED, 2], "f": f"http://{REDACTED}@h"}
-    assert secrets.kept(value) == {"b": {"d": 1}, "e": [2], "f": "http://***@h"}
 
 
 def test_the_repr_of_a_spec_shows_no_secret() -> None:

@@ -123,3 +123,12 @@ def test_a_text_that_is_no_spec(text: str, message: str) -> None:
     with pytest.raises(InputError) as refused:
         parse_toml(text, "bench.toml")
     assert str(refused.value).startswith(message)
+
+
+def test_a_header_that_is_a_word_of_the_spec_leaves_the_file_readable() -> None:
+    spec = Spec(
+        api="anthropic", rate=1, arrivals="constant", name="a-platform", headers={"X-A": "anthropic", "X-B": "platform"}
+    )
+    text = spec.to_toml()
+    assert ('api = "anthropic"' in text, 'name = "a-platform"' in text, text.count(REDACTED)) == (True, True, 2)
+    assert Spec(name="of sk-very-secret", api_key="sk-very-secret").to_toml().count(f"of {REDACTED}") == 1

@@ -24,7 +24,7 @@ from llmdyno.runs.journal import Journal, read_journal
 from llmdyno.runs.late import Late, answer_line
 from llmdyno.runs.run import RECOVERED, Run, conclude_run
 from llmdyno.runs.specfile import read_toml
-from llmdyno.spec.secrets import kept
+from llmdyno.spec.left_out import kept
 from llmdyno.spec.spec import Spec, build
 from llmdyno.timeline import READABLE_VERSIONS
 from llmdyno.timeline.columns import Timeline, from_records

@@ -11,11 +11,13 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
+from llmdyno.spec.left_out import ask_again
 from llmdyno.spec.readers import SLO_METRICS, duration_s
-from llmdyno.spec.secrets import SECRET_HEADER, ask_again
+from llmdyno.spec.secrets import SECRET_HEADER
 
 _HEADER_NAME = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
 _OWN_PARAMETERS = ("model", "messages", "stream", "client", "timeout", "api_key")
+_DEEPEST = 100
 _OWN_HEADERS = ("host", "content-length", "transfer-encoding", "connection", "content-type", "accept-encoding")
 
 
@@ -75,7 +77,18 @@ def json_object(value: Any) -> dict[str, Any]:
         json.dumps(found, allow_nan=False)
     except (TypeError, ValueError, RecursionError):
         raise ValueError(fits) from None
+    if _depth(found) > _DEEPEST:
+        raise ValueError(f"{fits}, with at most {_DEEPEST} levels")
     return found
+
+
+def _depth(value: Any) -> int:
+    """How many levels of objects and lists a value has."""
+    depth, level = 0, [value]
+    while level := [one for one in level if isinstance(one, Mapping | list | tuple)]:
+        depth += 1
+        level = [inner for one in level for inner in (one.values() if isinstance(one, Mapping) else one)]
+    return depth
 
 
 def body_fields(value: Any) -> dict[str, Any]:

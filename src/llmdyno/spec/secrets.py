@@ -12,8 +12,8 @@ import binascii
 import json
 import re
 from collections.abc import Iterator, Mapping, Sequence
-from typing import TYPE_CHECKING, Any, NamedTuple
-from urllib.parse import unquote, unquote_plus
+from typing import TYPE_CHECKING, Any
+from urllib.parse import unquote, unquote_plus, urlsplit
 
 from llmdyno.spec.masking import MASK, REDACTED, is_dummy
 
@@ -128,13 +128,13 @@ def value_secrets(value: Any, *, name: str = "", below: bool = False) -> Iterato
             yield value
             yield from header_secrets("Authorization", value)
         yield from url_secrets(value)
-        if (inner_value := _json_in(value)) is not None:
+        if (inner_value := json_in(value)) is not None:
             yield from value_secrets(inner_value, name=name, below=below)
     elif isinstance(value, int | float) and not isinstance(value, bool) and (below or is_secret_name(name)):
         yield str(value)
 
 
-def _json_in(text: str) -> Any:
+def json_in(text: str) -> Any:
     """The object or list that a text holds; None: it holds none."""
     if not text.lstrip().startswith(("{", "[")):
         return None
@@ -160,7 +160,7 @@ def redacted(value: Any, *, name: str = "", below: bool = False) -> Any:
     if below or is_secret_name(name):
         return value if is_dummy(str(value)) else REDACTED
     if isinstance(value, str):
-        if (inner_value := _json_in(value)) is not None and (shown := redacted(inner_value)) != inner_value:
+        if (inner_value := json_in(value)) is not None and (shown := redacted(inner_value)) != inner_value:
             return json.dumps(shown)
         return masked_url(value, REDACTED)
     return value
@@ -183,18 +183,30 @@ def _is_dummy_header(value: str) -> bool:
 # --- the user's input
 
 
-def spec_secrets(spec: Spec) -> tuple[str, ...]:
-    """The secrets in a spec. The name of the model is none, wherever else it stands."""
+_SHOWN = ("api", "model", "route", "name", "region", "profile", "deployment", "arrivals", "tokenizer")
+"""Keys whose values everybody may see. A header that repeats one holds no secret."""
+
+
+def spec_secrets(spec: Spec, *, every_header: bool = True) -> tuple[str, ...]:
+    """The secrets in a spec.
+
+    Args:
+        spec: holds them.
+        every_header: the value of a header that no name calls secret counts as one.
+    """
     shown = {name.lower() for name in spec.show_headers}
     found = [spec.api_key] if spec.api_key else []
     for name, value in spec.headers.items():
-        if name.lower() not in shown:
+        if name.lower() not in shown and (every_header or SECRET_HEADER.search(name)):
             found += header_secrets(name, value)
     found += value_secrets(spec.extra_body)
     found += value_secrets(spec.litellm_param)
     for url in (spec.base_url, spec.endpoint_url):
         found += url_secrets(url or "")
-    return tuple(dict.fromkeys(one for one in found if one and one != spec.model))
+    public = {getattr(spec, key) for key in _SHOWN} | {
+        urlsplit(url or "").hostname for url in (spec.base_url, spec.endpoint_url)
+    }
+    return tuple(dict.fromkeys(one for one in found if one and one not in public))
 
 
 def environ_secrets(environ: Mapping[str, str]) -> tuple[str, ...]:
@@ -223,11 +235,12 @@ def argument_secrets(arguments: Sequence[str]) -> tuple[str, ...]:
             for pair in value.split(","):
                 found += value_secrets({pair.partition("=")[0]: pair.partition("=")[2]})
         elif sign and flag and not value.lstrip().startswith("{"):
-            found += value_secrets({key.strip(): _json_in(held) or held})
+            found += value_secrets({key.strip(): json_in(held) or held})
         else:
-            found += value_secrets(_json_in(value))
+            found += value_secrets(json_in(value))
         found += url_secrets(value)
-    return tuple(dict.fromkeys(filter(None, found)))
+    public = {value for flag, value in _flags(arguments) if flag.removeprefix("--") in _SHOWN}
+    return tuple(dict.fromkeys(one for one in found if one and one not in public))
 
 
 def _flags(arguments: Sequence[str]) -> Iterator[tuple[str, str]]:
@@ -247,95 +260,3 @@ def _flags(arguments: Sequence[str]) -> Iterator[tuple[str, str]]:
 def without_shapes(text: str) -> str:
     """A text without words that look like a key of a well-known provider, wherever they come from."""
     return _SHAPE.sub(MASK, text)
-
-
-# --- what a file left out
-
-
-class Asks(NamedTuple):
-    """What a file left out: the places, and the flags that give it again."""
-
-    places: list[str]
-    flags: str
-
-
-def object_in(value: Any) -> Any:
-    """The object or the list in a text of JSON; any other value as it is."""
-    found = _json_in(value) if isinstance(value, str) else None
-    return value if found is None else found
-
-
-def missing_in(value: Any) -> bool:
-    """Whether a file left out something of a value."""
-    return next(left_out(value), None) is not None
-
-
-def left_out(value: Any, path: str = "") -> Iterator[str]:
-    """The places in a value that a file left out, as paths such as ``auth.api_key``."""
-    value = object_in(value)
-    if isinstance(value, Mapping):
-        for name, one in value.items():
-            yield from left_out(one, f"{path}.{name}" if path else str(name))
-    elif isinstance(value, list | tuple):
-        for index, one in enumerate(value):
-            yield from left_out(one, f"{path}[{index}]")
-    elif isinstance(value, str) and REDACTED in value:
-        yield path
-
-
-def asks(flag: str, value: Any) -> Asks:
-    """How to give again what a file left out of a flag's value."""
-    value = object_in(value)
-    places = list(left_out(value))
-    if flag == "--header":
-        return Asks(places, " ".join(f"{flag} '{name}: …'" for name in places))
-    if not isinstance(value, Mapping):
-        return Asks([flag], f"{flag} …")
-    missing = _skeleton(value)
-    if flag == "--litellm-param":
-        given = {
-            name: one if isinstance(one, str) else json.dumps(one, ensure_ascii=False) for name, one in missing.items()
-        }
-        return Asks(
-            places,
-            " ".join(f"{flag} {name}={one}" if one == "…" else f"{flag} '{name}={one}'" for name, one in given.items()),
-        )
-    return Asks(places, f"{flag} '{json.dumps(missing, ensure_ascii=False)}'")
-
-
-def _skeleton(value: Any) -> Any:
-    """A value with only those parts that a file left out."""
-    if isinstance(value, Mapping):
-        return {name: _skeleton(one) for name, one in value.items() if missing_in(one)}
-    if isinstance(value, list):
-        return [_skeleton(one) if missing_in(one) else {} if isinstance(one, Mapping) else one for one in value]
-    return "…"
-
-
-def ask_again(flag: str, value: Any) -> None:
-    """Check that nothing is left out of a value.
-
-    Raises:
-        ValueError: something is; it says how to give it.
-    """
-    if missing_in(value):
-        ask = asks(flag, value)
-        raise ValueError(f"the value of {', '.join(ask.places)}, which this file leaves out: {ask.flags}")
-
-
-def kept(value: Any) -> Any:
-    """A value without what a file left out. A URL has ``***`` there."""
-    if isinstance(value, Mapping):
-        return {name: kept(one) for name, one in value.items() if one != REDACTED}
-    if isinstance(value, list | tuple):
-        return [kept(one) for one in value if one != REDACTED]
-    return value.replace(REDACTED, MASK) if isinstance(value, str) else value
-
-
-def filled(before: Any, given: Any) -> Any:
-    """What a file left out, filled with what the user gives again."""
-    if isinstance(before, Mapping) and isinstance(given, Mapping):
-        return {**before, **{name: filled(before.get(name), one) for name, one in given.items()}}
-    if isinstance(before, list) and isinstance(given, list) and len(before) == len(given):
-        return [filled(*pair) for pair in zip(before, given, strict=True)]
-    return given

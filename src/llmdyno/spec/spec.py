@@ -25,8 +25,9 @@ from llmdyno.spec.keys import (
     key_label,
     read_value,
 )
+from llmdyno.spec.left_out import asks, filled, missing_in, object_in
 from llmdyno.spec.load import Load, Ramp, Stage
-from llmdyno.spec.secrets import asks, filled, masked_url, missing_in, object_in
+from llmdyno.spec.secrets import masked_url
 
 __all__ = [
     "EMULATED_REQUESTS",

@@ -84,17 +84,17 @@ def to_toml(spec: Spec) -> str:
     """A spec as TOML that reads back equal, except for secrets and `out`, which it leaves out."""
     import tomli_w
 
-    mask, tables = Masker(spec_secrets(spec), REDACTED), dict[str, Any]()
+    mask, tables = Masker(spec_secrets(spec, every_header=False), REDACTED), dict[str, Any]()
     for name, key in KEYS.items():
         value = getattr(spec, name)
         if not key.kept or value is None or value == {} or value == ():
             continue
-        (tables.setdefault(key.table, {}) if key.table else tables)[name] = mask.value(_plain(name, value, spec))
+        (tables.setdefault(key.table, {}) if key.table else tables)[name] = _plain(name, value, spec, mask)
     note = "# Left out, because it is secret: --api-key\n" if spec.api_key and not is_dummy(spec.api_key) else ""
     return note + tomli_w.dumps(tables)
 
 
-def _plain(name: str, value: Any, spec: Spec) -> Any:
+def _plain(name: str, value: Any, spec: Spec, mask: Masker) -> Any:
     """A value as TOML can hold it, without secrets."""
     if isinstance(value, Distribution):
         return int(value.a) if value.kind == "fixed" else str(value)
@@ -104,10 +104,12 @@ def _plain(name: str, value: Any, spec: Spec) -> Any:
         return [stage.values() for stage in value]
     if name in ("base_url", "endpoint_url"):
         return masked_url(value, REDACTED)
+    if name == "name":
+        return mask.text(value)
     if name == "headers":
         return redacted_headers(value, spec.show_headers)
     if name in ("extra_body", "litellm_param"):
-        value = redacted(value)
+        value = mask.value(redacted(value))  # the API key may stand there under any name
     return json.dumps(value) if _holds_null(value) else value  # TOML has no null
 
 
