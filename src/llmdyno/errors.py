@@ -7,19 +7,6 @@ an :class:`Unwritten` into 1.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-
-_SHORTEST_SECRET = 4
-"""A shorter text is no secret, and would be found everywhere."""
-
-
-def hidden(text: str, secrets: Iterable[str]) -> str:
-    """A text, such as a server's message, without the secrets in it."""
-    for secret in sorted(secrets, key=len, reverse=True):
-        if len(secret) >= _SHORTEST_SECRET:
-            text = text.replace(secret, "***")
-    return text
-
 
 class InputError(ValueError):
     """An input that cannot be used.

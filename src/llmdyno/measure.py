@@ -25,7 +25,7 @@ from llmdyno.runs.late import Late
 from llmdyno.runs.run import COMPLETE, INTERRUPTED, Run, conclude_run
 from llmdyno.services.service import find
 from llmdyno.spec.spec import Spec
-from llmdyno.targets.target import late_reader, resolve, secrets_of, target_module
+from llmdyno.targets.target import late_reader, resolve, secrets_of, target_module, without_secrets
 
 OnStart = Callable[[Announcement], None]
 
@@ -59,7 +59,7 @@ async def measure(
         asyncio.CancelledError: the task was cancelled, or the run was stopped before its first request.
     """
     stop = stop or Stop()
-    with contextlib.ExitStack() as stack:
+    with without_secrets(spec, os.environ), contextlib.ExitStack() as stack:
         spec = resolve(spec, os.environ)  # every default is settled
         experiment.check(spec, experiment.options)
         check_out(spec.out)

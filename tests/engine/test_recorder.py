@@ -172,3 +172,62 @@ def test_the_first_label_of_an_emulator_is_kept() -> None:
         assert recorder.emulated == "profile=p"
 
     run(main)
+
+
+KEY = "sk-proj-Ab3dEf5hIj7lMn9p"
+
+
+def test_a_secret_is_masked_before_a_message_is_cut() -> None:
+    async def main() -> None:
+        handed: list[RequestRecord] = []
+        recorder, _ = recorder_of(handed.append, secrets=(KEY,))
+        for before in (*range(270, 301), 20):
+            error = b'{"error":{"message":"%b %b is bad","type":"%b"}}' % (b"x" * before, KEY.encode(), KEY.encode())
+            refusal, stream = answered(0, body=error), answered(0, body=b"data: " + error + b"\n\n")
+            refusal.status = 400
+            odd = answered(0, body=b"data: {%b %b\n\n" % (b"x" * (before - 220), KEY.encode()))
+            for exchange in (refusal, stream, odd):
+                recorder.add(exchange)
+        recorder.drain()
+        for record in handed:
+            assert record.error_message is not None
+            assert not any(KEY[at : at + 4] in record.error_message for at in range(3, len(KEY) - 4)), (
+                record.error_message
+            )
+            assert record.error_type in (None, "***")
+        assert handed[-2].error_message == f"{'x' * 20} *** is bad"
+
+    run(main)
+
+
+def test_a_secret_is_masked_in_every_field_of_a_good_answer() -> None:
+    async def main() -> None:
+        handed: list[RequestRecord] = []
+        recorder, _ = recorder_of(handed.append, secrets=(KEY,), keep_text=True)
+        event = '{"id":"KEY","choices":[{"index":0,"delta":{"content":"KEY"},"finish_reason":"KEY"}]}'.replace(
+            "KEY", KEY
+        )
+        body = f"data: {event}\n\ndata: [DONE]\n\n".encode()
+        recorder.add(answered(0, body=body))
+        reply = recorder.read_now(answered(1, body=body))
+        recorder.drain()
+        assert reply.text == "*" * 24
+        for record in handed:
+            assert (record.response_id, record.text, record.finish_reason) == ("***", "*" * 24, "***")
+            assert record.state == "ok"
+
+    run(main)
+
+
+def test_a_usual_answer_is_not_searched() -> None:
+    async def main() -> None:
+        handed: list[RequestRecord] = []
+        recorder, _ = recorder_of(handed.append, secrets=(KEY,))
+        good, bad = answered(0), answered(1, body=b"data: {\n\n")
+        recorder.add(good)
+        recorder.add(bad)
+        recorder.drain()
+        assert [good.concealed, bad.concealed] == [False, True]
+        assert [record.state for record in handed] == ["ok", "failed"]
+
+    run(main)

@@ -267,4 +267,5 @@ def test_a_run_whose_secrets_are_left_out_reads_back(tmp_path: Path, params: dic
     found = load(path).spec
     assert found.base_url == "http://h/v1?api-version=1&key=***"
     assert found.headers == {"Host": "n"}
-    assert found.litellm_param == {"top_p": 0.5, **{name: None for name in params if name == "a"}}
+    masked = {"api_base": params["api_base"].replace("hide-me", "***")}
+    assert found.litellm_param == {"top_p": 0.5, **masked, **{name: None for name in params if name == "a"}}

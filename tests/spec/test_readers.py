@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 from llmdyno.spec import mappings, readers
+from llmdyno.spec.masking import REDACTED
 from llmdyno.spec.readers import Reader
 
 BIG = 10**400
@@ -172,11 +173,11 @@ def test_the_path_of_a_unix_socket() -> None:
 
 def test_a_value_that_a_file_left_out_is_asked_for() -> None:
     with pytest.raises(ValueError, match="the value of X-Key, which this file leaves out: --header 'X-Key: …'"):
-        mappings.headers({"X-Key": readers.REDACTED})
+        mappings.headers({"X-Key": REDACTED})
     with pytest.raises(ValueError, match="the value of my_key, which this file leaves out: --litellm-param my_key=…"):
-        mappings.parameters({"my_key": readers.REDACTED})
+        mappings.parameters({"my_key": REDACTED})
     with pytest.raises(ValueError, match="the value of api_base, which this file leaves out"):
-        mappings.parameters({"api_base": f"http://h?key={readers.REDACTED}"})
+        mappings.parameters({"api_base": f"http://h?key={REDACTED}"})
 
 
 @pytest.mark.parametrize("given", ["2", 2, "HTTP/2", None])

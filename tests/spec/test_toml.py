@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from llmdyno import InputError, Spec
-from llmdyno.spec.readers import REDACTED
+from llmdyno.spec.masking import REDACTED
 from llmdyno.spec.spec import build
 from llmdyno.spec.toml import parse_toml
 
@@ -31,6 +31,7 @@ def back(text: str) -> Spec:
             "warmup": 3,
             "concurrency": 4,
             "headers": {"X-Team": "blue"},
+            "show_headers": ["x-team"],
             "extra_body": {"temperature": 0, "stop": None, "nested": {"a": [1, None]}},
             "input_tokens": "uniform(100,200)",
             "output_tokens": 64,
@@ -54,7 +55,7 @@ def test_a_flag_gives_what_a_file_leaves_out() -> None:
     file = parse_toml(
         Spec(base_url="http://h/v1?key=abc", headers={"X-Key": "def"}, requests=1).to_toml(), "bench.toml"
     )
-    with pytest.raises(InputError, match="the whole URL, whose secrets this file leaves out: --base-url URL"):
+    with pytest.raises(InputError, match="the value of --base-url, which this file leaves out: --base-url …"):
         build([file, {"headers": ("X-Key: ghi", "--header")}])
     flags = {"base_url": ("http://h/v1?key=jkl", "--base-url"), "headers": ("X-Key: ghi", "--header")}
     spec = build([file, flags])
@@ -72,14 +73,22 @@ def test_what_a_file_holds() -> None:
 def test_secrets_are_never_written() -> None:
     spec = Spec(
         api_key="sk-very-secret",
-        headers={"X-Api-Key": "also-secret", "Authorization": "Bearer hidden", "X-Plain": "shown"},
+        headers={
+            "X-Api-Key": "also-secret",
+            "Authorization": "Bearer hidden",
+            "X-Plain": "any-value",
+            "X-Team": "shown",
+        },
+        show_headers="X-Team",
+        extra_body={"user": "sk-very-secret", "tools": [{"clientSecret": "in-a-list"}], "auth": {"user": "all-below"}},
         litellm_param=["aws_secret_access_key=hide-me", "top_p=0.9"],
     )
     text = spec.to_toml()
     assert "shown" in text
     assert "top_p = 0.9" in text
-    assert text.count(REDACTED) == 3
-    for secret in ("sk-very-secret", "also-secret", "hidden", "hide-me"):
+    assert text.count(REDACTED) == 7
+    assert text.startswith("# Left out, because it is secret: --api-key\n")
+    for secret in ("sk-very-secret", "also-secret", "hidden", "any-value", "hide-me", "in-a-list", "all-below"):
         assert secret not in text
         assert secret not in repr(spec)
 
@@ -125,3 +134,12 @@ def test_a_text_that_is_no_spec(text: str, message: str) -> None:
     with pytest.raises(InputError) as refused:
         parse_toml(text, "bench.toml")
     assert str(refused.value).startswith(message)
+
+
+def test_a_header_that_is_a_word_of_the_spec_leaves_the_file_readable() -> None:
+    spec = Spec(
+        api="anthropic", rate=1, arrivals="constant", name="a-platform", headers={"X-A": "anthropic", "X-B": "platform"}
+    )
+    text = spec.to_toml()
+    assert ('api = "anthropic"' in text, 'name = "a-platform"' in text, text.count(REDACTED)) == (True, True, 2)
+    assert Spec(name="of sk-very-secret", api_key="sk-very-secret").to_toml().count(f"of {REDACTED}") == 1

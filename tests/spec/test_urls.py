@@ -7,8 +7,9 @@ from typing import Any
 import pytest
 
 from llmdyno import InputError, Spec
-from llmdyno.spec.readers import REDACTED
-from llmdyno.spec.urls import base_url, masked, path_and_query, query_secrets, under
+from llmdyno.spec.masking import REDACTED
+from llmdyno.spec.secrets import masked_url, url_secrets
+from llmdyno.spec.urls import base_url, path_and_query, under
 
 
 @pytest.mark.parametrize(
@@ -65,13 +66,13 @@ def test_what_is_no_base_url(given: Any, fits: str) -> None:
     ],
 )
 def test_what_is_shown_of_a_url(text: str, shown: str) -> None:
-    assert masked(text) == shown
-    assert masked(shown) == shown
+    assert masked_url(text) == shown
+    assert masked_url(shown) == shown
 
 
 def test_the_secrets_of_a_query() -> None:
-    assert query_secrets("https://h/v1?api-version=2024&key=a%2Bb+c&token=") == ("a%2Bb+c", "a+b+c", "a+b c")
-    assert query_secrets("https://h/v1") == ()
+    assert url_secrets("https://h/v1?api-version=2024&key=a%2Bb+c&token=") == ["a%2Bb+c", "a+b+c", "a+b c"]
+    assert url_secrets("https://h/v1") == []
 
 
 def test_a_path_after_the_base_url() -> None:

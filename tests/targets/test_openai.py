@@ -74,9 +74,9 @@ def test_two_models_and_none_named(scripted: Scripted) -> None:
 
 
 def test_a_refused_key_names_the_ways_to_give_one(scripted: Scripted) -> None:
-    denied = response(b'{"error":{"message":"bad key sk-x"}}', "401 Unauthorized")
+    denied = response(b'{"error":{"message":"bad key sk-x1y2z3"}}', "401 Unauthorized")
     server = scripted([], models=denied)
-    assert refused_look(settled(base_url=server.url, requests=1, api_key="sk-x")) == (
+    assert refused_look(settled(base_url=server.url, requests=1, api_key="sk-x1y2z3")) == (
         f"http://127.0.0.1:{server.port}/v1/models",
         "the server answered 401 (bad key ***)",
         "give a valid key with --api-key or OPENAI_API_KEY",

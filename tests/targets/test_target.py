@@ -142,10 +142,10 @@ def test_a_label_as_the_environment_holds_it() -> None:
     assert emulation(None) is None
 
 
-def test_secrets_are_the_key_the_secret_headers_and_what_the_target_found() -> None:
+def test_secrets_are_the_spec_s_and_what_the_target_found() -> None:
     spec = Spec(api_key="k", headers={"X-Team": "blue", "Authorization": "Bearer token"})
-    assert secrets_of(spec, Server(secrets=("s",))) == ("k", "Bearer token", "token", "s")
-    assert secrets_of(Spec(base_url="http://h?a=b&sig=c"), Server(base_url="http://h?key=d")) == ("c", "d")
+    assert secrets_of(spec, Server(secrets=("s",))) == ("k", "token", "s")
+    assert secrets_of(Spec(base_url="http://h?a=b&sig=c"), Server(secrets=("d",))) == ("c", "d")
     assert secrets_of(Spec(), Server()) == ()
 
 

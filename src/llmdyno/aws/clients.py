@@ -11,7 +11,10 @@ import os
 from collections.abc import Iterator
 from typing import Any
 
+from llmdyno.aws.session import credential_secrets
 from llmdyno.errors import InputError
+from llmdyno.spec.masking import Masker
+from llmdyno.spec.secrets import environ_secrets
 
 _REMEDIES = {
     "ServiceQuotaExceededException": "delete a model or wait for the other job, or raise the quota in Service Quotas",
@@ -85,6 +88,16 @@ class Aws:
                 self._clients[service] = self._session.client(service, endpoint_url=self._endpoint_url, config=config)
         return self._clients[service]
 
+    @property
+    def secrets(self) -> tuple[str, ...]:
+        """The values of its credentials, which nothing may show. Empty if there are none, or if they expired."""
+        from botocore.exceptions import BotoCoreError, ClientError
+
+        try:
+            return credential_secrets(self._session.get_credentials())
+        except (BotoCoreError, ClientError):
+            return ()
+
     def close(self) -> None:
         """Close all clients."""
         for client in self._clients.values():
@@ -92,8 +105,9 @@ class Aws:
 
 
 @contextlib.contextmanager
-def aws_errors(what: str) -> Iterator[None]:
-    """Turn an exception of boto3 or botocore into an InputError: what was tried, AWS's error, and a remedy.
+def aws_errors(what: str, aws: Aws | None = None) -> Iterator[None]:
+    """Turn an exception of boto3 or botocore into an InputError: what was tried, AWS's error, and a remedy. The secrets
+    of `aws` are masked in it.
 
     Raises:
         InputError: the code in the context raised such an exception.
@@ -110,7 +124,11 @@ def aws_errors(what: str) -> Iterator[None]:
         remedy = _REMEDIES.get(name, "check the values that were given")
         if name in _DENIED:
             remedy = f"allow {_ACTIONS.get(operation, f'bedrock:{operation}')}"
-        raise InputError(what, message, remedy) from None
+        raise _masked(InputError(what, message, remedy), aws) from None
     except (BotoCoreError, Boto3Error) as error:
         remedy = "check the region, the profile and the credentials (aws sts get-caller-identity)"
-        raise InputError(what, " ".join(str(error).split()), remedy) from None
+        raise _masked(InputError(what, " ".join(str(error).split()), remedy), aws) from None
+
+
+def _masked(error: InputError, aws: Aws | None) -> InputError:
+    return Masker((*environ_secrets(os.environ), *(aws.secrets if aws is not None else ()))).error(error)

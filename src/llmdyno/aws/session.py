@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from llmdyno.errors import InputError
@@ -29,8 +29,21 @@ class AwsEndpoint:
 
     region: str
     url: str
-    credentials: Any
-    bearer_token: str | None
+    credentials: Any = field(repr=False)
+    bearer_token: str | None = field(repr=False)
+
+    @property
+    def secrets(self) -> tuple[str, ...]:
+        """The values of its credentials, which nothing may show."""
+        return (*credential_secrets(self.credentials), *([self.bearer_token] if self.bearer_token else []))
+
+
+def credential_secrets(credentials: Any) -> tuple[str, ...]:
+    """The access key's ID, the secret key and the session token of botocore's credentials; None has none."""
+    if credentials is None:
+        return ()
+    frozen = credentials.get_frozen_credentials()
+    return tuple(str(value) for value in (frozen.access_key, frozen.secret_key, frozen.token) if value)
 
 
 def check_model(model: str) -> None:

@@ -15,12 +15,16 @@ import errno
 import keyword
 import os
 import sys
+import traceback
 from collections.abc import Iterator, Sequence
 from importlib import import_module
 from typing import NoReturn, TextIO
 
 from llmdyno._version import __version__
+from llmdyno.cli.masked import masked_output, shown
 from llmdyno.errors import InputError, Unwritten
+from llmdyno.spec.masking import Masker
+from llmdyno.spec.secrets import argument_secrets, environ_secrets, without_shapes
 
 COMMANDS = {
     "run": "measure an endpoint (default: the embedded emulator)",
@@ -53,7 +57,7 @@ class Parser(argparse.ArgumentParser):
             flags = list(_flags(self))
             close = difflib.get_close_matches(unknown.partition("=")[0], flags, n=1)
             hint = f"did you mean {close[0]}?" if close else f"see {self.prog} --help"
-            message = f"{unknown}: there is no such {'flag' if unknown.startswith('-') else 'argument'}; {hint}"
+            message = f"{shown(unknown)}: there is no such {'flag' if unknown.startswith('-') else 'argument'}; {hint}"
         print(f"llmdyno: {message}", file=sys.stderr)
         raise SystemExit(2)
 
@@ -71,13 +75,18 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Run one command and return its exit code."""
     _open_closed_streams()
     arguments = list(sys.argv[1:] if argv is None else argv)
+    with masked_output(Masker((*argument_secrets(arguments), *environ_secrets(os.environ)))):
+        return _main(arguments)
+
+
+def _main(arguments: list[str]) -> int:
     try:
         try:
             return _dispatch(arguments)
         finally:
             sys.stdout.flush()  # here, where an error can still be told
     except InputError as error:
-        _complain(str(error))
+        _complain(without_shapes(str(error)))
         return 2
     except BrokenPipeError:  # the reader of our output has closed it, such as `head`
         _drop(sys.stdout)
@@ -87,6 +96,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     except KeyboardInterrupt:
         _complain("stopped")
         return 130
+    except Exception:  # a fault of ours: Python would print it outside of the mask
+        traceback.print_exc()
+        return 1
 
 
 def _failed(error: OSError) -> int:
@@ -156,7 +168,7 @@ def _dispatch(arguments: list[str]) -> int:
     if arguments and not arguments[0].startswith("-"):
         close = difflib.get_close_matches(arguments[0], COMMANDS, n=1)
         fits = f"did you mean {close[0]}?" if close else "commands: " + ", ".join(COMMANDS)
-        raise InputError(arguments[0], "there is no such command", fits)
+        raise InputError(shown(arguments[0]), "there is no such command", fits)
     parser.parse_args(arguments)
     parser.print_help()
     return 0

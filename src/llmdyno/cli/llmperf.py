@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 from llmdyno.cli import drive
 from llmdyno.errors import InputError
 from llmdyno.spec.keys import read_value
+from llmdyno.spec.secrets import redacted
 from llmdyno.spec.spec import Spec, build
 
 if TYPE_CHECKING:
@@ -122,7 +123,7 @@ def _correctness(arguments: argparse.Namespace) -> int:
     settings = {
         "model": spec.model,
         "num_concurrent_requests": spec.concurrency,
-        "additional_sampling_params": json.loads(arguments.additional_sampling_params),
+        "additional_sampling_params": redacted(json.loads(arguments.additional_sampling_params)),
         "llm_api": arguments.llm_api,
     }
 
@@ -182,7 +183,7 @@ def _metadata(text: str) -> dict[str, str]:
     for name, sign, _ in pairs:
         if not sign or not name:
             raise InputError("--metadata", f"{text!r} does not fit", "what fits: a=b,c=d")
-    return {name: value for name, _, value in pairs}
+    return {name: str(redacted(value, name=name)) for name, _, value in pairs}
 
 
 def _write(results_dir: str, files: list[tuple[str, bytes]]) -> list[Path]:

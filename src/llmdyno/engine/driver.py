@@ -197,13 +197,17 @@ class _Lane:
         self.waiting = 0
         self.now_ns = driver.clock.now_ns
         self.take = phase.supply.take
-        self.refusal = driver.transport.refusal
         self.sleep_until = sleeper.until
         self._bound_s = phase.bound_s
         self._driver = driver
         self._shown: tuple[str, int | None, int] = phase.name, None, self.start_ns
         self._replies: dict[int, Reply] = {}
         """The last reply of each session that needs it, by the session's identity."""
+
+    def refusal(self, exchange: Exchange) -> str | None:
+        """The server's name for its refusal; None: it gave no name. What the exchange says can be shown then."""
+        self._driver.recorder.conceal(exchange)
+        return self._driver.transport.refusal(exchange)
 
     def stopping(self) -> bool:
         return self._driver.stop.stopping

@@ -10,12 +10,14 @@ import asyncio
 from collections import deque
 from collections.abc import Callable, Generator
 
-from llmdyno.errors import hidden
+from llmdyno.errors import InputError
 from llmdyno.host.stop import Stop
 from llmdyno.protocols.events import OTHER
+from llmdyno.spec.masking import Masker
 from llmdyno.timeline.emulated import label_in
 from llmdyno.timeline.record import OK, RequestRecord
 from llmdyno.transports.assemble import built, undecodable
+from llmdyno.transports.conceal import conceal_record
 from llmdyno.transports.exchange import Exchange
 from llmdyno.transports.transport import Transport
 from llmdyno.workload.session import Reply
@@ -43,7 +45,7 @@ class Recorder:
         self.emulated: str | None = None
         self.error: Exception | None = None
         self.recorded = 0
-        self._secrets = secrets
+        self._mask = Masker(secrets)
         self._queue: deque[Exchange] = deque()
         self._work: tuple[Exchange, Generator[None, None, RequestRecord]] | None = None
         self._scheduled = False
@@ -65,10 +67,12 @@ class Recorder:
     def read_now(self, exchange: Exchange) -> Reply:
         """Build the record of an ended exchange now, and return the reply for its session."""
         self._note_emulated(exchange)
+        self._conceal(exchange, keep_text=True)
         try:
             record = built(self._transport.read(exchange, keep_text=True))
         except Exception as error:  # as in _advance
             record = undecodable(exchange, error)
+        record = self._concealed(exchange, record)
         reply = Reply(record.state == OK, record.text or "", record.end_ns or 0)
         if not self._keep_text:
             record.text = None
@@ -77,7 +81,16 @@ class Recorder:
 
     def hidden(self, text: str) -> str:
         """A text without the secrets in it."""
-        return hidden(text, self._secrets)
+        return self._mask.text(text)
+
+    def without_secrets(self, error: InputError) -> InputError:
+        """An error without the secrets in it, which may quote the server."""
+        return self._mask.error(error)
+
+    def conceal(self, exchange: Exchange) -> None:
+        """Mask the secrets in an exchange that has ended, so that what it says can be cut and shown."""
+        if self._mask and not exchange.concealed:
+            exchange.conceal(self._mask)
 
     def drain(self) -> None:
         """Build and hand over every waiting record now."""
@@ -99,21 +112,39 @@ class Recorder:
             if not self._queue:
                 return False
             exchange = self._queue.popleft()
+            self._conceal(exchange, keep_text=self._keep_text)
             self._work = exchange, self._transport.read(exchange, keep_text=self._keep_text)
         exchange, work = self._work
         try:
             next(work)
         except StopIteration as finished:
             self._work = None
-            self._hand_over(finished.value)
+            self._hand_over(self._concealed(exchange, finished.value))
         except Exception as error:  # an answer that cannot be decoded still gets a record
             self._work = None
-            self._hand_over(undecodable(exchange, error))
+            self._hand_over(self._concealed(exchange, undecodable(exchange, error)))
         return True
 
+    def _conceal(self, exchange: Exchange, *, keep_text: bool) -> None:
+        """Mask what is going to be read, unless it is a usual answer whose text is not kept: nothing is read from it
+        but facts."""
+        if keep_text or exchange.status != 200 or exchange.failure is not None:
+            self.conceal(exchange)
+
+    def _concealed(self, exchange: Exchange, record: RequestRecord) -> RequestRecord:
+        """The record with its secrets masked."""
+        if not self._mask:
+            return record
+        if record.state != OK and not exchange.concealed:  # it quotes the answer, and may have cut a secret in two
+            self.conceal(exchange)
+            try:
+                record = built(self._transport.read(exchange, keep_text=self._keep_text))
+            except Exception as error:  # as in _advance
+                record = undecodable(exchange, error)
+        conceal_record(record, self._mask)
+        return record
+
     def _hand_over(self, record: RequestRecord) -> None:
-        if record.error_message:
-            record.error_message = self.hidden(record.error_message)
         self._count(record)
         if self.error is None:
             try:

@@ -66,7 +66,8 @@ async def drive(job: Job, sink: Sink, watch: Watch, stop: Stop, clock: Clock | N
         try:
             await driver.run(phases)
         except InputError as error:
-            observed.problem = error.where, recorder.hidden(error.problem), error.fits  # it may quote a secret
+            told = recorder.without_secrets(error)
+            observed.problem = told.where, told.problem, told.fits
         observed.clock = target.transport.clock
         observed.emulated = recorder.emulated
         loop = type(asyncio.get_running_loop())

@@ -62,7 +62,7 @@ class Envelope:
     model: str
     api_key: str | None = field(default=None, repr=False)
     headers: Mapping[str, str] = field(default_factory=dict, repr=False)
-    extra_body: Mapping[str, Any] = field(default_factory=dict)
+    extra_body: Mapping[str, Any] = field(default_factory=dict, repr=False)
     ignore_eos: bool = False
     temperature: float | None = None
 
@@ -77,9 +77,9 @@ class HttpRequest:
     """A request without its connection: an HTTP/1.1 message except for Host and Content-Length."""
 
     method: str
-    path: str
+    path: str = field(repr=False)
     headers: Mapping[str, str] = field(repr=False)
-    body: bytes
+    body: bytes = field(repr=False)
 
 
 class HeaderFacts(NamedTuple):

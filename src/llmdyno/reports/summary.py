@@ -15,7 +15,7 @@ from llmdyno.reports.text import bars, damage_text, figure, plural, reason_text
 from llmdyno.runs.names import SPEC
 from llmdyno.runs.run import INTERRUPTED, RECOVERED, UNKNOWN, Run
 from llmdyno.spec.distribution import Distribution
-from llmdyno.spec.urls import masked
+from llmdyno.spec.secrets import masked_url
 
 if TYPE_CHECKING:
     from llmdyno.reports.console import Page
@@ -99,7 +99,7 @@ def measured(summary: dict[str, Any]) -> bool:
 def title(run: Run) -> str:
     """The run's name, the model, and the address of an endpoint outside this process."""
     base_url = run.spec.base_url
-    address = masked(base_url) if base_url else run.environment.endpoint.address
+    address = masked_url(base_url) if base_url else run.environment.endpoint.address
     embedded = run.emulated is not None and run.emulated.embedded
     where = "" if embedded or address is None else f" at {address}"
     return f"{run.spec.name or 'llmdyno run'}: {run.model}{where}"

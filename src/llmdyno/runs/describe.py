@@ -13,6 +13,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Self
 
+import msgspec
+
 from llmdyno.host.describe import describe_host
 from llmdyno.runs.environment import (
     ClockFacts,
@@ -24,8 +26,9 @@ from llmdyno.runs.environment import (
     TokenizerFacts,
 )
 from llmdyno.runs.server import Server
+from llmdyno.spec.masking import Masker
+from llmdyno.spec.secrets import masked_url, spec_secrets
 from llmdyno.spec.spec import Spec
-from llmdyno.spec.urls import masked
 from llmdyno.timeline.emulated import read_label
 from llmdyno.timeline.observed import Observed
 from llmdyno.timeline.record import KERNEL, USER
@@ -64,12 +67,12 @@ class Announcement:
 
 def announcement(server: Server, plan: Plan) -> Announcement:
     """What is about to be measured."""
-    emulated = server.emulated
+    emulated, url, mask = server.emulated, masked_url(server.base_url), Masker(server.secrets)
     if emulated is None:
-        where = f"at {masked(server.base_url)}" if server.base_url else "through LiteLLM"
-        return Announcement(f"{server.model} {where}", plan.describe, None)
-    where = "" if emulated.embedded else f", {masked(server.base_url)}"
-    endpoint = f"an EMULATED {emulated.profile} at {emulated.speed:g}× real speed{where}"
+        where = f"at {url}" if url else "through LiteLLM"
+        return Announcement(mask.text(f"{server.model} {where}"), plan.describe, None)
+    where = "" if emulated.embedded else f", {url}"
+    endpoint = mask.text(f"an EMULATED {emulated.profile} at {emulated.speed:g}× real speed{where}")
     return Announcement(endpoint, plan.describe, emulated.speed)
 
 
@@ -84,7 +87,7 @@ def describe(spec: Spec, server: Server, plan: Plan, origin: Origin, observed: S
         event_loop=first.event_loop,
         tls_library=ssl.OPENSSL_VERSION,
         clock=ClockFacts(first.clock, origin.monotonic_ns, origin.unix_ns),
-        endpoint=_endpoint(server, first),
+        endpoint=_endpoint(server, first, Masker((*spec_secrets(spec), *server.secrets))),
         workload=plan.workload,
         tokenizer=TokenizerFacts(plan.counter.name, plan.counter.exact),
         prompts_made_during_the_run=sum(one.made_late for one in observed),
@@ -101,16 +104,17 @@ def describe(spec: Spec, server: Server, plan: Plan, origin: Origin, observed: S
     )
 
 
-def _endpoint(server: Server, observed: Observed) -> EndpointFacts:
+def _endpoint(server: Server, observed: Observed, mask: Masker) -> EndpointFacts:
+    emulated = _emulated(server, observed)
     return EndpointFacts(
-        proxy=server.proxy,
-        address=server.address,
+        proxy=mask.value(server.proxy),
+        address=mask.text(server.address),
         dialect=server.dialect,
         library=server.library,
-        notes=(*server.notes, *observed.notes),
-        server=server.server,
-        models=server.models[:_MODELS] if server.models else None,
-        emulated=_emulated(server, observed),
+        notes=mask.value((*server.notes, *observed.notes)),
+        server=mask.value(server.server),
+        models=mask.value(server.models[:_MODELS]) if server.models else None,
+        emulated=emulated and msgspec.structs.replace(emulated, profile=mask.value(emulated.profile)),
         imported_model=server.imported_model,
     )
 

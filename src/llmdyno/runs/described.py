@@ -6,7 +6,6 @@ environment. What cannot be read is left open rather than guessed, and is named.
 
 from __future__ import annotations
 
-import json
 import tomllib
 from collections.abc import Sequence
 from pathlib import Path
@@ -20,10 +19,9 @@ from llmdyno.runs.environment import Emulation, EndpointFacts, Environment, deco
 from llmdyno.runs.journal import Head
 from llmdyno.runs.names import ENVIRONMENT, SPEC
 from llmdyno.spec.keys import KEYS, Layer
-from llmdyno.spec.readers import REDACTED
+from llmdyno.spec.left_out import kept, missing_in, object_in
 from llmdyno.spec.spec import Spec, build
 from llmdyno.spec.toml import parse_toml
-from llmdyno.spec.urls import MASK
 
 _LARGEST_NS, _LARGEST_S, _FASTEST = 2**63, 1e11, 1e6
 
@@ -66,8 +64,7 @@ class Described:
     def spec(self, summary: dict[str, Any] | None) -> Spec:
         """The run's own spec. If it cannot be read, it holds the names in the summary, and nothing else.
 
-        The file leaves out secret headers and LiteLLM's secret parameters, so the spec does not have them. Secrets in
-        the base URL are masked.
+        The file leaves out secrets, and so does the spec.
         """
         content = self._content(SPEC, [head.spec for head in self._heads])
         if content is not None:
@@ -95,16 +92,10 @@ class Described:
                 raise
             self.damages.append(f"{SPEC} has keys that this version does not know: {', '.join(unknown)}")
             layer = {name: (value, f"{label}: {name}") for name, value in known.items()}
-        for key in ("headers", "litellm_param"):
-            values, where = layer.get(key, (None, ""))
-            if isinstance(values, str):
-                values = _parameters(values)
-            if isinstance(values, dict):
-                layer[key] = ({name: value for name, value in values.items() if REDACTED not in str(value)}, where)
-        if "base_url" in layer:
-            address, where = layer["base_url"]
-            layer["base_url"] = (address.replace(REDACTED, MASK) if isinstance(address, str) else address, where)
-        return layer
+        return {
+            name: (kept(object_in(value)) if missing_in(value) else value, where)
+            for name, (value, where) in layer.items()
+        }
 
     def _content(self, name: str, copies: list[str]) -> bytes | None:
         """A file's bytes, or the journal's copy of them if it has one; None: there is neither."""
@@ -119,14 +110,6 @@ class Described:
         if kept and content not in kept:
             self.damages.append(f"{name} is not as it was written: the journal's copy is read")
         return kept[-1] if kept else content
-
-
-def _parameters(text: str) -> Any:
-    """Parameters with a null, which TOML has not, as the JSON that a spec file holds them in; or the text as it is."""
-    try:
-        return json.loads(text)
-    except (ValueError, RecursionError):
-        return text
 
 
 def _known(text: str) -> tuple[dict[str, Any], list[str]]:

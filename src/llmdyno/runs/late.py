@@ -10,12 +10,11 @@ import json
 from array import array
 from collections.abc import Callable
 
-import msgspec
-
-from llmdyno.errors import hidden
 from llmdyno.protocols.events import REASONING, REFUSAL, TEXT, TOOL
+from llmdyno.spec.masking import Masker
 from llmdyno.timeline.columns import MISSING, Timeline
 from llmdyno.timeline.record import RequestRecord, answer_of
+from llmdyno.transports.conceal import conceal_record
 from llmdyno.workload.plan import Plan
 
 _KINDS = {TEXT: "text", REASONING: "reasoning", TOOL: "tool", REFUSAL: "refusal"}
@@ -42,15 +41,15 @@ def answer_line(record: RequestRecord) -> bytes:
 
 
 class Late:
-    """Completes a run's records. `reader` reads answers whose bytes were kept; `secrets` are taken out of the errors
-    that it finds. `answers`: texts by request number. `keep_answers`: the run directory keeps answers.jsonl."""
+    """Completes a run's records. `reader` reads answers whose bytes were kept; `secrets` are masked in what it
+    finds. `answers`: texts by request number. `keep_answers`: the run directory keeps answers.jsonl."""
 
     def __init__(
         self, plan: Plan, reader: Callable[[RequestRecord], None] | None, secrets: tuple[str, ...] = ()
     ) -> None:
         self.answers: dict[int, str] = {}
         self._reader = reader
-        self._secrets = secrets
+        self._mask = Masker(secrets)
         self.keep_answers = plan.keep_answers
         self._keep_text = plan.keep_text
         self._counter = plan.counter if plan.counter.exact else None
@@ -60,8 +59,8 @@ class Late:
         """Complete one record."""
         if record.body is not None and self._reader is not None:
             self._reader(record)
-            if record.error_message:
-                record = msgspec.structs.replace(record, error_message=hidden(record.error_message, self._secrets))
+            if self._mask:
+                conceal_record(record, self._mask)
         if record.text is not None and self._counter is not None:
             self._counted[record.request] = self._counter.count(record.text)
         if self._keep_text:

@@ -7,7 +7,7 @@ from typing import Any
 import msgspec
 
 from llmdyno.runs.environment import Emulation, ModelFacts
-from llmdyno.spec.urls import masked
+from llmdyno.spec.secrets import masked_url
 
 
 class Server(msgspec.Struct, frozen=True):
@@ -41,9 +41,9 @@ class Server(msgspec.Struct, frozen=True):
     renamed: tuple[tuple[str, str | None], ...] = ()
 
     def __rich_repr__(self) -> list[tuple[str, Any]]:
-        """Every field but the secrets, also those in URLs; `repr` is made from it."""
+        """Every field but the secrets, with its URLs masked; `repr` is made from it."""
         shown = {name: getattr(self, name) for name in self.__struct_fields__ if name != "secrets"}
-        return [*{**shown, "base_url": masked(self.base_url), "format": masked(self.format)}.items()]
+        return [*{**shown, "base_url": masked_url(self.base_url), "format": masked_url(self.format)}.items()]
 
     def __repr__(self) -> str:
         """Every field but the secrets."""

@@ -15,6 +15,7 @@ from llmdyno.errors import InputError
 from llmdyno.spec import load, mappings, readers, urls
 from llmdyno.spec.distribution import Distribution
 from llmdyno.spec.readers import BODY_FORMATS, CHAT_TEMPLATES, SLO_METRICS, Reader
+from llmdyno.spec.secrets import masked_url, without_shapes
 
 REFERENCE_INPUT = "normal(500,25)"
 REFERENCE_OUTPUT = "normal(1000,100)"
@@ -155,7 +156,26 @@ _ROWS = (
         repeat=True,
         secret=True,
     ),
-    Key("extra_body", _ENDPOINT, mappings.json_object, "add these fields to each request's body", "JSON", {}),
+    Key(
+        "show_headers",
+        _ENDPOINT,
+        mappings.header_names,
+        "let files and messages show the value of this header; repeat the flag for more (default: no file holds the "
+        "value of any header)",
+        "NAME",
+        (),
+        flag="--show-header",
+        repeat=True,
+    ),
+    Key(
+        "extra_body",
+        _ENDPOINT,
+        mappings.body_fields,
+        "add these fields to each request's body",
+        "JSON",
+        {},
+        secret=True,
+    ),
     Key("temperature", _ENDPOINT, readers.from_zero, "sample at this temperature (default: the endpoint's own)", "T"),
     Key(
         "litellm_mode",
@@ -437,10 +457,9 @@ def read_flag(reader: Reader[T], value: Any, flag: str, *, secret: bool = False)
 def _shown(value: Any) -> str:
     if isinstance(value, list) and len(value) == 1:
         value = value[0]  # a flag that may be given again, given once
-    if isinstance(value, str):
-        value = urls.masked(value)
     try:
         text = repr(value)
     except ValueError:  # Python does not print a whole number of more than 4,300 digits
         return "the number given"
+    text = without_shapes(masked_url(text))
     return text if len(text) <= 200 else text[:199] + "…"

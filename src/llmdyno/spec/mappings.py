@@ -11,11 +11,14 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
-from llmdyno.spec.readers import REDACTED, SLO_METRICS, duration_s
+from llmdyno.spec.left_out import ask_again, missing_in
+from llmdyno.spec.readers import SLO_METRICS, duration_s
+from llmdyno.spec.secrets import SECRET_HEADER
 
 _HEADER_NAME = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
 _HOST = re.compile(r"(?:[!$&'()*+,;=%._~0-9A-Za-z-]+|\[[0-9A-Fa-f:.]+\])(?::[0-9]{1,5})?")
 _OWN_PARAMETERS = ("model", "messages", "stream", "client", "timeout", "api_key")
+_DEEPEST = 100
 _OWN_HEADERS = ("content-length", "transfer-encoding", "connection", "content-type", "accept-encoding")
 
 
@@ -47,14 +50,26 @@ def headers(value: Any) -> dict[str, str]:
             raise ValueError(f"any header except {', '.join(_OWN_HEADERS)}, which the client sets itself")
         if not content.isprintable() or not content.isascii():
             raise ValueError("header values of printable ASCII")
-        if content == REDACTED:
-            raise ValueError(f"the value of {name}, which this file leaves out: --header '{name}: …'")
-        if name.lower() == "host" and not _HOST.fullmatch(content):
+        if name.lower() == "host" and not _HOST.fullmatch(content) and not missing_in(content):
             raise ValueError("a Host header with a host, or a host and a port, such as 'Host: api.example:8443'")
     found = dict(pairs)
     if sum(name.lower() == "host" for name in found) > 1:
         raise ValueError("one Host header: HTTP allows no more")
+    ask_again("--header", found)
     return found
+
+
+def header_names(value: Any) -> tuple[str, ...]:
+    """Reads names of headers whose values are not secret: one name, or several."""
+    names = (value,) if isinstance(value, str) else value
+    if not isinstance(names, list | tuple):
+        raise ValueError("the name of a header")
+    for name in names:
+        if not isinstance(name, str) or not _HEADER_NAME.fullmatch(name):
+            raise ValueError("the name of a header, without its value")
+        if SECRET_HEADER.search(name):
+            raise ValueError("a header whose name does not say that its value is secret")
+    return tuple(names)
 
 
 def json_object(value: Any) -> dict[str, Any]:
@@ -68,6 +83,24 @@ def json_object(value: Any) -> dict[str, Any]:
         json.dumps(found, allow_nan=False)
     except (TypeError, ValueError, RecursionError):
         raise ValueError(fits) from None
+    if _depth(found) > _DEEPEST:
+        raise ValueError(f"{fits}, with at most {_DEEPEST} levels")
+    return found
+
+
+def _depth(value: Any) -> int:
+    """How many levels of objects and lists a value has."""
+    depth, level = 0, [value]
+    while level := [one for one in level if isinstance(one, Mapping | list | tuple)]:
+        depth += 1
+        level = [inner for one in level for inner in (one.values() if isinstance(one, Mapping) else one)]
+    return depth
+
+
+def body_fields(value: Any) -> dict[str, Any]:
+    """Reads the fields of a body: a JSON object whose secrets are there."""
+    found = json_object(value)
+    ask_again("--extra-body", found)
     return found
 
 
@@ -83,9 +116,8 @@ def parameters(value: Any) -> dict[str, Any]:
             raise ValueError(fits)
         if name in _OWN_PARAMETERS:
             raise ValueError(f"any parameter except {', '.join(_OWN_PARAMETERS)}: flags or the run set those")
-        if isinstance(content, str) and REDACTED in content:
-            raise ValueError(f"the value of {name}, which this file leaves out: --litellm-param {name}=…")
         found[name] = content if from_mapping else _json_or_text(content)
+    ask_again("--litellm-param", found)
     return json_object(found)
 
 

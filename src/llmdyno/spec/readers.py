@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from decimal import Decimal, InvalidOperation
 from itertools import pairwise
 from numbers import Integral, Real
@@ -18,20 +18,11 @@ from urllib.parse import urlsplit
 
 from llmdyno.spec.distribution import Distribution
 
-REDACTED = "<redacted>"
-"""What a spec file holds in place of a secret value."""
-
 BODY_FORMATS = ("bedrock-completion", "openai-completion", "openai-chat", "mistral", "qwen")
 CHAT_TEMPLATES = ("none", "llama3", "deepseek_r1", "chatml")
 SLO_METRICS = ("ttft_s", "ttfr_s", "ttfa_s", "time_per_output_token_s", "end_to_end_latency_s")
 LARGEST_WHOLE = 2**53 - 1
 """The largest whole number that every JSON reader and every float holds exactly."""
-
-SECRET_HEADER = re.compile(r"auth|key|token|secret|cookie|credential|password", re.IGNORECASE)
-"""Header names whose values are secret: they are not written, and errors hide them."""
-
-SECRET_PARAMETER = re.compile(r"(key|key_id|secret|password|token|credentials)$", re.IGNORECASE)
-"""Names of library parameters whose values are secret: they are not written."""
 
 _UNITS_S = {"ms": 1e-3, "s": 1.0, "m": 60.0, "min": 60.0, "h": 3600.0}
 _DURATION = re.compile(r"([0-9.]+(?:e[+-]?[0-9]+)?)(ms|s|min|m|h)")
@@ -289,12 +280,3 @@ def socket_path(value: Any) -> str:
 def distribution(value: Any) -> Distribution:
     """Reads a distribution of lengths; see :meth:`Distribution.parse`."""
     return Distribution.parse(value)
-
-
-def given_secrets(api_key: str | None, headers: Mapping[str, str]) -> tuple[str, ...]:
-    """Values that no error may show: the key, and headers that authorise."""
-    found = [api_key] if api_key else []
-    for name, value in headers.items():
-        if SECRET_HEADER.search(name):
-            found += [value, value.rpartition(" ")[2]]  # the token after "Bearer"
-    return tuple(found)

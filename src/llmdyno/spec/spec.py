@@ -25,14 +25,13 @@ from llmdyno.spec.keys import (
     key_label,
     read_value,
 )
+from llmdyno.spec.left_out import asks, filled, missing_in, object_in
 from llmdyno.spec.load import Load, Ramp, Stage
-from llmdyno.spec.readers import SECRET_HEADER
-from llmdyno.spec.urls import masked
+from llmdyno.spec.secrets import masked_url
 
 __all__ = [
     "EMULATED_REQUESTS",
     "EMULATED_SPEED",
-    "SECRET_HEADER",
     "Layer",
     "Spec",
     "build",
@@ -68,6 +67,7 @@ Seconds = Reads[float, float | str]
 MaybeSeconds = Reads[float | None, float | str | None]
 Ramping = Reads[Ramp | None, Ramp | str | None]
 Staged = Reads[tuple[Stage, ...], Sequence[Stage | str | Mapping[str, float | str]] | str]
+Names = Reads[tuple[str, ...], Sequence[str] | str]
 Texts = Reads[Mapping[str, str], Mapping[str, str] | Sequence[str] | str]
 Bounds = Reads[Mapping[str, float], Mapping[str, float | str] | Sequence[str] | str]
 Fields = Reads[Mapping[str, Any], Mapping[str, Any] | str]
@@ -106,6 +106,7 @@ class Spec:
     chat_template: str = "none"
     api_key: str | None = dataclasses.field(default=None, repr=False)
     headers: Texts = _default({})
+    show_headers: Names = _default(())
     extra_body: Fields = _default({})
     temperature: float | None = None
     litellm_mode: str = "auto"
@@ -160,10 +161,9 @@ class Spec:
             object.__setattr__(self, name, read_value(name, value, key_label(name)))
 
     def __repr__(self) -> str:
-        """Every field that may hold no secret; a URL's secrets are masked."""
+        """Every field that may be shown, with its URLs masked."""
         shown = {field.name: getattr(self, field.name) for field in dataclasses.fields(self) if field.repr}
-        if self.base_url is not None:
-            shown["base_url"] = masked(self.base_url)
+        shown |= {name: masked_url(shown[name]) for name in ("base_url", "endpoint_url") if shown[name] is not None}
         return f"Spec({', '.join(f'{name}={value!r}' for name, value in shown.items())})"
 
     @property
@@ -206,8 +206,29 @@ def build(layers: Sequence[Layer]) -> Spec:
     """
     given: Layer = {}
     for layer in layers:
-        given |= layer  # what is overridden is not read: a file may leave out a secret that a flag gives
-    return Spec(**{name: read_value(name, value, label) for name, (value, label) in given.items()})
+        for name, (raw, label) in layer.items():
+            before = given.get(name, (None, ""))[0]
+            value = raw if missing_in(raw) else read_value(name, raw, label)
+            if missing_in(before):  # a file left out secrets, and this gives them again
+                value = filled(object_in(before), value)
+            given[name] = value, label
+    _ask_again(given)
+    return Spec(**{name: value for name, (value, _) in given.items()})
+
+
+def _ask_again(given: Layer) -> None:
+    """Ask for all secrets that a spec file leaves out, in one error.
+
+    Raises:
+        InputError: there are some.
+    """
+    asked = [(label, asks(flag_name(name), value)) for name, (value, label) in given.items() if missing_in(value)]
+    if asked:
+        what = "the value given does not fit" if len(asked) == 1 else "the values given do not fit"
+        places = ", ".join(dict.fromkeys(place for _, ask in asked for place in ask.places))
+        flags = " ".join(ask.flags for _, ask in asked)
+        fits = f"what fits: the value of {places}, which this file leaves out: {flags}"
+        raise InputError(", ".join(label for label, _ in asked), what, fits)
 
 
 def resolve_common(spec: Spec, new_seed: Callable[[], int]) -> Spec:

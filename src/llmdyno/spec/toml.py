@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import difflib
 import json
-import re
 import tomllib
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
@@ -17,14 +16,13 @@ from llmdyno.errors import InputError
 from llmdyno.spec.distribution import Distribution
 from llmdyno.spec.keys import KEYS, Layer, key_label
 from llmdyno.spec.load import Ramp
-from llmdyno.spec.readers import REDACTED, SECRET_HEADER, SECRET_PARAMETER
-from llmdyno.spec.urls import masked
+from llmdyno.spec.masking import REDACTED, Masker, is_dummy
+from llmdyno.spec.secrets import masked_url, redacted, redacted_headers, spec_secrets
 
 if TYPE_CHECKING:
     from llmdyno.spec.spec import Spec
 
 FITS = "give a TOML file, such as a run's spec.toml"
-_SECRET = {"headers": SECRET_HEADER, "litellm_param": SECRET_PARAMETER}
 _TABLES = {key.table for key in KEYS.values()} - {""}
 
 
@@ -51,8 +49,13 @@ def parse_toml(text: str, path: str) -> Layer:
         elif isinstance(content, dict):
             layer |= {name: _entry(path, outer, name, value) for name, value in content.items()}
         else:
-            raise InputError(f"{path}: {outer}", f"{content!r} does not fit", f"write a table: [{outer}]")
+            raise InputError(f"{path}: {outer}", f"{_shown(content)} does not fit", f"write a table: [{outer}]")
     return layer
+
+
+def _shown(content: Any) -> str:
+    """A number as it is. A text may be a secret that was written in the wrong place."""
+    return "the text given" if isinstance(content, str) else repr(content)
 
 
 def _entry(path: str, table: str, name: str, value: Any) -> tuple[Any, str]:
@@ -81,16 +84,17 @@ def to_toml(spec: Spec) -> str:
     """A spec as TOML that reads back equal, except for secrets and `out`, which it leaves out."""
     import tomli_w
 
-    tables: dict[str, Any] = {}
+    mask, tables = Masker(spec_secrets(spec, every_header=False), REDACTED), dict[str, Any]()
     for name, key in KEYS.items():
         value = getattr(spec, name)
         if not key.kept or value is None or value == {} or value == ():
             continue
-        (tables.setdefault(key.table, {}) if key.table else tables)[name] = _plain(name, value)
-    return tomli_w.dumps(tables)
+        (tables.setdefault(key.table, {}) if key.table else tables)[name] = _plain(name, value, spec, mask)
+    note = "# Left out, because it is secret: --api-key\n" if spec.api_key and not is_dummy(spec.api_key) else ""
+    return note + tomli_w.dumps(tables)
 
 
-def _plain(name: str, value: Any) -> Any:
+def _plain(name: str, value: Any, spec: Spec, mask: Masker) -> Any:
     """A value as TOML can hold it, without secrets."""
     if isinstance(value, Distribution):
         return int(value.a) if value.kind == "fixed" else str(value)
@@ -98,20 +102,15 @@ def _plain(name: str, value: Any) -> Any:
         return str(value)
     if name == "stages":
         return [stage.values() for stage in value]
-    if name == "base_url":
-        return masked(value, REDACTED)
-    if name in _SECRET:
-        value = _redacted(value, _SECRET[name])
+    if name in ("base_url", "endpoint_url"):
+        return masked_url(value, REDACTED)
+    if name == "name":
+        return mask.text(value)
+    if name == "headers":
+        return redacted_headers(value, spec.show_headers)
+    if name in ("extra_body", "litellm_param"):
+        value = mask.value(redacted(value))  # the API key may stand there under any name
     return json.dumps(value) if _holds_null(value) else value  # TOML has no null
-
-
-def _redacted(values: Mapping[str, Any], secret: re.Pattern[str]) -> dict[str, Any]:
-    return {name: REDACTED if secret.search(name) else _url_redacted(value) for name, value in values.items()}
-
-
-def _url_redacted(value: Any) -> Any:
-    """A URL without its secrets; any other value as it is."""
-    return masked(value, REDACTED) if isinstance(value, str) and "://" in value else value
 
 
 def _holds_null(value: Any) -> bool:

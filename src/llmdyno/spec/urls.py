@@ -1,25 +1,16 @@
-"""Base URLs, and what of a URL nobody may see. PURE.
+"""Base URLs. PURE.
 
-In: a URL as text. Out: the base URL that a spec holds; the URL or a path with its secrets masked; the secrets. A query
-may hold one, such as ``?api_key=``. It does not know which key or flag a URL belongs to.
+In: a URL as text. Out: the base URL that a spec holds, a path under it, a path with its query. It does not know which
+key or flag a URL belongs to.
 """
 
 from __future__ import annotations
 
-import re
 from typing import Any
-from urllib.parse import unquote, unquote_plus, urlsplit
+from urllib.parse import urlsplit
 
-from llmdyno.spec.readers import REDACTED, url
-
-MASK = "***"
-"""What stands for a secret on the console, in notes and in errors."""
-
-_SECRET = re.compile(
-    r"auth|key|token|secret|credential|passw|pwd|signature|session|^(?:sig|code|pw|pass|jwt|sas|sid)$", re.IGNORECASE
-)
-_PAIR = re.compile(r"([?&;#])([^=&;?#]*)=([^&;#]*)")
-_USER = re.compile(r"//[^/?#@]*@")
+from llmdyno.spec.masking import REDACTED
+from llmdyno.spec.readers import url
 
 
 def base_url(value: Any) -> str:
@@ -41,22 +32,6 @@ def under(base: str, path: str) -> str:
     """The base URL with a path after its own. The query stays at the end."""
     plain, mark, query = base.partition("?")
     return f"{plain}{path}{mark}{query}"
-
-
-def masked(text: str, mask: str = MASK) -> str:
-    """A URL or a path without its user, and without the values in its query whose names say that they are secret."""
-    return _USER.sub(f"//{mask}@", _PAIR.sub(lambda found: _pair(found, mask), text))
-
-
-def _pair(found: re.Match[str], mask: str) -> str:
-    return f"{found[1]}{found[2]}={mask}" if _SECRET.search(unquote(found[2])) else found[0]
-
-
-def query_secrets(text: str) -> tuple[str, ...]:
-    """The secret values in a URL's query, as they are written and as they are meant."""
-    pairs = (found.groups() for found in _PAIR.finditer(text))
-    values = [value for _, name, value in pairs if value and _SECRET.search(unquote(name))]
-    return tuple(dict.fromkeys(one for value in values for one in (value, unquote(value), unquote_plus(value))))
 
 
 def path_and_query(text: str) -> str:

@@ -12,8 +12,17 @@ from llmdyno.errors import InputError
 from llmdyno.protocols.dialect import Dialect
 from llmdyno.runs.server import Server
 from llmdyno.spec.keys import read_value
+from llmdyno.spec.masking import Masker
 from llmdyno.spec.spec import Spec, refuse
-from llmdyno.targets.target import Target, common_notes, emulation, refuse_litellm, settle_route, template_of
+from llmdyno.targets.target import (
+    Target,
+    common_notes,
+    emulation,
+    refuse_litellm,
+    secrets_of,
+    settle_route,
+    template_of,
+)
 from llmdyno.transports.clock import Clock
 from llmdyno.transports.http1.look import Api, Found, look
 from llmdyno.transports.http1.transport import Http1Transport, Sign, envelope_of, open_client, proxy_of
@@ -42,12 +51,13 @@ async def look_at(spec: Spec, base_url: str, dialect: Dialect, api: Api) -> tupl
         InputError: the endpoint cannot be measured, or nothing names the model.
     """
     origin, proxy = Origin.of(base_url), proxy_of(spec, base_url)
-    found = Found(None, None, None)
+    found, secrets = Found(None, None, None), proxy.secrets if proxy is not None else ()
     if spec.preflight:
         client = await open_client(spec, base_url, end_mark=dialect.end_mark)
         try:
             envelope = envelope_of(spec, base_url, spec.model or "")
-            found = await look(client, origin, envelope, dialect, api, timeout_s=spec.timeout_s)
+            mask = Masker(secrets_of(spec, Server(secrets=secrets)))
+            found = await look(client, origin, envelope, dialect, api, timeout_s=spec.timeout_s, mask=mask)
         finally:
             client.close()
     if spec.model is None:
@@ -63,6 +73,7 @@ async def look_at(spec: Spec, base_url: str, dialect: Dialect, api: Api) -> tupl
         proxy=proxy.authority if proxy is not None else None,
         notes=(*common_notes(spec, proxy.authority if proxy is not None else None), *found.notes),
         renamed=tuple(found.renamed.items()),
+        secrets=secrets,
     )
 
 

@@ -84,6 +84,7 @@ async def preflight(spec: Spec, stack: ExitStack) -> tuple[Spec, Server]:
         imported_model=model,
         service=SERVICE,
         proxy=proxy.authority if proxy is not None else None,
+        secrets=(*found.secrets, *(proxy.secrets if proxy is not None else ())),
         notes=(*said, *common_notes(spec, proxy.authority if proxy is not None else None)),
     )
 

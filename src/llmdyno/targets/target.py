@@ -10,10 +10,11 @@ this folder does not compare ``spec.api``.
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import pkgutil
 import secrets
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from importlib import import_module
 from pathlib import Path
@@ -25,9 +26,9 @@ from llmdyno.protocols.dialect import NO_REFUSALS, Refusals, text_of
 from llmdyno.protocols.templates import TEMPLATES, from_tokenizer_config
 from llmdyno.runs.environment import Emulation
 from llmdyno.runs.server import Server
-from llmdyno.spec.readers import given_secrets
+from llmdyno.spec.masking import Masker
+from llmdyno.spec.secrets import environ_secrets, spec_secrets
 from llmdyno.spec.spec import Spec, resolve_common
-from llmdyno.spec.urls import query_secrets
 from llmdyno.timeline.emulated import Emulated, read_label
 from llmdyno.timeline.record import RequestRecord
 from llmdyno.transports.clock import Clock
@@ -202,9 +203,21 @@ def emulation_of(spec: Spec, environ: Mapping[str, str]) -> Emulated | None:
 
 
 def secrets_of(spec: Spec, server: Server) -> tuple[str, ...]:
-    """Values that no error may show: the key, secret headers, secrets in the URL and what the target found."""
-    in_url = query_secrets(f"{spec.base_url or ''}&{server.base_url}")
-    return (*given_secrets(spec.api_key, spec.headers), *in_url, *server.secrets)
+    """Values that nothing may show: the spec's, and what the target found."""
+    return tuple(dict.fromkeys((*spec_secrets(spec), *server.secrets)))
+
+
+@contextlib.contextmanager
+def without_secrets(spec: Spec, environ: Mapping[str, str]) -> Iterator[None]:
+    """Mask the secrets of a spec and of environment variables in the errors that the context raises.
+
+    Raises:
+        InputError: the code in the context raised one.
+    """
+    try:
+        yield
+    except InputError as error:
+        raise Masker((*spec_secrets(spec), *environ_secrets(environ))).error(error) from None
 
 
 def late_reader(spec: Spec, server: Server) -> Callable[[RequestRecord], None] | None:

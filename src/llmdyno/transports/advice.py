@@ -13,7 +13,7 @@ from urllib.parse import urlsplit
 import msgspec
 
 from llmdyno.protocols.dialect import HttpRequest
-from llmdyno.spec.urls import masked
+from llmdyno.spec.secrets import masked_url
 
 ROUTES = ("/chat/completions", "/completions", "/messages", "/models")
 """The ends of paths that follow a base URL."""
@@ -78,7 +78,7 @@ def redirect_text(location: str, origin: str = "") -> str:
         location: the value of the Location header.
         origin: scheme, host and port of the server that redirects, if they are known.
     """
-    said = f"redirected to {masked(location)}"
+    said = f"redirected to {masked_url(location)}"
     try:
         parts = urlsplit(location)
     except ValueError:
@@ -93,8 +93,8 @@ def redirect_text(location: str, origin: str = "") -> str:
         return f"{said}: a path with a slash at its end is reached with a 307 or 308 redirect only"
     query = f"?{parts.query}" if parts.query else ""
     if there:
-        return f"{said}: use --base-url {masked(f'{there}{base}{query}')}"
-    return f"{said}: use a --base-url with the path {masked((base or '/') + query)}"
+        return f"{said}: use --base-url {masked_url(f'{there}{base}{query}')}"
+    return f"{said}: use a --base-url with the path {masked_url((base or '/') + query)}"
 
 
 def adapted(request: HttpRequest, renamed: Mapping[str, str | None]) -> HttpRequest:

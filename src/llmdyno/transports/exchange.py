@@ -7,10 +7,12 @@ the pieces that the HTTP parser gave. Nothing is decoded here.
 from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
+from itertools import accumulate, pairwise
 from typing import Any
 
 from llmdyno.protocols.dialect import HttpRequest
 from llmdyno.protocols.events import MALFORMED_EVENT, Failure
+from llmdyno.spec.masking import Masker
 from llmdyno.transports.encoding import decode_pieces
 from llmdyno.workload.session import Messages, Session, Turn
 
@@ -86,13 +88,16 @@ class Exchange:
     each read. `chunks`: the chunk objects of a client library, one for each read; the body has no pieces then.
     `resends`, `first_sent_ns` and `resend_reason`: how often the request was written again because its connection was
     dead, when it was written first, and why it was written again the last time. `redirects`: how often it followed a
-    redirect. `advice`: what helps against one that was not followed.
+    redirect. `advice`: what helps against one that was not followed. `concealed`: secrets in what the server said are
+    masked.
     """
 
     __slots__ = (
+        "_received",
         "advice",
         "cancelled",
         "chunks",
+        "concealed",
         "connect_start_ns",
         "connected_ns",
         "end_ns",
@@ -143,6 +148,8 @@ class Exchange:
         self.marks: list[int] = []
         self.pieces: list[bytes] = []
         self.chunks: list[Any] = []
+        self.concealed = False
+        self._received: int | None = None
 
     def begin_again(self, reason: str, *, resent: bool = False, moved: bool = False) -> None:
         """Forget the answer, because the request is written again for this reason.
@@ -164,10 +171,33 @@ class Exchange:
         """Note what helps against a redirect that is not followed."""
         self.advice = text
 
+    @property
+    def body_bytes(self) -> int:
+        """The size of the body as it was received, compressed or not."""
+        return sum(map(len, self.pieces)) if self._received is None else self._received
+
+    def conceal(self, mask: Masker) -> None:
+        """Mask secrets in all that the server said, before anything is read from it or cut. Call it after the end.
+
+        Pieces and headers keep their sizes.
+        """
+        self.uncompress()
+        self.concealed = True
+        body = b"".join(self.pieces)
+        masked = mask.data(body)
+        if masked != body:
+            ends = list(accumulate(map(len, self.pieces), initial=0))
+            self.pieces = [masked[start:end] for start, end in pairwise(ends)]
+        self.headers = {name: mask.data(value) for name, value in self.headers.items()}
+        if self.failure is not None:
+            kind, code, message, name = self.failure
+            self.failure = Failure(kind, code, mask.text(message), name and mask.text(name))
+
     def uncompress(self) -> None:
         """Decode a body that the server compressed. What cannot be decoded is a failure. Call it after the end."""
         encoding = self.headers.pop(b"content-encoding", b"")
         if encoding:
+            self._received = self.body_bytes
             self.pieces, problem = decode_pieces(encoding, self.pieces)
             if problem is not None and self.failure is None:
                 self.failure = Failure(MALFORMED_EVENT, None, problem)

@@ -34,7 +34,7 @@ def test_the_keys_are_those_of_the_files() -> None:
 
 
 def test_no_secret_is_in_it() -> None:
-    run = run_of(good(0), api_key="sk-hidden", headers={"x-api-key": "hidden", "x-team": "blue"})
+    run = run_of(good(0), api_key="sk-hidden", headers={"x-api-key": "hidden", "x-team": "blue"}, show_headers="x-team")
     ((_, content),) = export(run)
     assert b"hidden" not in content
     assert document(run)["spec"]["endpoint"]["headers"]["x-team"] == "blue"

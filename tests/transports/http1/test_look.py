@@ -16,6 +16,8 @@ from tests.transports.http1.sockets import GOOD, Scripted, talkative
 from llmdyno import InputError
 from llmdyno.protocols.dialect import Envelope
 from llmdyno.protocols.openai import CHAT
+from llmdyno.spec.masking import Masker
+from llmdyno.spec.secrets import url_secrets
 from llmdyno.transports.http1.client import Client
 from llmdyno.transports.http1.look import Api, look
 from llmdyno.transports.http1.wire import Origin
@@ -28,7 +30,8 @@ async def look_at(url: str, model: str = "m", api_key: str | None = "sk-secret")
     client = Client(origin, asyncio.get_running_loop())
     await client.resolve()
     try:
-        return await look(client, origin, Envelope(origin.path, model, api_key), CHAT, API, timeout_s=0.5)
+        mask = Masker(url_secrets(url))
+        return await look(client, origin, Envelope(origin.path, model, api_key), CHAT, API, timeout_s=0.5, mask=mask)
     finally:
         client.close()
 
@@ -192,7 +195,7 @@ def test_a_key_in_a_header_is_not_shown_either(scripted: Scripted) -> None:
         await client.resolve()
         try:
             envelope = Envelope(origin.path, "m", None, {"Authorization": "Bearer sk-header"})
-            await look(client, origin, envelope, CHAT, API, timeout_s=0.5)
+            await look(client, origin, envelope, CHAT, API, timeout_s=0.5, mask=Masker(["sk-header"]))
         finally:
             client.close()
 

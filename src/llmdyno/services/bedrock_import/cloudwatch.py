@@ -89,7 +89,7 @@ def read(aws: Aws, model: str, from_unix_s: float, to_unix_s: float) -> Readings
     """
     start, end = (math.floor(from_unix_s / PERIOD_S) * PERIOD_S, math.ceil(to_unix_s / PERIOD_S) * PERIOD_S)
     client = aws.client("cloudwatch")
-    with aws_errors("CloudWatch"):
+    with aws_errors("CloudWatch", aws):
         readings = Readings(start, end, _discover(client, model))
         if readings.dimensions:
             _read_points(client, readings)

@@ -132,7 +132,7 @@ def upload(aws: Aws, folder: Folder, bucket: str, prefix: str, moved: Callable[[
         s3.upload_file(str(path), bucket, key, ExtraArgs={"Metadata": {_NOTE: note}}, Callback=moved)
         return False
 
-    with aws_errors(f"s3://{bucket}/{prefix}"), ThreadPoolExecutor(_AT_ONCE) as pool:
+    with aws_errors(f"s3://{bucket}/{prefix}", aws), ThreadPoolExecutor(_AT_ONCE) as pool:
         return sum(pool.map(one, folder.files))
 
 
@@ -142,7 +142,7 @@ def create_role(aws: Aws, name: str, bucket: str, prefix: str) -> str:
     Raises:
         InputError: IAM or STS refuses.
     """
-    with aws_errors("--create-role"):
+    with aws_errors("--create-role", aws):
         account = aws.client("sts").get_caller_identity()["Account"]
         iam = aws.client("iam")
         source = {"ArnEquals": {"aws:SourceArn": f"arn:aws:bedrock:{aws.region}:{account}:model-import-job/*"}}
@@ -175,7 +175,7 @@ def start_job(aws: Aws, *, job: str, model: str, role: str, bucket: str, prefix:
     bedrock = aws.client("bedrock")
     deadline_s = time.monotonic() + (_ROLE_PATIENCE_S if new_role else 0.0)
     while True:
-        with aws_errors("import"):
+        with aws_errors("import", aws):
             try:
                 answer = bedrock.create_model_import_job(
                     jobName=job,
@@ -198,7 +198,7 @@ def job_states(aws: Aws, job: str, poll_s: float = _POLL_S) -> Iterator[dict[str
         InputError: the service refuses.
     """
     while True:
-        with aws_errors("import"):
+        with aws_errors("import", aws):
             state: dict[str, Any] = aws.client("bedrock").get_model_import_job(jobIdentifier=job)
         yield state
         if state["status"] != "InProgress":

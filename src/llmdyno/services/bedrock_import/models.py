@@ -17,7 +17,7 @@ def list_models(aws: Aws) -> list[dict[str, Any]]:
     Raises:
         InputError: the service refuses.
     """
-    with aws_errors("models"):
+    with aws_errors("models", aws):
         pages = aws.client("bedrock").get_paginator("list_imported_models").paginate(sortOrder="Descending")
         return [model for page in pages for model in page["modelSummaries"]]
 
@@ -28,7 +28,7 @@ def describe(aws: Aws, model: str) -> dict[str, Any]:
     Raises:
         InputError: there is no such model, or the service refuses.
     """
-    with aws_errors(model):
+    with aws_errors(model, aws):
         answer: dict[str, Any] = aws.client("bedrock").get_imported_model(modelIdentifier=model)
     answer.pop("ResponseMetadata", None)
     return answer
@@ -40,7 +40,7 @@ def delete(aws: Aws, model: str) -> None:
     Raises:
         InputError: there is no such model, or the service refuses.
     """
-    with aws_errors(model):
+    with aws_errors(model, aws):
         aws.client("bedrock").delete_imported_model(modelIdentifier=model)
 
 

@@ -14,8 +14,8 @@ import logging
 import os
 import re
 import warnings
-from collections.abc import AsyncIterator, Mapping
-from dataclasses import dataclass
+from collections.abc import AsyncIterator, Iterable, Mapping
+from dataclasses import dataclass, field
 from importlib import metadata
 from typing import Any
 from urllib.parse import quote, unquote
@@ -34,7 +34,8 @@ from llmdyno.errors import InputError
 from llmdyno.protocols.dialect import HttpRequest, chat_messages, error_text
 from llmdyno.protocols.events import HTTP_STATUS, OTHER, REASONING, STREAM_ERROR, TEXT, Event, Failure
 from llmdyno.services.bedrock_import.identity import imported_model_arn, imported_model_region
-from llmdyno.spec.urls import query_secrets
+from llmdyno.spec.masking import Masker
+from llmdyno.spec.secrets import SECRET_HEADER, header_secrets, url_secrets
 from llmdyno.targets.litellm.catching import CatchingTransport, CaughtRequest, Recorded
 from llmdyno.timeline.record import CONNECT, TIMEOUT
 from llmdyno.workload.session import Messages, user_message
@@ -59,7 +60,15 @@ _SIGNATURE = ("authorization", "x-amz-date", "x-amz-security-token", "x-amz-cont
 atexit.register(gc.freeze)
 litellm.suppress_debug_info = True
 litellm.telemetry = False
-logging.getLogger("LiteLLM").setLevel(logging.CRITICAL)
+for _name in (
+    "LiteLLM",
+    "LiteLLM Router",
+    "LiteLLM Proxy",
+    "openai",
+    "httpx",
+    "httpcore",
+):  # they log requests and keys
+    logging.getLogger(_name).setLevel(logging.CRITICAL)
 warnings.filterwarnings("ignore", module=r"(litellm|pydantic|aiohttp|openai|httpx)(\.|$)")
 
 
@@ -74,7 +83,7 @@ class Caught:
     base_url: str
     request: HttpRequest
     signed_for: tuple[str, str] | None
-    secrets: tuple[str, ...]
+    secrets: tuple[str, ...] = field(repr=False)
 
 
 # LiteLLM keeps the openai package's clients for all later calls, and with them the session of the call that made them.
@@ -92,12 +101,14 @@ class LiteLLM:
         parameters: go into each call without a change.
         settle: tell LiteLLM beforehand what it would look up on the network for each request. The prompts stay the
             same.
+        secrets: are masked in LiteLLM's own messages, before these are cut.
 
     Raises:
         InputError: LiteLLM does not know the model's provider.
     """
 
-    def __init__(self, model: str, parameters: Mapping[str, Any], *, settle: bool) -> None:
+    def __init__(self, model: str, parameters: Mapping[str, Any], *, settle: bool, secrets: Iterable[str] = ()) -> None:
+        self._mask = Masker(secrets)
         self._asked = model
         self.model = model
         self._parameters = dict(parameters)
@@ -105,7 +116,7 @@ class LiteLLM:
             rest, self.provider, *_ = litellm.get_llm_provider(model, api_base=parameters.get("api_base"))
         except Exception as error:
             fits = "give it as LiteLLM names it: openai/gpt-4o-mini, bedrock/llama/arn:…, hosted_vllm/my-model"
-            raise InputError("--model", f"{model!r}: {_text_of(error)}", fits) from None
+            raise InputError("--model", f"{model!r}: {_text_of(error, self._mask)}", fits) from None
         self._by_handler: bool | None = None
         route, _, name = rest.partition("/")
         found = imported_model_arn(name) if self.provider == "bedrock" else None
@@ -201,7 +212,7 @@ class LiteLLM:
         headers = _headers(getattr(getattr(error, "response", None), "headers", None))
         status = getattr(error, "status_code", None)
         name = headers.get(b"x-amzn-errortype", b"").decode("latin-1").partition(":")[0] or type(error).__name__
-        text = _text_of(error)
+        text = _text_of(error, self._mask)
         if isinstance(error, litellm.Timeout):
             return None, headers, Failure(TIMEOUT, None, text, name)
         if streaming:
@@ -246,12 +257,11 @@ class LiteLLM:
         host = f"[{url.host}]" if ":" in url.host else url.host
         if (named := request.headers.get("host", "")) not in (host, f"{host}{port}"):
             headers["Host"] = named  # the user's own
-        secrets = tuple(
-            value.rpartition(" ")[2]
-            for name, value in headers.items()
-            if name in ("authorization", "api-key", "x-api-key", "x-goog-api-key") and "Signature=" not in value
-        )
-        secrets += query_secrets(path)
+        given = [(name, value) for name, value in headers.items() if SECRET_HEADER.search(name)]
+        found_secrets = [
+            one for name, value in given if "Signature=" not in value for one in header_secrets(name, value)
+        ]
+        secrets = (*found_secrets, *url_secrets(path))
         found = _CREDENTIAL.search(headers.get("authorization", ""))
         if found is not None:
             headers = {name: value for name, value in headers.items() if name not in _SIGNATURE}
@@ -280,15 +290,15 @@ class LiteLLM:
         if error is None or _no_connection(error):  # our transport does not connect, so another client sent it
             return InputError("--litellm-mode", f"LiteLLM sends {model} with its own client", "use --litellm-mode sdk")
         if isinstance(error, litellm.UnsupportedParamsError):
-            text = _text_of(error).partition(". To drop these")[0]
+            text = _text_of(error, self._mask).partition(". To drop these")[0]
             return InputError("--litellm-param", text, "leave it out, or add --litellm-param drop_params=true")
         missing = self._missing()
         if missing and self.provider == "bedrock":
             fits = "set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, name a --profile, or log in"
-            return InputError("AWS credentials", f"LiteLLM found none: {_text_of(error)}", fits)
+            return InputError("AWS credentials", f"LiteLLM found none: {_text_of(error, self._mask)}", fits)
         if missing:
             return InputError(missing, f"not set, and {model} needs it", "set it, or give --api-key")
-        problem = f"LiteLLM cannot make a request for {model!r}: {_text_of(error)}"
+        problem = f"LiteLLM cannot make a request for {model!r}: {_text_of(error, self._mask)}"
         return InputError("--model", problem, "see docs/litellm.md")
 
 
@@ -315,9 +325,9 @@ def _no_connection(error: BaseException | None) -> bool:
     return False
 
 
-def _text_of(error: Exception) -> str:
-    """The error's message in one line, without the class names that LiteLLM puts before it."""
-    text = str(getattr(error, "message", None) or error).partition("\nTraceback")[0]
+def _text_of(error: Exception, mask: Masker) -> str:
+    """The error's message in one line, masked, without the class names that LiteLLM puts before it."""
+    text = mask.text(str(getattr(error, "message", None) or error)).partition("\nTraceback")[0]
     text = re.sub(r"^(litellm\.)?(\w+(Error|Exception|Timeout)\s*[:-]\s*)+", "", text.replace("litellm.", ""))
     _, brace, rest = text.partition("{")
     if brace and rest.rstrip().endswith("}"):

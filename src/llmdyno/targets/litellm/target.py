@@ -8,13 +8,14 @@ from __future__ import annotations
 
 import asyncio
 import dataclasses
+import os
 from collections.abc import Callable, Mapping
 from contextlib import ExitStack
 from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from llmdyno.aws.session import LITELLM_URLS, bedrock_url, region_of
+from llmdyno.aws.session import LITELLM_URLS, bedrock_url, credential_secrets, region_of
 from llmdyno.errors import InputError
 from llmdyno.protocols.bedrock import REFUSALS, header_facts, invoke_dialect
 from llmdyno.protocols.converse import CONVERSE
@@ -24,11 +25,12 @@ from llmdyno.runs.environment import ModelFacts
 from llmdyno.runs.server import Server
 from llmdyno.services.bedrock_import.facts import ask_model, model_facts
 from llmdyno.services.bedrock_import.identity import imported_model_arn
-from llmdyno.spec.readers import SECRET_PARAMETER
+from llmdyno.spec.masking import Masker
+from llmdyno.spec.secrets import environ_secrets, spec_secrets
 from llmdyno.spec.spec import Spec, refuse
 from llmdyno.targets.bedrock import DEFAULT_FORMAT, SERVICE
 from llmdyno.targets.litellm.transport import MEDIA_TYPE, LiteLLMTransport
-from llmdyno.targets.target import Target, common_notes, refuse_unix_socket, template_of
+from llmdyno.targets.target import Target, common_notes, refuse_unix_socket, secrets_of, template_of
 from llmdyno.timeline.record import RequestRecord
 from llmdyno.transports.assemble import reread
 from llmdyno.transports.clock import Clock
@@ -91,7 +93,7 @@ async def preflight(spec: Spec, stack: ExitStack) -> tuple[Spec, Server]:
         InputError: LiteLLM is not installed, knows no such provider, or refuses the parameters.
     """
     library = load_library(spec)
-    secrets = tuple(str(value) for name, value in spec.litellm_param.items() if SECRET_PARAMETER.search(name) and value)
+    secrets = environ_secrets(os.environ)  # LiteLLM reads keys of every provider
     caught, problem = _catch(library, spec)
     server = Server(
         model=spec.model or "",
@@ -119,10 +121,20 @@ async def preflight(spec: Spec, stack: ExitStack) -> tuple[Spec, Server]:
         dialect=dialect_of(library, caught.base_url, caught.request.path).name,
         format=caught.request.path,
         signed_for=caught.signed_for,
-        secrets=(*secrets, *caught.secrets),
+        secrets=(*secrets, *caught.secrets, *_signing_secrets(library, caught), *(proxy.secrets if proxy else ())),
         proxy=proxy.authority if proxy is not None else None,
         notes=(*server.notes, *common_notes(spec, proxy.authority if proxy is not None else None)),
     )
+
+
+def _signing_secrets(library: LiteLLM, caught: Caught) -> tuple[str, ...]:
+    """The AWS credentials that sign the requests; empty: nothing signs them, or LiteLLM finds none."""
+    if caught.signed_for is None:
+        return ()
+    try:
+        return credential_secrets(library.credentials())
+    except Exception:  # any error of LiteLLM's or botocore's; the transport meets it again and tells it
+        return ()
 
 
 def _catch(library: LiteLLM, spec: Spec) -> tuple[Caught | None, str]:
@@ -180,6 +192,7 @@ async def open_target(spec: Spec, server: Server, clock: Clock, stack: ExitStack
         mode=spec.litellm_mode,
         try_first=spec.preflight,
         timeout_s=spec.timeout_s,
+        mask=Masker(secrets_of(spec, server)),
     )
     return Target(transport, refusals)
 
@@ -210,7 +223,8 @@ def load_library(spec: Spec) -> LiteLLM:
         what = f"needs {(error.name or 'litellm').partition('.')[0]}, which is missing"
         raise InputError("--api litellm", what, "pip install 'llmdyno[litellm]'") from None
     assert spec.model is not None
-    return LiteLLM(spec.model, _parameters(spec), settle=spec.litellm_mode != "sdk")
+    secrets = (*spec_secrets(spec), *environ_secrets(os.environ))
+    return LiteLLM(spec.model, _parameters(spec), settle=spec.litellm_mode != "sdk", secrets=secrets)
 
 
 def dialect_of(library: LiteLLM, base_url: str, path: str) -> Dialect:

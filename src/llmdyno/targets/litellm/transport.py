@@ -11,9 +11,11 @@ from collections.abc import Generator, Sequence
 from typing import TYPE_CHECKING
 
 from llmdyno.host.stop import Stop
+from llmdyno.spec.masking import NOTHING, Masker
 from llmdyno.targets.litellm.trial import PROMPT, TOKENS, choose
 from llmdyno.timeline.record import OK, RequestRecord
 from llmdyno.transports.assemble import built, reread
+from llmdyno.transports.conceal import conceal_record
 from llmdyno.transports.exchange import Exchange, Payload, Prepared
 from llmdyno.transports.http1.transport import Http1Transport, Template
 from llmdyno.transports.library import LibraryTransport
@@ -29,7 +31,7 @@ class LiteLLMTransport:
     """Sends through our sockets or through LiteLLM.
 
     `wire`: our sockets (None: LiteLLM must send itself). `sdk`: LiteLLM. `mode`: the spec's choice: `auto`, `wire` or
-    `sdk`. `try_first`: whether a trial decides.
+    `sdk`. `try_first`: whether a trial decides. `mask` masks secrets in what the trial tells.
     """
 
     def __init__(
@@ -42,8 +44,10 @@ class LiteLLMTransport:
         mode: str,
         try_first: bool,
         timeout_s: float,
+        mask: Masker = NOTHING,
     ) -> None:
         self._wire = wire
+        self._mask = mask
         self._sdk = sdk
         self._library = library
         self._template = template
@@ -134,10 +138,13 @@ class LiteLLMTransport:
         """
         exchange = Exchange(Prepared.of(turn, transport.prepare(turn)), 0)
         await transport.perform(exchange, self._timeout_s)
+        exchange.conceal(self._mask)
         pieces = list(exchange.pieces)
         record = built(transport.read(exchange, keep_text=True))
+        conceal_record(record, self._mask)
         if record.body is not None:
             reread(record, lambda body: self._library.read(body, MEDIA_TYPE), keep_text=True)
+            conceal_record(record, self._mask)
             return record, None
         if record.state != OK:
             return record, None
@@ -147,4 +154,7 @@ class LiteLLMTransport:
     async def _try(self, transport: LibraryTransport, payload: Payload, turn: Turn) -> RequestRecord:
         exchange = Exchange(Prepared.of(turn, payload), 0)
         await transport.perform(exchange, self._timeout_s)
-        return built(transport.read(exchange, keep_text=True))
+        exchange.conceal(self._mask)
+        record = built(transport.read(exchange, keep_text=True))
+        conceal_record(record, self._mask)
+        return record

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from llmdyno.spec.urls import masked
+from llmdyno.spec.secrets import masked_url
 from llmdyno.transports.advice import adapted_body, change_for, redirect_text
 from llmdyno.transports.exchange import Exchange
 from llmdyno.transports.http1.wire import Origin, authority_in, path_in, same_origin, to_path, with_body
@@ -62,7 +62,7 @@ class Asked:
     def redirects(self, paths: Iterable[str] | None = None) -> list[str]:
         """Notes for the report on the redirects that were followed: all of them, or those of some paths."""
         return [
-            f"the server redirects {masked(path)} to {masked(found)}, and requests follow"
+            f"the server redirects {masked_url(path)} to {masked_url(found)}, and requests follow"
             for path, found in self.moved.items()
             if paths is None or path in paths
         ]
@@ -83,14 +83,14 @@ class Asked:
         if found in way:
             for step in way:
                 self.moved.pop(step, None)
-            exchange.advise(f"redirected to {masked(found)}: the server redirects in a circle")
+            exchange.advise(f"redirected to {masked_url(found)}: the server redirects in a circle")
             return False
         if max(len(way) - 1, exchange.redirects) >= _REDIRECTS:
             many = f"more than {_REDIRECTS} redirects, one after the other"
-            exchange.advise(f"redirected to {masked(found)}: {many}; use a --base-url that needs none")
+            exchange.advise(f"redirected to {masked_url(found)}: {many}; use a --base-url that needs none")
             return False
         self.moved[path] = found
-        exchange.begin_again(f"the server redirects ({exchange.status}) to {masked(found)}", moved=True)
+        exchange.begin_again(f"the server redirects ({exchange.status}) to {masked_url(found)}", moved=True)
         return True
 
     def _way(self, path: str, end: str | None = None) -> list[str]:

@@ -15,11 +15,10 @@ from typing import Any, NamedTuple
 
 import msgspec
 
-from llmdyno.errors import InputError, hidden
+from llmdyno.errors import InputError
 from llmdyno.protocols.dialect import Dialect, Envelope, HttpRequest, error_text
 from llmdyno.protocols.events import Failure
-from llmdyno.spec.readers import given_secrets
-from llmdyno.spec.urls import query_secrets
+from llmdyno.spec.masking import NOTHING, Masker
 from llmdyno.timeline.emulated import label_in
 from llmdyno.timeline.record import TIMEOUT
 from llmdyno.transports.advice import adapted, change_for, redirect_text, remedy_for
@@ -73,7 +72,8 @@ class _Answer:
 
 
 class _Look(NamedTuple):
-    """One check: the client, the endpoint, what every request carries, the API, how long each answer may take."""
+    """One check: the client, the endpoint, what every request carries, the API, how long each answer may take, the
+    notes so far, and the mask for what the server says."""
 
     client: Client
     origin: Origin
@@ -81,17 +81,26 @@ class _Look(NamedTuple):
     api: Api
     patience_s: float
     notes: list[str]
+    mask: Masker
 
 
 async def look(
-    client: Client, origin: Origin, envelope: Envelope, dialect: Dialect, api: Api, *, timeout_s: float
+    client: Client,
+    origin: Origin,
+    envelope: Envelope,
+    dialect: Dialect,
+    api: Api,
+    *,
+    timeout_s: float,
+    mask: Masker = NOTHING,
 ) -> Found:
-    """Ask the endpoint for its models. If `envelope` names no model, the list must have exactly one.
+    """Ask the endpoint for its models. If `envelope` names no model, the list must have exactly one. `mask` masks
+    secrets in all that the server says.
 
     Raises:
         InputError: the endpoint cannot be reached, does not speak the API, refuses the key or does not have the model.
     """
-    one = _Look(client, origin, envelope, api, min(timeout_s, _PATIENCE_S), [])
+    one = _Look(client, origin, envelope, api, min(timeout_s, _PATIENCE_S), [], mask)
     answer = await _get(one, origin.path + "/models")
     if answer.failure is not None and not answer.connected:
         raise _unreachable(one, answer.failure)
@@ -106,7 +115,7 @@ async def look(
         renamed = await _ask_model(one, dialect, models)
     query = f"?{origin.query}" if origin.query else ""
     gets = {f"{origin.path}{path}{query}" for path in ("/models", "/v1/models")}
-    one.notes.extend(client.asked.redirects(gets))
+    one.notes.extend(map(one.mask.text, client.asked.redirects(gets)))
     server = answer.headers.get(b"server")
     return Found(
         models, server.decode("latin-1") if server else None, label_in(answer.headers), tuple(one.notes), renamed
@@ -237,8 +246,7 @@ def _outcome(one: _Look, answer: _Answer) -> str:
 
 
 def _message(one: _Look, answer: _Answer) -> str:
-    secrets = (*given_secrets(one.envelope.api_key, one.envelope.headers), *query_secrets(f"?{one.origin.query}"))
-    return hidden(error_text(answer.body), secrets)
+    return one.mask.text(error_text(answer.body))
 
 
 def _said(answer: _Answer) -> str:
@@ -264,7 +272,7 @@ async def _send(one: _Look, request: HttpRequest) -> _Answer:
     except asyncio.CancelledError:
         client.cancel_all()
         raise
-    exchange.uncompress()
+    exchange.conceal(one.mask)
     connected = exchange.sent_ns is not None
     failure = exchange.failure
     if exchange.status is not None and exchange.status != 200:

@@ -12,6 +12,7 @@ from urllib.parse import unquote, urlsplit
 
 from llmdyno.errors import InputError
 from llmdyno.host.loopback import loopback
+from llmdyno.spec.secrets import header_secrets
 from llmdyno.transports.http1.wire import Origin
 
 
@@ -27,6 +28,11 @@ class Proxy:
     def authority(self) -> str:
         """Host and port."""
         return f"[{self.host}]:{self.port}" if ":" in self.host else f"{self.host}:{self.port}"
+
+    @property
+    def secrets(self) -> tuple[str, ...]:
+        """What nothing may show: the user, the password, and the header made of both."""
+        return tuple(header_secrets("Proxy-Authorization", self.authorization or ""))
 
     def headers(self) -> dict[str, str]:
         """The headers that a request to the proxy needs."""

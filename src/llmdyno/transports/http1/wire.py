@@ -11,7 +11,8 @@ from urllib.parse import urljoin, urlsplit
 
 from llmdyno._version import __version__
 from llmdyno.protocols.dialect import HttpRequest
-from llmdyno.spec.urls import masked, path_and_query
+from llmdyno.spec.secrets import masked_url
+from llmdyno.spec.urls import path_and_query
 
 USER_AGENT = f"llmdyno/{__version__}"
 
@@ -43,7 +44,7 @@ class Origin:
     def at(self, path: str) -> str:
         """The URL of a path, with the query. Secrets in it are masked."""
         query = f"?{self.query}" if self.query else ""
-        return masked(f"{self.scheme}://{self.authority}{path}{query}")
+        return masked_url(f"{self.scheme}://{self.authority}{path}{query}")
 
     def __str__(self) -> str:
         return self.at(self.path)
