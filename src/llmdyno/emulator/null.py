@@ -166,11 +166,11 @@ class NullServer:
             self._truth.clear()
         elif head.startswith(b"GET /v1/models"):
             content = b'{"object":"list","data":[]}'
+        answer = b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: %d\r\n\r\n" % len(content)
         connection.sock.setblocking(True)
-        connection.sock.sendall(
-            b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: %d\r\n\r\n" % len(content)
-        )
-        connection.sock.sendall(content)
+        with contextlib.suppress(OSError):  # a client that has left is read to its end next
+            connection.sock.sendall(answer)
+            connection.sock.sendall(content)
         connection.sock.setblocking(False)
 
     def _write(self, connection: _Connection, time_ns: int) -> None:
