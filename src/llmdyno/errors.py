@@ -20,8 +20,21 @@ def hidden(text: str, secrets: Iterable[str]) -> str:
     return text
 
 
+def one_line(text: str, most: int = 1000) -> str:
+    """A text as one line that a terminal can show.
+
+    What cannot be printed is escaped, such as a new line or a lone surrogate. Of a text of more than `most` characters,
+    the middle is left out.
+    """
+    if len(text) > most:
+        text = f"{text[: most * 2 // 3]}…{text[-(most // 3) :]}"
+    if text.isprintable():
+        return text
+    return "".join(one if one.isprintable() else one.encode("unicode_escape").decode() for one in text)
+
+
 class InputError(ValueError):
-    """An input that cannot be used.
+    """An input that cannot be used. Its text is one line, however odd the input is.
 
     Args:
         where: the input: a flag (``--concurrency``), a key (``load.concurrency``), a file or a URL.
@@ -36,4 +49,4 @@ class InputError(ValueError):
         self.fits = fits
 
     def __str__(self) -> str:
-        return f"{self.where}: {self.problem}; {self.fits}"
+        return f"{one_line(self.where, 300)}: {one_line(self.problem)}; {one_line(self.fits)}"

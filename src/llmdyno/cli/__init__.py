@@ -13,7 +13,7 @@ import keyword
 import sys
 from collections.abc import Iterator, Sequence
 from importlib import import_module
-from typing import NoReturn
+from typing import Any, NoReturn
 
 from llmdyno._version import __version__
 from llmdyno.errors import InputError
@@ -90,10 +90,15 @@ def _joined(arguments: list[str]) -> list[str]:
     return arguments
 
 
+def command_module(name: str) -> Any:
+    """The module of a command: `DESCRIPTION`, `add_arguments`, `call`."""
+    return import_module(f"llmdyno.cli.{name}{'_' * keyword.iskeyword(name)}")
+
+
 def _dispatch(arguments: list[str]) -> int:
     if arguments and arguments[0] in COMMANDS:
         name = arguments[0]
-        module = import_module(f"llmdyno.cli.{name}{'_' * keyword.iskeyword(name)}")
+        module = command_module(name)
         parser = Parser(prog=f"llmdyno {name}", description=module.DESCRIPTION, allow_abbrev=False)
         module.add_arguments(parser)
         return int(module.call(parser.parse_args(_joined(arguments[1:]))))

@@ -7,6 +7,7 @@ A test sees to it that both have the same keys, in the same order, with the same
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, TypeVar
@@ -14,6 +15,7 @@ from typing import Any, TypeVar
 from llmdyno.errors import InputError
 from llmdyno.spec import load, mappings, readers
 from llmdyno.spec.distribution import Distribution
+from llmdyno.spec.limits import MOST_REQUESTS, MOST_RETRIES, MOST_USERS
 from llmdyno.spec.readers import BODY_FORMATS, CHAT_TEMPLATES, SLO_METRICS, Reader
 
 REFERENCE_INPUT = "normal(500,25)"
@@ -22,6 +24,8 @@ EMULATED_REQUESTS = 30
 EMULATED_SPEED = 10.0
 
 T = TypeVar("T")
+_USER_INFORMATION = re.compile(r"//[^/\s]*@")
+
 Layer = dict[str, tuple[Any, str]]
 """Raw values by key, each with a label that says where it came from: a flag, or a file and its key."""
 
@@ -147,7 +151,15 @@ _ROWS = (
         repeat=True,
         secret=True,
     ),
-    Key("extra_body", _ENDPOINT, mappings.json_object, "add these fields to each request's body", "JSON", {}),
+    Key(
+        "extra_body",
+        _ENDPOINT,
+        mappings.json_object,
+        "add these fields to each request's body",
+        "JSON",
+        {},
+        secret=True,
+    ),
     Key("temperature", _ENDPOINT, readers.from_zero, "sample at this temperature (default: the endpoint's own)", "T"),
     Key(
         "litellm_mode",
@@ -238,7 +250,7 @@ _ROWS = (
     Key(
         "retry_throttled",
         _ENDPOINT,
-        readers.whole_number(0),
+        readers.whole_number(0, MOST_RETRIES),
         "send a throttled request up to N more times; each attempt has its own record (default: 0)",
         "N",
         0,
@@ -252,7 +264,14 @@ _ROWS = (
         0.0,
         flag="--throttle-pause",
     ),
-    Key("concurrency", _LOAD, readers.whole_number(1), "closed loop: let N users send at once (default: 2)", "N", 2),
+    Key(
+        "concurrency",
+        _LOAD,
+        readers.whole_number(1, MOST_USERS),
+        "closed loop: let N users send at once (default: 2)",
+        "N",
+        2,
+    ),
     Key(
         "rate",
         _LOAD,
@@ -290,11 +309,11 @@ _ROWS = (
     Key(
         "max_concurrency",
         _LOAD,
-        readers.whole_number(1),
+        readers.whole_number(1, MOST_USERS),
         "open loop: keep at most N requests in flight; a request that waits still counts from its planned instant",
         "N",
     ),
-    Key("requests", _LOAD, readers.whole_number(1), "stop after N measured requests", "N"),
+    Key("requests", _LOAD, readers.whole_number(1, MOST_REQUESTS), "stop after N measured requests", "N"),
     Key(
         "duration_s",
         _LOAD,
@@ -306,7 +325,7 @@ _ROWS = (
     Key(
         "warmup",
         _LOAD,
-        readers.whole_number(0),
+        readers.whole_number(0, MOST_REQUESTS),
         "send N requests first, and do not count them in the figures (default: 0)",
         "N",
         0,
@@ -422,15 +441,18 @@ def read_flag(reader: Reader[T], value: Any, flag: str, *, secret: bool = False)
     try:
         return reader(value)
     except ValueError as error:
-        shown = "the value given" if secret else _shown(value)
+        shown = "the value given" if secret else shown_value(value)
         raise InputError(flag, f"{shown} does not fit", f"what fits: {error}") from None
 
 
-def _shown(value: Any) -> str:
+def shown_value(value: Any) -> str:
+    """A value as an error shows it: cut short, and without the user information of a URL."""
     if isinstance(value, list) and len(value) == 1:
         value = value[0]  # a flag that may be given again, given once
     try:
-        text = repr(value)
+        text = _USER_INFORMATION.sub("//***@", repr(value))
     except ValueError:  # Python does not print a whole number of more than 4,300 digits
         return "the number given"
+    except Exception:
+        return "the value given"
     return text if len(text) <= 200 else text[:199] + "…"

@@ -11,6 +11,7 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
+from llmdyno.spec.limits import DEEPEST
 from llmdyno.spec.readers import REDACTED, SLO_METRICS, duration_s
 
 _HEADER_NAME = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
@@ -58,11 +59,24 @@ def json_object(value: Any) -> dict[str, Any]:
         given = json.loads(value) if isinstance(value, str) else value
         if not isinstance(given, Mapping) or not all(isinstance(name, str) for name in given):
             raise ValueError(fits)
-        found = dict(given)
-        json.dumps(found, allow_nan=False)
-    except (TypeError, ValueError, RecursionError):
+        text = json.dumps(dict(given), allow_nan=False, ensure_ascii=False)
+        text.encode()  # a lone surrogate is no text that can be sent
+        found: dict[str, Any] = json.loads(text)
+    except Exception:
         raise ValueError(fits) from None
+    if _depth(found) > DEEPEST:
+        raise ValueError(f"a JSON object of at most {DEEPEST} levels")
     return found
+
+
+def _depth(value: Any) -> int:
+    """How many levels a JSON value has; it does not look further than one level too many."""
+    level, depth = [value], 0
+    while level and depth <= DEEPEST:
+        parts = (one.values() if isinstance(one, dict) else one for one in level if isinstance(one, dict | list))
+        level = [below for part in parts for below in part]
+        depth += 1
+    return depth
 
 
 def parameters(value: Any) -> dict[str, Any]:
@@ -77,7 +91,7 @@ def parameters(value: Any) -> dict[str, Any]:
             raise ValueError(fits)
         if name in _OWN_PARAMETERS:
             raise ValueError(f"any parameter except {', '.join(_OWN_PARAMETERS)}: flags or the run set those")
-        if content == REDACTED:
+        if isinstance(content, str) and content == REDACTED:
             raise ValueError(f"the value of {name}, which this file leaves out: --litellm-param {name}=…")
         found[name] = content if from_mapping else _json_or_text(content)
     return json_object(found)

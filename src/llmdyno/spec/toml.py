@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 from llmdyno.errors import InputError
 from llmdyno.spec.distribution import Distribution
-from llmdyno.spec.keys import KEYS, Layer, key_label
+from llmdyno.spec.keys import KEYS, Layer, key_label, shown_value
 from llmdyno.spec.load import Ramp
 from llmdyno.spec.readers import REDACTED, SECRET_HEADER, SECRET_PARAMETER
 
@@ -50,7 +50,7 @@ def parse_toml(text: str, path: str) -> Layer:
         elif isinstance(content, dict):
             layer |= {name: _entry(path, outer, name, value) for name, value in content.items()}
         else:
-            raise InputError(f"{path}: {outer}", f"{content!r} does not fit", f"write a table: [{outer}]")
+            raise InputError(f"{path}: {outer}", f"{shown_value(content)} does not fit", f"write a table: [{outer}]")
     return layer
 
 
