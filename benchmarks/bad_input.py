@@ -32,7 +32,8 @@ from typing import Any, NamedTuple
 
 from benchmarks import bad_values as values
 from llmdyno import InputError, Spec
-from llmdyno.cli import COMMANDS, Parser, command_module, main
+from llmdyno.cli import COMMANDS, command_module, main
+from llmdyno.cli.parser import Parser
 from llmdyno.spec.keys import KEYS
 
 REFUSED, TAKEN = "refused", "taken"
@@ -361,17 +362,12 @@ def _environment(rng: random.Random) -> Iterator[Case]:
         line = lines.get(name, shown if shown[0] == "show" else (*shown, *load))
         for text_name, text in values.ARGUMENTS.items():
             if _fits_environment(text) and ((name.isupper() and "PROXY" not in name) or text_name in values.URLS):
-                yield Case(
-                    "variable",
-                    f"{name}: {text_name}",
-                    line,
-                    environ=((name, text),),
-                    secret="URL" in name or "KEY" in name,
-                )
+                secret = text in values.URLS.values() or "KEY" in name
+                yield Case("variable", f"{name}: {text_name}", line, environ=((name, text),), secret=secret)
     dry = ("run", "--api", "bedrock", "--model", "m", "--endpoint-url", "http://127.0.0.1:9", "--body-format", "qwen")
     keys = (("AWS_ACCESS_KEY_ID", "AKIA"), ("AWS_SECRET_ACCESS_KEY", values.SECRET), ("AWS_REGION", "us-east-1"))
     for name in _AWS_VARIABLES:
-        line = tuple(part for part in dry if name not in ("AWS_ENDPOINT_URL",) or ("127" not in part and part != dry[5]))
+        line = tuple(part for part in dry if name != "AWS_ENDPOINT_URL" or ("127" not in part and part != dry[5]))
         for text_name, text in values.ARGUMENTS.items():
             if _fits_environment(text) and rng.random() < 0.3:
                 secret = text not in values.PAIRS.values()
@@ -481,13 +477,17 @@ def outcome(case: Case) -> str:
     out, errors = io.StringIO(), io.StringIO()
     code: object = None
     try:
-        with _surroundings(case, folder), contextlib.redirect_stdout(out), contextlib.redirect_stderr(errors):
-            with _within(PATIENCE_S):
-                if case.argv:
-                    code = main(_arguments(case, port))
-                else:
-                    _use(case)
-                    code = 0
+        with (
+            _surroundings(case, folder),
+            contextlib.redirect_stdout(out),
+            contextlib.redirect_stderr(errors),
+            _within(PATIENCE_S),
+        ):
+            if case.argv:
+                code = main(_arguments(case, port))
+            else:
+                _use(case)
+                code = 0
     except SystemExit as left:
         code = left.code
     except InputError as error:
@@ -567,6 +567,7 @@ def main_program() -> None:
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--count", type=int, default=5000)
     parser.add_argument("--skip", type=int, default=0)
+    parser.add_argument("--kind", help="try one kind only, such as trace")
     parser.add_argument("--processes", type=int, default=0)
     parser.add_argument("--taken", action="store_true", help="print the cases that fit, too")
     given = parser.parse_args()
@@ -574,7 +575,8 @@ def main_program() -> None:
     resource.setrlimit(resource.RLIMIT_AS, (MEMORY_BYTES, hard))
     found: Counter[tuple[str, str]] = Counter()
     try:
-        for case in islice(cases(given.seed), given.skip, given.skip + given.count):
+        chosen = (case for case in cases(given.seed) if given.kind in (None, case.kind))
+        for case in islice(chosen, given.skip, given.skip + given.count):
             _count(case, outcome(case), found, taken=given.taken)
         lines = (case for case in cases(given.seed + 1) if case.argv)
         for case in islice(lines, given.processes):

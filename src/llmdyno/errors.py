@@ -6,8 +6,10 @@ The command line turns the exception into exit code 2.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable
 
+_USER_INFORMATION = re.compile(r"([a-z][a-z0-9+.-]{0,20}:/{1,2})[^/\s@]*@", re.IGNORECASE)
 _SHORTEST_SECRET = 4
 """A shorter text is no secret, and would be found everywhere."""
 
@@ -21,16 +23,19 @@ def hidden(text: str, secrets: Iterable[str]) -> str:
 
 
 def one_line(text: str, most: int = 1000) -> str:
-    """A text as one line that a terminal can show.
+    """A text as one line that a terminal can show, without the user information of a URL.
 
     What cannot be printed is escaped, such as a new line or a lone surrogate. Of a text of more than `most` characters,
     the middle is left out.
     """
-    if len(text) > most:
-        text = f"{text[: most * 2 // 3]}…{text[-(most // 3) :]}"
+    text = _cut(_USER_INFORMATION.sub(r"\1***@", text), most)
     if text.isprintable():
         return text
-    return "".join(one if one.isprintable() else one.encode("unicode_escape").decode() for one in text)
+    return _cut("".join(one if one.isprintable() else one.encode("unicode_escape").decode() for one in text), most)
+
+
+def _cut(text: str, most: int) -> str:
+    return text if len(text) <= most else f"{text[: most * 2 // 3]}…{text[-(most // 3) :]}"
 
 
 class InputError(ValueError):

@@ -13,6 +13,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from llmdyno.errors import InputError
+from llmdyno.host.inputs import check_file
+from llmdyno.spec.keys import read_value
 
 ARN = re.compile(r"arn:aws[a-z-]*:bedrock:(?P<region>[a-z0-9-]{1,20}):([0-9]{12})?:(?P<kind>[a-z-]+)/.+")
 BOTOCORE_URLS = ("AWS_ENDPOINT_URL_BEDROCK_RUNTIME", "AWS_ENDPOINT_URL")
@@ -20,6 +22,7 @@ BOTOCORE_URLS = ("AWS_ENDPOINT_URL_BEDROCK_RUNTIME", "AWS_ENDPOINT_URL")
 LITELLM_URLS = ("AWS_BEDROCK_RUNTIME_ENDPOINT",)
 """The variable that moves it for LiteLLM, which does not read botocore's."""
 _IGNORE = "AWS_IGNORE_CONFIGURED_ENDPOINT_URLS"
+_FILES = ("AWS_CONFIG_FILE", "AWS_SHARED_CREDENTIALS_FILE", "AWS_CA_BUNDLE", "AWS_WEB_IDENTITY_TOKEN_FILE")
 _LOGIN = "set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, name a --profile, or log in (aws sso login)"
 
 
@@ -66,12 +69,27 @@ def bedrock_url(
         environ: the environment variables.
         endpoint_url: the user's own, which goes first.
         variables: the ones that the client reads; the first that is set counts.
+
+    Raises:
+        InputError: a variable's value is no URL.
     """
     if endpoint_url:
         return endpoint_url
     ignored = BOTOCORE_URLS if environ.get(_IGNORE, "").lower() == "true" else ()
-    found = (environ[name] for name in variables if name not in ignored and environ.get(name))
-    return next(found, None)
+    name = next((name for name in variables if name not in ignored and environ.get(name)), None)
+    return None if name is None else read_value("endpoint_url", environ[name], name)
+
+
+def check_variables(environ: Mapping[str, str]) -> None:
+    """Check the files that AWS's variables name, before botocore opens them: it would wait for the writer of a FIFO.
+
+    Raises:
+        InputError: one is there and is no file.
+    """
+    for name in _FILES:
+        path = environ.get(name)
+        if path and os.path.exists(path) and not (name == "AWS_CA_BUNDLE" and os.path.isdir(path)):
+            check_file(path, name, "name a file, or unset it")
 
 
 def find_endpoint(
@@ -87,6 +105,7 @@ def find_endpoint(
         from botocore import exceptions
     except ImportError:
         raise InputError("--api bedrock", "needs botocore, which is missing", "pip install 'llmdyno[aws]'") from None
+    check_variables(os.environ)
     try:
         session = botocore.session.Session(profile=profile)
         region = _region(session, region, model)

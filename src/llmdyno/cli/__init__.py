@@ -9,14 +9,16 @@ from __future__ import annotations
 
 import argparse
 import difflib
+import errno
 import keyword
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from importlib import import_module
-from typing import Any, NoReturn
+from typing import Any
 
 from llmdyno._version import __version__
-from llmdyno.errors import InputError
+from llmdyno.cli.parser import Parser
+from llmdyno.errors import InputError, one_line
 
 COMMANDS = {
     "run": "measure an endpoint (default: the embedded emulator)",
@@ -36,29 +38,7 @@ COMMANDS = {
 }
 
 
-class Parser(argparse.ArgumentParser):
-    """argparse with errors of one line. For an unknown flag, the error names the nearest flag."""
-
-    def error(self, message: str) -> NoReturn:
-        """Print one line and exit with code 2."""
-        _, marker, rest = message.partition("unrecognized arguments: ")
-        if marker:
-            unknown = rest.split()[0]
-            flags = list(_flags(self))
-            close = difflib.get_close_matches(unknown.partition("=")[0], flags, n=1)
-            hint = f"did you mean {close[0]}?" if close else f"see {self.prog} --help"
-            message = f"{unknown}: there is no such {'flag' if unknown.startswith('-') else 'argument'}; {hint}"
-        print(f"llmdyno: {message}", file=sys.stderr)
-        raise SystemExit(2)
-
-
-def _flags(parser: argparse.ArgumentParser) -> Iterator[str]:
-    """The flags of a parser and of its subcommands."""
-    for action in parser._actions:
-        yield from action.option_strings
-        if isinstance(action, argparse._SubParsersAction):
-            for below in action.choices.values():
-                yield from _flags(below)
+_NO_PATH = (errno.ENAMETOOLONG, errno.ELOOP)
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -73,10 +53,20 @@ def main(argv: Sequence[str] | None = None) -> int:
         if isinstance(error, BrokenPipeError):
             sys.stderr.close()  # the reader of our output has closed it, such as `head`
             return 0
+        if error.errno in _NO_PATH:
+            bad = InputError(str(error.filename), f"no file can have this path ({error.strerror})", "name another")
+            print(f"llmdyno: {bad}", file=sys.stderr)
+            return 2
         print(f"llmdyno: {error.filename or 'system'}: {error.strerror or error}", file=sys.stderr)
         if error.filename is not None:
             print(f"llmdyno: to see what was measured: llmdyno show {error.filename}", file=sys.stderr)
         return 1
+    except MemoryError:
+        short = InputError(
+            "memory", "this machine has too little for that input", "use shorter prompts, or fewer users"
+        )
+        print(f"llmdyno: {short}", file=sys.stderr)
+        return 2
     except KeyboardInterrupt:
         print("llmdyno: stopped", file=sys.stderr)
         return 130
@@ -113,7 +103,7 @@ def _dispatch(arguments: list[str]) -> int:
     )
     parser.add_argument("--version", action="version", version=f"llmdyno {__version__}")
     if arguments and not arguments[0].startswith("-"):
-        close = difflib.get_close_matches(arguments[0], COMMANDS, n=1)
+        close = difflib.get_close_matches(one_line(arguments[0], 100), COMMANDS, n=1)
         fits = f"did you mean {close[0]}?" if close else "commands: " + ", ".join(COMMANDS)
         raise InputError(arguments[0], "there is no such command", fits)
     parser.parse_args(arguments)

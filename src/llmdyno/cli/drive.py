@@ -46,6 +46,10 @@ _GROUPS = {
 """The title and the description of each group of flags in the help text, by the TOML table of its keys."""
 
 
+_COUNTED_EXACTLY = 200_000
+"""A dry run adds up the lengths of no more requests; of more, it shows the mean."""
+
+
 class Manner(NamedTuple):
     """How a command drives its load.
 
@@ -207,9 +211,9 @@ def drive(spec: Spec, experiment: Experiment, manner: Manner, show: Show | None 
 
     spec = resolve(spec, os.environ)
     experiment.check(spec, experiment.options)
+    budget = read_flag(dollars(), manner.budget, "--budget")
     if manner.dry_run:
         return print_plan(spec, experiment)
-    budget = read_flag(dollars(), manner.budget, "--budget")
     if (told := experiment.announce(spec, experiment.options)) and not manner.quiet:
         print(told, file=sys.stderr)
     confirm_cost(spec, experiment.rounds(experiment.options), budget, yes=manner.yes, quiet=manner.quiet)
@@ -336,6 +340,10 @@ def print_plan(spec: Spec, experiment: Experiment) -> int:
         elif phase.total is None:
             inputs, outputs = spec.input_tokens.mean, spec.output_tokens.mean
             print(f"# {phase.name}: as many requests as fit into {spec.load.sends_for_s:g} s,")
+            print(f"#   about {inputs:,.0f} tokens in and at most {outputs:,.0f} out each")
+        elif phase.total > _COUNTED_EXACTLY:
+            inputs, outputs = spec.input_tokens.mean, spec.output_tokens.mean
+            print(f"# {phase.name}: {phase.total:,} requests,")
             print(f"#   about {inputs:,.0f} tokens in and at most {outputs:,.0f} out each")
         else:
             lengths = [plan.source.lengths(phase.name, index) for index in range(phase.total)]

@@ -10,7 +10,6 @@ import argparse
 import asyncio
 import errno
 import json
-import math
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from llmdyno.emulator.copies import Scaling
@@ -22,7 +21,9 @@ from llmdyno.errors import InputError
 from llmdyno.host.child import leave_with_parent
 from llmdyno.host.loop import loop_factory
 from llmdyno.host.signals import signals
-from llmdyno.spec.keys import read_value
+from llmdyno.spec import readers
+from llmdyno.spec.keys import read_flag, read_value, shown_value
+from llmdyno.spec.limits import MOST_USERS
 
 if TYPE_CHECKING:
     from llmdyno.emulator.server import Emulator
@@ -31,7 +32,6 @@ DESCRIPTION = (
     "Serve an emulated deployment. It speaks OpenAI's chat and completions, Anthropic's messages, and Bedrock's "
     "runtime for an imported model. /truth has the true times of each request. No language model makes the answers."
 )
-_HIGHEST_PORT = 65535
 _PORT_ERRORS = (errno.EADDRINUSE, errno.EACCES)
 
 
@@ -112,13 +112,14 @@ def call(arguments: argparse.Namespace) -> int:
     Raises:
         InputError: a value does not fit, or the address is not available.
     """
-    port = _port(arguments.port)
+    port = read_flag(readers.port, arguments.port, "--port")
+    host = read_flag(readers.host, arguments.host, "--host")
     services = _aws_services(arguments)
     options = _options(arguments)
     if arguments.embedded:
         leave_with_parent()
     with asyncio.Runner(loop_factory=loop_factory()) as runner:
-        runner.run(_serve(options, arguments.host, port, services=services, embedded=arguments.embedded))
+        runner.run(_serve(options, host, port, services=services, embedded=arguments.embedded))
     return 0
 
 
@@ -126,7 +127,7 @@ def _options(arguments: argparse.Namespace) -> dict[str, Any]:
     """The parameters of the emulator, except its AWS services."""
     if arguments.deployment not in PROFILES:
         fits = "deployments: " + ", ".join(PROFILES)
-        raise InputError("--deployment", f"{arguments.deployment!r} is not known", fits)
+        raise InputError("--deployment", f"{shown_value(arguments.deployment)} is not known", fits)
     key, above = arguments.api_key, arguments.garble_above
     seed = read_value("seed", arguments.seed, "--seed")
     return {
@@ -143,12 +144,6 @@ def _options(arguments: argparse.Namespace) -> dict[str, Any]:
     }
 
 
-def _port(text: str) -> int:
-    if not text.isdecimal() or int(text) > _HIGHEST_PORT:
-        raise InputError("--port", f"{text!r} does not fit", f"what fits: a whole number from 0 to {_HIGHEST_PORT}")
-    return int(text)
-
-
 def _aws_services(arguments: argparse.Namespace) -> bool:
     """Whether moto runs behind the emulator."""
     if arguments.aws_services is None:
@@ -162,21 +157,14 @@ def _faults(texts: list[str], seed: int) -> Faults:
     try:
         return Faults.parse(texts, seed)
     except ValueError as error:
-        raise InputError("--fault", f"{' '.join(texts)!r} does not fit", f"what fits: {error}") from None
+        raise InputError("--fault", f"{shown_value(' '.join(texts))} does not fit", f"what fits: {error}") from None
 
 
 def _scaling_value(arguments: argparse.Namespace, name: str) -> Any:
     given, kind = getattr(arguments, name), _SCALING[name].kind
     if kind is bool:
         return bool(given)
-    try:
-        value = kind(given)
-    except ValueError:
-        value = -1
-    if not (math.isfinite(value) and value >= (1 if kind is int else 0)):
-        fits = "a whole number from 1 up" if kind is int else "a number of seconds from 0 up"
-        raise InputError(_flag(name), f"{given!r} does not fit", f"what fits: {fits}")
-    return value
+    return read_flag(readers.whole_number(1, MOST_USERS) if kind is int else readers.pause_s, given, _flag(name))
 
 
 async def _serve(options: dict[str, Any], host: str, port: int, *, services: bool, embedded: bool) -> None:

@@ -23,8 +23,8 @@ def load_counter(name: str | None) -> TokenCounter:
     """The counter for a spec's `tokenizer`. None means the approximation.
 
     Raises:
-        InputError: there is no tokenizer of that name, it cannot count English words, or the `tokenizers` library is not
-            installed.
+        InputError: there is no tokenizer of that name, it cannot count English words, or the `tokenizers` library is
+            not installed.
     """
     if name is None:
         return Approximation()

@@ -12,7 +12,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
-from llmdyno.errors import InputError
+from llmdyno.errors import InputError, one_line
 from llmdyno.spec import load, mappings, readers
 from llmdyno.spec.distribution import Distribution
 from llmdyno.spec.limits import MOST_REQUESTS, MOST_RETRIES, MOST_USERS
@@ -24,7 +24,8 @@ EMULATED_REQUESTS = 30
 EMULATED_SPEED = 10.0
 
 T = TypeVar("T")
-_USER_INFORMATION = re.compile(r"//[^/\s]*@")
+_SECRET_NAME = re.compile(f"{readers.SECRET_HEADER.pattern}|{readers.SECRET_PARAMETER.pattern}", re.IGNORECASE)
+_SHOWN = 200
 
 Layer = dict[str, tuple[Any, str]]
 """Raw values by key, each with a label that says where it came from: a flag, or a file and its key."""
@@ -446,13 +447,23 @@ def read_flag(reader: Reader[T], value: Any, flag: str, *, secret: bool = False)
 
 
 def shown_value(value: Any) -> str:
-    """A value as an error shows it: cut short, and without the user information of a URL."""
+    """A value as an error shows it: cut short, without the values of names that may be secret."""
     if isinstance(value, list) and len(value) == 1:
         value = value[0]  # a flag that may be given again, given once
     try:
-        text = _USER_INFORMATION.sub("//***@", repr(value))
+        text = one_line(repr(_masked(value)), _SHOWN)
     except ValueError:  # Python does not print a whole number of more than 4,300 digits
         return "the number given"
     except Exception:
         return "the value given"
-    return text if len(text) <= 200 else text[:199] + "…"
+    return text
+
+
+def _masked(value: Any) -> Any:
+    """The value; in mappings, also below others, the values of secret names are masked."""
+    if isinstance(value, Mapping):
+        return {
+            name: "***" if isinstance(name, str) and _SECRET_NAME.search(name) else _masked(below)
+            for name, below in value.items()
+        }
+    return [_masked(below) for below in value] if isinstance(value, list) else value

@@ -308,6 +308,13 @@ def url(value: Any) -> str:
     return value.rstrip("/")
 
 
+def host(value: Any) -> str:
+    """Reads a host name or an IP address to listen on."""
+    if not isinstance(value, str) or not _is_host(value, bracketed=":" in value):
+        raise ValueError("a host name of letters, digits and -, or an IP address, such as 127.0.0.1 or ::1")
+    return value
+
+
 def _is_host(host: str, *, bracketed: bool) -> bool:
     """Whether a URL's host can be looked up: an IPv6 address in brackets, or labels that the domain name system has."""
     if bracketed:

@@ -1,8 +1,8 @@
 """Draws lengths from a distribution. PURE.
 
-In: a distribution, and a generator that the plan seeded. Out: whole numbers of tokens from 1 to 10,000,000. Every draw comes
-from `Random.random`, the one method whose sequence Python keeps for a seed between versions. The rest is arithmetic,
-so a plan is the same on any machine.
+In: a distribution, and a generator that the plan seeded. Out: whole numbers of tokens from 1 to 10,000,000. Every
+draw comes from `Random.random`, the one method whose sequence Python keeps for a seed between versions. The rest is
+arithmetic, so a plan is the same on any machine.
 """
 
 from __future__ import annotations

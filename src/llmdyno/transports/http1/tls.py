@@ -7,10 +7,13 @@ default, verifies the server; the bytes of the other side. The socket stays the 
 from __future__ import annotations
 
 import asyncio
+import os
 import socket
 import ssl
+import sys
 
 from llmdyno.errors import InputError
+from llmdyno.host.inputs import check_file
 
 _READ_SIZE = 16384
 
@@ -29,6 +32,7 @@ def make_context(
     Raises:
         InputError: a file cannot be read, or does not have the right content.
     """
+    _check_files(ca_file, client_cert, client_key)
     try:
         context = ssl.create_default_context(cafile=ca_file)
     except (OSError, ssl.SSLError) as error:
@@ -46,6 +50,24 @@ def make_context(
             fits = "give PEM files: a certificate with its chain, and its private key without a password"
             raise InputError("--client-cert, --client-key", f"cannot be used ({_why(error)})", fits) from None
     return context
+
+
+def _check_files(ca_file: str | None, client_cert: str | None, client_key: str | None) -> None:
+    """Check the files that OpenSSL reads. It would wait for the writer of a FIFO, and tell little of the others.
+
+    Raises:
+        InputError: one is no file.
+    """
+    fits = "give PEM files"
+    for flag, path in (("--ca-file", ca_file), ("--client-cert", client_cert), ("--client-key", client_key)):
+        if path is not None:
+            check_file(path, flag, fits)
+    path = os.environ.get("SSL_CERT_FILE")
+    if path and ca_file is None:
+        check_file(path, "SSL_CERT_FILE", "name a PEM file with the certificates of the authorities, or unset it")
+    path = os.environ.get("SSLKEYLOGFILE")
+    if path and os.path.exists(path):
+        check_file(path, "SSLKEYLOGFILE", "name a file, or unset it", most=sys.maxsize)
 
 
 def _why(error: OSError) -> str:
