@@ -85,7 +85,7 @@ def test_the_run_directory_lies_below_the_results() -> None:
         (["--num-concurrent-requests", "0"], "--num-concurrent-requests: '0' does not fit"),
         (["--max-num-completed-requests", "x"], "--max-num-completed-requests: 'x' does not fit"),
         (["--timeout", "x"], "--timeout: 'x' does not fit"),
-        (["--additional-sampling-params", "x"], "--additional-sampling-params: 'x' does not fit"),
+        (["--additional-sampling-params", "x"], "--additional-sampling-params: the value given does not fit"),
     ],
 )
 def test_a_bad_value_is_named_by_llmperfs_flag(line: list[str], error: str) -> None:

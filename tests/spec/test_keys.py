@@ -37,7 +37,7 @@ def test_every_key_has_a_flag_of_its_own_and_one_line_of_help() -> None:
 
 
 def test_the_secrets_are_known() -> None:
-    assert {key.name for key in KEYS.values() if key.secret} == {"api_key", "headers", "litellm_param"}
+    assert {key.name for key in KEYS.values() if key.secret} == {*("api_key", "headers", "extra_body", "litellm_param")}
     assert {key.name for key in KEYS.values() if not key.kept} == {"api_key", "out"}
 
 

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from llmdyno.errors import InputError
-from llmdyno.host.inputs import check_file
+from llmdyno.host.inputs import refuse_special
 from llmdyno.spec.keys import read_value
 
 ARN = re.compile(r"arn:aws[a-z-]*:bedrock:(?P<region>[a-z0-9-]{1,20}):([0-9]{12})?:(?P<kind>[a-z-]+)/.+")
@@ -87,9 +87,7 @@ def check_variables(environ: Mapping[str, str]) -> None:
         InputError: one is there and is no file.
     """
     for name in _FILES:
-        path = environ.get(name)
-        if path and os.path.exists(path) and not (name == "AWS_CA_BUNDLE" and os.path.isdir(path)):
-            check_file(path, name, "name a file, or unset it")
+        refuse_special(environ.get(name), name, "name a file, or unset it")
 
 
 def find_endpoint(

@@ -337,13 +337,10 @@ def print_plan(spec: Spec, experiment: Experiment) -> int:
     for phase in plan.phases:
         if phase.name == WARM:
             print(f"# {phase.name}: one request at a time until the model answers")
-        elif phase.total is None:
+        elif phase.total is None or phase.total > _COUNTED_EXACTLY:
             inputs, outputs = spec.input_tokens.mean, spec.output_tokens.mean
-            print(f"# {phase.name}: as many requests as fit into {spec.load.sends_for_s:g} s,")
-            print(f"#   about {inputs:,.0f} tokens in and at most {outputs:,.0f} out each")
-        elif phase.total > _COUNTED_EXACTLY:
-            inputs, outputs = spec.input_tokens.mean, spec.output_tokens.mean
-            print(f"# {phase.name}: {phase.total:,} requests,")
+            fitting = f"as many requests as fit into {spec.load.sends_for_s or 0:g} s"
+            print(f"# {phase.name}: {fitting if phase.total is None else f'{phase.total:,} requests'},")
             print(f"#   about {inputs:,.0f} tokens in and at most {outputs:,.0f} out each")
         else:
             lengths = [plan.source.lengths(phase.name, index) for index in range(phase.total)]

@@ -91,7 +91,7 @@ def _write(out: str | None, parts: Iterable[bytes]) -> None:
         os.replace(part, path)
     except (OSError, ValueError) as error:
         reason = getattr(error, "strerror", None) or error
-        raise InputError("--out", f"{out!r} cannot be written ({reason})", "name a file you may write") from None
+        raise InputError("--out", f"{out} cannot be written ({reason})", "name a file you may write") from None
 
 
 def _to_stdout(parts: Iterable[bytes]) -> None:

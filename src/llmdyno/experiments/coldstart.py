@@ -13,7 +13,7 @@ from llmdyno.targets.target import managed_service
 from llmdyno.workload.plan import Plan
 from llmdyno.workload.sources.drawn import Drawn
 
-_MOST_ROUNDS = 1_000
+_MOST_ROUNDS = 100_000
 _USUAL_COLD_START_S = 60
 
 

@@ -6,6 +6,7 @@ have no writer: neither must hold up a command. It does not know what the bytes 
 
 from __future__ import annotations
 
+import errno
 import os
 import select
 import stat
@@ -22,7 +23,6 @@ _FIFO_PATIENCE_S = 5.0
 
 _PIECE = 1 << 16
 _KINDS = {
-    stat.S_IFDIR: "a folder",
     stat.S_IFCHR: "a device",
     stat.S_IFBLK: "a device",
     stat.S_IFSOCK: "a socket",
@@ -32,6 +32,8 @@ _KINDS = {
 
 def check_file(path: str | Path, where: str, fits: str, most: int = LARGEST_BYTES) -> None:
     """Check that a library can read a file to its end: it is a regular file, it is readable and not too large.
+
+    The system's null device counts as an empty file.
 
     Args:
         path: the file.
@@ -44,7 +46,7 @@ def check_file(path: str | Path, where: str, fits: str, most: int = LARGEST_BYTE
     """
     with _Opened(path, where, fits) as opened:
         mode, size = os.fstat(opened.descriptor).st_mode, os.fstat(opened.descriptor).st_size
-    if not stat.S_ISREG(mode):
+    if not stat.S_ISREG(mode) and not _is_null(path):
         raise _no_file(path, mode, where, fits)
     _check_size(path, size, where, fits, most)
 
@@ -59,7 +61,7 @@ def read_bytes(path: str | Path, where: str, fits: str, most: int = LARGEST_BYTE
         found = os.fstat(opened.descriptor)
         if stat.S_ISREG(found.st_mode):
             _check_size(path, found.st_size, where, fits, most)
-        elif not stat.S_ISFIFO(found.st_mode):
+        elif not stat.S_ISFIFO(found.st_mode) and not _is_null(path):
             raise _no_file(path, found.st_mode, where, fits)
         pieces, size = [], 0
         while piece := opened.piece(wait=stat.S_ISFIFO(found.st_mode)):
@@ -69,8 +71,29 @@ def read_bytes(path: str | Path, where: str, fits: str, most: int = LARGEST_BYTE
     return b"".join(pieces)
 
 
+def refuse_special(path: str | None, where: str, fits: str) -> None:
+    """Check that a file, if it is there, is a regular one. A library reads it, and says what else is wrong with it.
+
+    Args:
+        path: the file; None or empty: there is nothing to check.
+        where: the flag, key or variable that the error names.
+        fits: what the error tells the user to do.
+
+    Raises:
+        InputError: it is a FIFO, a device or a socket.
+    """
+    if path and os.path.exists(path) and not os.path.isdir(path):
+        check_file(path, where, fits)
+
+
+def _is_null(path: str | Path) -> bool:
+    return os.path.realpath(path) == os.devnull
+
+
 def _no_file(path: str | Path, mode: int, where: str, fits: str) -> InputError:
     named = "" if where == str(path) else f"{path} "
+    if stat.S_ISDIR(mode):
+        return InputError(where, f"{named}cannot be read ({os.strerror(errno.EISDIR)})", fits)
     return InputError(where, f"{named}is {_KINDS.get(stat.S_IFMT(mode), 'a special file')}, not a file", fits)
 
 

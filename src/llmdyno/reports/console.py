@@ -8,7 +8,7 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Collection, Iterable, Sequence
-from typing import TextIO
+from typing import IO, TextIO
 
 from rich.console import Console
 from rich.table import Table
@@ -22,7 +22,7 @@ _LEAST = 20
 """A value is never squeezed below this many columns."""
 
 
-def _console(stream: TextIO | None, width: int | None) -> Console:
+def _console(stream: IO[str] | None, width: int | None) -> Console:
     """A console of Rich's. It does not see a size in the environment that no terminal has, such as ``COLUMNS=²``."""
     sensible = {name: value for name, value in os.environ.items() if name not in _SIZES or _SIZE.fullmatch(value)}
     return Console(file=stream, width=width, highlight=False, _environ=sensible)

@@ -81,7 +81,7 @@ def by_shape(requests_per_hour: float, shape: str, seed: int) -> Traffic:
     """
     found = SHAPES.get(shape)
     if found is None:
-        raise InputError("--shape", f"{shape!r} does not fit", f"what fits: one of {', '.join(SHAPES)}")
+        raise InputError("--shape", f"{shape!r} does not fit", f"one of {', '.join(SHAPES)}")
     spans = [
         Span(hour * HOUR_S, (hour + 1) * HOUR_S, share * requests_per_hour) for hour, share in enumerate(found.hours)
     ]

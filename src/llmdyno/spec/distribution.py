@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from llmdyno.spec.limits import MOST_TOKENS
 
 FITS = "a whole number from 1 up, normal(mean,stddev), uniform(low,high) or lognormal(median,sigma)"
-_TOO_LONG = f"lengths of at most {MOST_TOKENS:,} tokens"
+_TOO_LONG = f"a whole number from 1 to {MOST_TOKENS:,}, or a distribution of such lengths"
 _LARGEST_SIGMA = 10.0
 """One standard deviation of the logarithm is then a factor of 22,026. More is a mistake, and overflows a float."""
 
@@ -43,7 +43,8 @@ class Distribution:
             ValueError: with what fits, if the value does not.
         """
         if isinstance(value, Distribution):
-            return cls._fixed(value.a) if value.kind == "fixed" else cls._checked(value.kind, value.a, value.b)
+            _ = cls._fixed(value.a) if value.kind == "fixed" else cls._checked(value.kind, value.a, value.b)
+            return value
         if isinstance(value, bool) or not isinstance(value, str | int | float):
             raise ValueError(FITS)
         if not isinstance(value, str):

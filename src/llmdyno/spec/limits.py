@@ -21,7 +21,7 @@ MOST_USERS = 1_000_000
 MOST_RETRIES = 1_000
 """How often one request may be sent again."""
 
-FASTEST_PER_S = 1_000_000.0
+FASTEST_PER_S = 10_000_000.0
 """Requests a second."""
 
 FASTEST_PER_HOUR = 1_000_000.0

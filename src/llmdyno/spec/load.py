@@ -106,13 +106,15 @@ def _are_numbers(*values: object) -> bool:
 
 
 def _variation(text: str) -> float:
-    fits = f"gamma(CV) with a coefficient of variation from {_LEAST_VARIATION:g} to {_MOST_VARIATION:g}"
+    fits = f"gamma(CV) with a coefficient of variation above 0 and up to {_MOST_VARIATION:g}"
     try:
         variation = above_zero("")(text)
     except ValueError:
         raise ValueError(fits) from None
-    if not _LEAST_VARIATION <= variation <= _MOST_VARIATION:
+    if variation > _MOST_VARIATION:
         raise ValueError(fits)
+    if variation < _LEAST_VARIATION:
+        raise ValueError(f"constant, or gamma(CV) with a coefficient of variation from {_LEAST_VARIATION:g} up")
     return variation
 
 

@@ -47,7 +47,8 @@ _LONGEST_HOST = 253
 _UNITS_S = {"ms": 1e-3, "s": 1.0, "m": 60.0, "min": 60.0, "h": 3600.0}
 _DURATION = re.compile(r"([0-9.]+(?:e[+-]?[0-9]+)?)(ms|s|min|m|h)")
 
-_SHOWN_PLAIN = 99_999
+_SHOWN_PLAIN = 65_535
+"""A larger bound is named only if a number passes it."""
 _NO_LONGER = f"a duration of at most {LONGEST_S:,.0f} s, which is {LONGEST_S / 86_400:.0f} days"
 
 T = TypeVar("T")
@@ -93,14 +94,15 @@ def _number(value: Any, fits: str, accept: Callable[[float], bool], most: float 
 
 def whole_number(low: int, high: int = LARGEST_WHOLE) -> Reader[int]:
     """A reader of whole numbers from `low` to `high`, both included."""
-    shown = f"{high:,}" if high > _SHOWN_PLAIN else str(high)
-    fits = f"a whole number from {low} up" if high == LARGEST_WHOLE else f"a whole number from {low} to {shown}"
+    fits = f"a whole number from {low} up" if high > _SHOWN_PLAIN else f"a whole number from {low} to {high}"
 
     def read(value: Any) -> int:
         try:
             number = _converted(value, int)
         except ValueError:
             raise ValueError(fits) from None
+        if _SHOWN_PLAIN < high < number <= LARGEST_WHOLE:
+            raise ValueError(f"a whole number from {low} to {high:,}")
         if not low <= number <= high:
             raise ValueError(fits)
         return number
@@ -268,7 +270,9 @@ def units_version(value: Any) -> str:
 
 def template(value: Any) -> str:
     """Reads the name of a chat template, or the path of a JSON file that holds one."""
-    if not isinstance(value, str) or (value not in CHAT_TEMPLATES and not text(value).endswith(".json")):
+    if isinstance(value, str) and value.endswith(".json"):
+        return text(value)
+    if not isinstance(value, str) or value not in CHAT_TEMPLATES:
         raise ValueError("one of " + ", ".join(CHAT_TEMPLATES) + ", or the path of a tokenizer_config.json")
     return value
 

@@ -10,10 +10,9 @@ import asyncio
 import os
 import socket
 import ssl
-import sys
 
 from llmdyno.errors import InputError
-from llmdyno.host.inputs import check_file
+from llmdyno.host.inputs import refuse_special
 
 _READ_SIZE = 16384
 
@@ -58,16 +57,12 @@ def _check_files(ca_file: str | None, client_cert: str | None, client_key: str |
     Raises:
         InputError: one is no file.
     """
-    fits = "give PEM files"
     for flag, path in (("--ca-file", ca_file), ("--client-cert", client_cert), ("--client-key", client_key)):
-        if path is not None:
-            check_file(path, flag, fits)
-    path = os.environ.get("SSL_CERT_FILE")
-    if path and ca_file is None:
-        check_file(path, "SSL_CERT_FILE", "name a PEM file with the certificates of the authorities, or unset it")
-    path = os.environ.get("SSLKEYLOGFILE")
-    if path and os.path.exists(path):
-        check_file(path, "SSLKEYLOGFILE", "name a file, or unset it", most=sys.maxsize)
+        refuse_special(path, flag, "give a PEM file")
+    if ca_file is None:
+        path = os.environ.get("SSL_CERT_FILE")
+        refuse_special(path, "SSL_CERT_FILE", "name a PEM file with the certificates of the authorities, or unset it")
+    refuse_special(os.environ.get("SSLKEYLOGFILE"), "SSLKEYLOGFILE", "name a file, or unset it")
 
 
 def _why(error: OSError) -> str:

@@ -24,7 +24,6 @@ from llmdyno.errors import InputError
 from llmdyno.spec.limits import LONGEST_S, MOST_PLAN_TOKENS, MOST_REQUESTS, MOST_TOKENS
 
 WHERE = "--arrivals replay"
-_SHOWN = 60
 FITS = "JSON lines with timestamp, input_tokens, output_tokens; Mooncake's JSON lines; BurstGPT's or Azure's CSV"
 
 
@@ -72,7 +71,7 @@ def _entries(path: str, text: str, time_scale: float) -> list[Entry]:
             continue
         offset_s = (time_s - began_s) * time_scale
         if not offset_s <= LONGEST_S:
-            fits = f"a trace of at most {LONGEST_S:,.0f} s; --time-scale makes it shorter"
+            fits = f"a shorter trace, of at most {LONGEST_S:,.0f} s"
             raise _bad(path, number, f"it comes {offset_s:g} s after the first request", fits)
         tokens += inputs + outputs
         entries.append(Entry(round(offset_s * 1e9), inputs, outputs))
@@ -134,20 +133,16 @@ def _row(
             raise ValueError
         time_s = seconds(value[when])
         inputs, outputs = (int(float(value[name])) for name in names)
-        if not math.isfinite(time_s) or max(inputs, outputs) > MOST_TOKENS:
+        if not math.isfinite(time_s):
             raise ValueError
     except (AttributeError, KeyError, TypeError, ValueError, OverflowError, OSError):
-        shown = ", ".join(f"{name} {_cell(value.get(name))}" for name in (when, *names))
-        fits = f"{when} is a time, {names[0]} and {names[1]} are numbers up to {MOST_TOKENS:,}"
+        shown = {name: value.get(name) for name in (when, *names)}
+        fits = f"{when} is a time, {names[0]} and {names[1]} are numbers"
         raise _bad(path, number, f"{shown} does not fit", fits) from None
+    if max(inputs, outputs) > MOST_TOKENS:
+        asked = f"it has {inputs:.8g} input and {outputs:.8g} output tokens"
+        raise _bad(path, number, asked, f"requests and answers of at most {MOST_TOKENS:,} tokens")
     return number, time_s, inputs, outputs
-
-
-def _cell(value: Any) -> str:
-    """A field of a line as an error shows it."""
-    if value is None:
-        return "(none)"
-    return repr(value) if len(repr(value)) <= _SHOWN else repr(value)[:_SHOWN] + "…"
 
 
 def _milliseconds(value: Any) -> float:
