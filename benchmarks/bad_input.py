@@ -124,7 +124,7 @@ def _actions(command: str, line: Sequence[str]) -> list[argparse.Action]:
 def cases(seed: int) -> Iterator[Case]:
     """All cases, each kind in an order that follows from the seed, the kinds mixed."""
     rng = random.Random(f"bad input {seed}")
-    kinds: dict[Callable[[random.Random], Iterable[Case]], int] = {
+    kinds: dict[Callable[[random.Random], Iterable[Case | Callable[[], Case | None]]], int] = {
         _flags: 10,
         _shapes: 1,
         _toml: 3,
@@ -135,40 +135,51 @@ def cases(seed: int) -> Iterator[Case]:
         _tokenizers: 1,
         _environment: 2,
     }
-    left: list[list[Case]] = []
+    left: list[list[Case | Callable[[], Case | None]]] = []
     for make, weight in kinds.items():
         made = list(make(rng))
         rng.shuffle(made)
         left += [made[part::weight] for part in range(weight)]
     while left:
         rng.shuffle(left)
-        yield from (one.pop() for one in left if one)
+        for one in left:
+            made_now = one.pop()
+            case = made_now if isinstance(made_now, Case) else made_now()
+            if case is not None:
+                yield case
         left = [one for one in left if one]
 
 
 _SECRETS = ("--api-key", "--header", "--litellm-param", "--extra-body", "--additional-sampling-params")
 
 
-def _flags(rng: random.Random) -> Iterator[Case]:
+def _flags(rng: random.Random) -> Iterator[Callable[[], Case | None]]:
+    """Every argument of every command with every text. There are many, so each is made when it is its turn."""
     for command, line in _lines(rng):
         for action in _actions(command, line):
             flag = action.option_strings[0] if action.option_strings else ""
-            for name, text in values.ARGUMENTS.items():
-                if command == "show" and flag == "--out" and text.startswith("/"):
-                    continue  # it would write there
-                if command == "serve" and flag == "--port" and text.strip() in ("0", "-0"):
-                    continue  # it fits, and serves
-                if command in ("models", "import") and rng.random() < 0.9:
-                    continue  # these wait for a connection
-                given = [f"{flag}={text}"] if flag and rng.random() < 0.7 else [flag, text] if flag else [text]
-                label = f"{command} {flag or action.metavar or action.dest}: {name}"
-                secret = flag in _SECRETS or text in values.URLS.values()
-                if command == "run" and flag in ("--ca-file", "--client-cert", "--client-key") and rng.random() < 0.5:
-                    base = ["--base-url", CLOSED.replace("http", "https"), "--requests", "1", "--quiet"]
-                    cert = ["--client-cert", "absent"] if flag == "--client-key" else []
-                    yield Case("flag", label, (command, *base, *cert, *given), secret=secret)
-                else:
-                    yield Case("flag", label, (command, *line, *given), secret=secret)
+            what = flag or str(action.metavar or action.dest)
+            for name in values.ARGUMENTS:
+                yield functools.partial(_flag, command, line, flag, what, name)
+
+
+def _flag(command: str, line: tuple[str, ...], flag: str, what: str, name: str) -> Case | None:
+    """The case of one flag and one text; None: it would do something."""
+    label, text = f"{command} {what}: {name}", values.ARGUMENTS[name]
+    rng = random.Random(f"{label} {line}")
+    if command == "show" and flag == "--out" and text.startswith("/"):
+        return None  # it would write there
+    if command == "serve" and flag == "--port" and text.strip() in ("0", "-0"):
+        return None  # it fits, and serves
+    if command in ("models", "import") and rng.random() < 0.9:
+        return None  # these wait for a connection
+    given = [f"{flag}={text}"] if flag and rng.random() < 0.7 else [flag, text] if flag else [text]
+    secret = flag in _SECRETS or text in values.URLS.values()
+    if command == "run" and flag in ("--ca-file", "--client-cert", "--client-key") and rng.random() < 0.5:
+        base = ["--base-url", CLOSED.replace("http", "https"), "--requests", "1", "--quiet"]
+        cert = ["--client-cert", "absent"] if flag == "--client-key" else []
+        return Case("flag", label, (command, *base, *cert, *given), secret=secret)
+    return Case("flag", label, (command, *line, *given), secret=secret)
 
 
 def _shapes(rng: random.Random) -> Iterator[Case]:

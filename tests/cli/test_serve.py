@@ -65,6 +65,14 @@ def test_what_does_not_fit(line: list[str], error: str, capsys: pytest.CaptureFi
         (["--api-key", "two\nlines"], "--api-key"),
         (["--fault", "fire=0.5"], "--fault"),
         (["--fault", "throttle=2"], "--fault"),
+        (["--fault", "throttle=nan"], "--fault"),
+        (["--host", ""], "--host"),
+        (["--host", "a..b"], "--host"),
+        (["--host", "a\0b"], "--host"),
+        (["--port", "9" * 5000], "--port"),
+        (["--max-copies", "9" * 400], "--max-copies"),
+        (["--idle", "1e400"], "--idle"),
+        (["--speed", "1e300"], "--speed"),
     ],
 )
 def test_every_error_names_its_flag(line: list[str], where: str, capsys: pytest.CaptureFixture[str]) -> None:

@@ -18,7 +18,7 @@ from llmdyno.errors import InputError
 LARGEST_BYTES = 256 * 2**20
 """The largest file that is read as a whole."""
 
-_FIFO_PATIENCE_S = 5.0
+FIFO_PATIENCE_S = 5.0
 """How long a FIFO, such as a shell's ``<(…)``, may be silent."""
 
 _PIECE = 1 << 16
@@ -51,11 +51,15 @@ def check_file(path: str | Path, where: str, fits: str, most: int = LARGEST_BYTE
     _check_size(path, size, where, fits, most)
 
 
-def read_bytes(path: str | Path, where: str, fits: str, most: int = LARGEST_BYTES) -> bytes:
+def read_bytes(
+    path: str | Path, where: str, fits: str, most: int = LARGEST_BYTES, patience_s: float = FIFO_PATIENCE_S
+) -> bytes:
     """The content of a regular file or a FIFO. For the arguments, see :func:`check_file`.
 
+    A FIFO may be silent for `patience_s` seconds.
+
     Raises:
-        InputError: the file cannot be read, is too large, or is a FIFO that says nothing for some seconds.
+        InputError: the file cannot be read, is too large, or is a FIFO that is silent for longer.
     """
     with _Opened(path, where, fits) as opened:
         found = os.fstat(opened.descriptor)
@@ -64,7 +68,7 @@ def read_bytes(path: str | Path, where: str, fits: str, most: int = LARGEST_BYTE
         elif not stat.S_ISFIFO(found.st_mode) and not _is_null(path):
             raise _no_file(path, found.st_mode, where, fits)
         pieces, size = [], 0
-        while piece := opened.piece(wait=stat.S_ISFIFO(found.st_mode)):
+        while piece := opened.piece(patience_s if stat.S_ISFIFO(found.st_mode) else None):
             pieces.append(piece)
             size += len(piece)
             _check_size(path, size, where, fits, most)
@@ -125,17 +129,17 @@ class _Opened:
         if isinstance(error, OSError):
             raise self._refused(error.strerror or str(error)) from None
 
-    def piece(self, *, wait: bool) -> bytes:
-        """The next bytes; none: the file has ended. `wait`: for the writer of a FIFO.
+    def piece(self, patience_s: float | None) -> bytes:
+        """The next bytes; none: the file has ended. `patience_s`: how long to wait for the writer of a FIFO.
 
         Raises:
             InputError: nothing comes.
         """
-        if wait:
+        if patience_s is not None:
             poll = select.poll()
             poll.register(self.descriptor, select.POLLIN)
-            if not poll.poll(_FIFO_PATIENCE_S * 1e3):
-                raise self._refused(f"nothing comes from it within {_FIFO_PATIENCE_S:g} s")
+            if not poll.poll(patience_s * 1e3):
+                raise self._refused(f"nothing comes from it within {patience_s:g} s")
         return os.read(self.descriptor, _PIECE)
 
     def _refused(self, why: str) -> InputError:

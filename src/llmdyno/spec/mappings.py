@@ -73,8 +73,8 @@ def _depth(value: Any) -> int:
     """How many levels a JSON value has; it does not look further than one level too many."""
     level, depth = [value], 0
     while level and depth <= DEEPEST:
-        parts = (one.values() if isinstance(one, dict) else one for one in level if isinstance(one, dict | list))
-        level = [below for part in parts for below in part]
+        parts = (one.values() if isinstance(one, dict) else one for one in level)
+        level = [below for part in parts for below in part if isinstance(below, dict | list)]
         depth += 1
     return depth
 

@@ -43,6 +43,7 @@ SECRET_PARAMETER = re.compile(r"(key|key_id|secret|password|token|credentials)$"
 """Names of library parameters whose values are secret: they are not written."""
 
 _LABEL = re.compile(r"[A-Za-z0-9_]([A-Za-z0-9_-]{0,61}[A-Za-z0-9_])?")
+_BRACKETED = re.compile(r"\[[^\[\]]*\](:[0-9]*)?")
 _LONGEST_HOST = 253
 _UNITS_S = {"ms": 1e-3, "s": 1.0, "m": 60.0, "min": 60.0, "h": 3600.0}
 _DURATION = re.compile(r"([0-9.]+(?:e[+-]?[0-9]+)?)(ms|s|min|m|h)")
@@ -305,7 +306,8 @@ def url(value: Any) -> str:
         raise ValueError("a URL without user and password; give those with --header 'Authorization: …'")
     if parts.query or parts.fragment:
         raise ValueError("a URL without query and fragment")
-    if not _is_host(parts.hostname, bracketed="[" in parts.netloc):
+    bracketed = "[" in parts.netloc
+    if not _is_host(parts.hostname, bracketed=bracketed) or (bracketed and not _BRACKETED.fullmatch(parts.netloc)):
         raise ValueError(f"{fits}, with a host name of letters, digits and -, or an IP address")
     if parts.path.rstrip("/").endswith("/completions"):
         raise ValueError("the base URL alone, the part before /chat/completions or /completions")

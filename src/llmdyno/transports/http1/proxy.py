@@ -56,7 +56,9 @@ def find_proxy(origin: Origin) -> Proxy | None:
     try:
         parts = urlsplit(url if "://" in url else f"http://{url}")
         port = parts.port or 80
-        readers.host(parts.hostname or "missing")
+        host = readers.host(parts.hostname or "missing")
+        if ("[" in parts.netloc) != (":" in host):
+            raise ValueError("brackets hold an IPv6 address")
     except ValueError:
         raise InputError(where, "its host or its port does not fit", "use http://host:port, or unset it") from None
     if parts.scheme != "http" or not parts.hostname:
