@@ -28,7 +28,7 @@ def one_line(text: str, most: int = 1000) -> str:
     What cannot be printed is escaped, such as a new line or a lone surrogate. Of a text of more than `most` characters,
     the middle is left out.
     """
-    text = _cut(_USER_INFORMATION.sub(r"\1***@", text), most)
+    text = _cut(_USER_INFORMATION.sub(r"\1***@", text) if "@" in text else text, most)
     if text.isprintable():
         return text
     return _cut("".join(one if one.isprintable() else one.encode("unicode_escape").decode() for one in text), most)
