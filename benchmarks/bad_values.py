@@ -120,7 +120,7 @@ URLS = {
     "only a path": "/v1",
     "open bracket": "http://[::1",
     "bad IPv6": "http://[::zz]/v1",
-    "IPv6 zone": "http://[fe80::1%eth0]:1/v1",
+    "IPv6 zone": "http://[fe80::1%lo]:1/v1",
     "future address": "http://[v1.x]/",
     "blank in host": "http://a b/",
     "port too large": "http://h:99999",

@@ -10,6 +10,7 @@ from __future__ import annotations
 import argparse
 import difflib
 import errno
+import io
 import keyword
 import sys
 from collections.abc import Sequence
@@ -36,14 +37,14 @@ COMMANDS = {
     "selftest": "find the load that this machine can measure precisely",
     "serve": "serve an emulated deployment on this machine",
 }
-
-
 _NO_PATH = (errno.ENAMETOOLONG, errno.ELOOP)
 
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run one command and return its exit code."""
     arguments = list(sys.argv[1:] if argv is None else argv)
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        sys.stdout.reconfigure(errors="backslashreplace")  # a terminal may not know every character of a name
     try:
         return _dispatch(arguments)
     except InputError as error:

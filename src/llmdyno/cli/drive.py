@@ -148,7 +148,7 @@ def asked_of(arguments: argparse.Namespace, experiment: Experiment) -> tuple[Spe
     Raises:
         InputError: a value does not fit, or the user gave a flag that only the experiment may set.
     """
-    from llmdyno.runs.specfile import read_toml
+    from llmdyno.runs.specfile import LARGEST_SPEC_BYTES, read_toml
 
     given = vars(arguments)
     flags: Layer = {name: (given[name], flag_name(name)) for name in KEYS if name in given}
@@ -159,7 +159,7 @@ def asked_of(arguments: argparse.Namespace, experiment: Experiment) -> tuple[Spe
             raise InputError(
                 flag_name(name), f"is not for llmdyno {experiment.name}, which sets it", experiment.instead
             )
-    file = read_toml(Path(arguments.file)) if arguments.file is not None else {}
+    file = read_toml(Path(arguments.file), LARGEST_SPEC_BYTES) if arguments.file is not None else {}
     file = {name: value for name, value in file.items() if name not in experiment.owns}
 
     def built(speed: float) -> Spec:
@@ -337,7 +337,7 @@ def print_plan(spec: Spec, experiment: Experiment) -> int:
     for phase in plan.phases:
         if phase.name == WARM:
             print(f"# {phase.name}: one request at a time until the model answers")
-        elif phase.total is None or phase.total > _COUNTED_EXACTLY:
+        elif phase.total is None or (phase.total > _COUNTED_EXACTLY and not spec.load.replays):
             inputs, outputs = spec.input_tokens.mean, spec.output_tokens.mean
             fitting = f"as many requests as fit into {spec.load.sends_for_s or 0:g} s"
             print(f"# {phase.name}: {fitting if phase.total is None else f'{phase.total:,} requests'},")

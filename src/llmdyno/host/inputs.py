@@ -104,7 +104,8 @@ def _no_file(path: str | Path, mode: int, where: str, fits: str) -> InputError:
 def _check_size(path: str | Path, size: int, where: str, fits: str, most: int) -> None:
     if size > most:
         named = "" if where == str(path) else f"{path} "
-        raise InputError(where, f"{named}has more than {most / 2**20:,.0f} MiB", fits)
+        shown = f"{most // 2**20} MiB" if most >= 2**20 else f"{most // 2**10} KiB"
+        raise InputError(where, f"{named}has more than {shown}", fits)
 
 
 class _Opened:

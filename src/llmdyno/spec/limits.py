@@ -1,7 +1,7 @@
 """The largest load that a spec may ask for. PURE.
 
 In: nothing. Out: numbers. They are far beyond what one client can send, and small enough that a plan within them is
-made in seconds and fits into memory. What is larger is a mistake, such as a number in the wrong unit.
+made in a minute at most and fits into memory. What is larger is a mistake, such as a number in the wrong unit.
 """
 
 from __future__ import annotations

@@ -11,6 +11,7 @@ import dataclasses
 from collections.abc import Callable, Mapping
 from contextlib import ExitStack
 from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
 
 import msgspec
 
@@ -24,6 +25,7 @@ from llmdyno.runs.environment import ModelFacts
 from llmdyno.runs.server import Server
 from llmdyno.services.bedrock_import.facts import ask_model, model_facts
 from llmdyno.services.bedrock_import.identity import imported_model_arn
+from llmdyno.spec.keys import shown_value
 from llmdyno.spec.readers import SECRET_PARAMETER
 from llmdyno.spec.spec import Spec, refuse
 from llmdyno.targets.bedrock import DEFAULT_FORMAT, SERVICE
@@ -40,6 +42,7 @@ from llmdyno.workload.session import Messages, user_message
 if TYPE_CHECKING:
     from llmdyno.targets.litellm.library import Caught, LiteLLM
 
+_URLS = ("api_base", "aws_bedrock_runtime_endpoint")
 _DECODED = {
     "/invoke-with-response-stream": invoke_dialect(DEFAULT_FORMAT),
     "/converse-stream": CONVERSE,
@@ -61,10 +64,30 @@ def resolve(spec: Spec, environ: Mapping[str, str]) -> Spec:
     refuse(spec, ("route",), "--api openai and bedrock", "because LiteLLM's model string holds its route")
     if spec.extra_body:
         raise InputError("--extra-body", "is for --api openai and bedrock", "use --litellm-param K=V")
+    for name in _URLS:
+        _check_url(name, spec.litellm_param.get(name))
     if spec.litellm_mode == "sdk" and (spec.insecure or spec.ca_file or spec.client_cert):
         fits = "use LiteLLM's own SSL_VERIFY, SSL_CERT_FILE and SSL_CERTIFICATE"
         raise InputError("--insecure, --ca-file, --client-cert", "are for our own sockets", fits)
     return spec
+
+
+def _check_url(name: str, given: Any) -> None:
+    """Check a parameter of LiteLLM's that is a URL.
+
+    Raises:
+        InputError: no request can go to it.
+    """
+    if given is None:
+        return
+    try:
+        parts = urlsplit(given) if isinstance(given, str) else None
+        fits = parts is not None and parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0
+    except ValueError:
+        fits = False
+    if not fits:
+        problem = f"{shown_value(given)} does not fit"
+        raise InputError(f"--litellm-param {name}", problem, "what fits: an http:// or https:// URL")
 
 
 def service(spec: Spec) -> str | None:
