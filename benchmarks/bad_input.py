@@ -516,8 +516,13 @@ def outcome(case: Case) -> str:
     return judged(code, errors.getvalue(), secret=case.secret)
 
 
+_QUESTION = "Amazon Bedrock"
+"""How the lines begin that say what a load may cost, before an error says that nobody agreed to it."""
+
+
 def judged(code: object, said: str, *, secret: bool) -> str:
     """The outcome that an exit code and standard error mean."""
+    said = "".join(line for line in said.splitlines(keepends=True) if not line.startswith(_QUESTION))
     if secret and values.SECRET in said:
         return "secret: " + said[:300]
     if code in (0, 1, 3) and "Traceback" not in said:

@@ -62,6 +62,8 @@ def _check_files(ca_file: str | None, client_cert: str | None, client_key: str |
     if ca_file is None:
         path = os.environ.get("SSL_CERT_FILE")
         refuse_special(path, "SSL_CERT_FILE", "name a PEM file with the certificates of the authorities, or unset it")
+        for path in os.environ.get("SSL_CERT_DIR", "").split(os.pathsep):
+            refuse_special(path, "SSL_CERT_DIR", "name folders of certificates, or unset it")
     refuse_special(os.environ.get("SSLKEYLOGFILE"), "SSLKEYLOGFILE", "name a file, or unset it")
 
 
