@@ -43,7 +43,7 @@ PATIENCE_S = 10.0
 MEMORY_BYTES = 6_000_000_000
 LONGEST_LINE = 2500
 CLOSED = "http://127.0.0.1:9/v1"
-_FILE, _RUN, _PORT = "bad.file", "{run}", "{port}"
+_FILE, _MODEL, _RUN, _PORT = "bad.file", "model", "{run}", "{port}"
 _KEPT = ("HOME", "PATH", "PYTHONPATH", "TMPDIR", "VIRTUAL_ENV")
 
 
@@ -203,6 +203,10 @@ def _shapes(rng: random.Random) -> Iterator[Case]:
         )
     for name, text in values.TEXTS.items():
         yield Case("shape", f"command: {name}", (text,))
+    litellm = ("run", "--dry-run", "--api", "litellm", "--model", "m", "--requests", "1", "--litellm-param")
+    for parameter in ("api_base", "aws_bedrock_runtime_endpoint"):
+        for name, text in values.URLS.items():
+            yield Case("shape", f"{parameter}: {name}", (*litellm, f"{parameter}={text}"))
 
 
 def _literals(rng: random.Random) -> Iterator[tuple[str, str, str]]:
@@ -301,6 +305,8 @@ def _files(rng: random.Random) -> Iterator[Case]:
             yield Case("file", f"{what}: {name}", line, content)
     for name, content in (*values.CONTENTS.items(), *_special()):
         yield Case("template", name, content=content)
+        line = ("import", _MODEL, "--bucket", "b", "--name", "n", "--role", "r", "--region", "us-east-1")
+        yield Case("model", name, line, content)
 
 
 def _tokenizers(rng: random.Random) -> Iterator[Case]:
@@ -329,6 +335,7 @@ _TEXT_VARIABLES = (
     "HF_HOME",
     "TZ",
 )
+_AWS_SECRETS = ("AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN", "AWS_BEARER_TOKEN_BEDROCK")
 _AWS_VARIABLES = (
     "AWS_REGION",
     "AWS_DEFAULT_REGION",
@@ -381,7 +388,7 @@ def _environment(rng: random.Random) -> Iterator[Case]:
         line = tuple(part for part in dry if name != "AWS_ENDPOINT_URL" or ("127" not in part and part != dry[5]))
         for text_name, text in values.ARGUMENTS.items():
             if _fits_environment(text) and rng.random() < 0.3:
-                secret = text not in values.PAIRS.values()
+                secret = text not in values.PAIRS.values() or name in _AWS_SECRETS
                 environ = (*keys, (name, text))
                 yield Case("variable", f"{name}: {text_name}", (*line, *load), environ=environ, secret=secret)
 
@@ -405,6 +412,9 @@ def _workplace() -> tuple[Path, str, socket.socket]:
     (folder / "loop.json").symlink_to("loop.json")
     (folder / "unreadable.json").write_text("{}", encoding="utf-8")
     (folder / "unreadable.json").chmod(0)
+    (folder / _MODEL).mkdir()
+    for name in ("a.safetensors", "tokenizer.json", "tokenizer_config.json"):
+        (folder / _MODEL / name).write_text("{}", encoding="utf-8")
     line = [sys.executable, "-m", "llmdyno", "run", "--requests", "3", "--speed", "100", "--quiet", "--out", "run"]
     subprocess.run(line, cwd=folder, check=True, stdout=subprocess.DEVNULL)
     taken = socket.create_server(("127.0.0.1", 0))
@@ -475,6 +485,8 @@ def _surroundings(case: Case, folder: Path) -> Iterator[None]:
 
 
 def _name_of(case: Case) -> str:
+    if case.kind == "model":
+        return f"{_MODEL}/config.json"
     return "bad.json" if case.kind in ("tokenizer", "template") else _FILE
 
 

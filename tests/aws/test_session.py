@@ -119,3 +119,13 @@ def test_a_file_of_awss_that_never_ends(tmp_path: Path) -> None:
         str(refused.value) == f"AWS_CONFIG_FILE: {tmp_path / 'config'} is a FIFO, not a file; name a file, or unset it"
     )
     check_variables({"AWS_CONFIG_FILE": str(tmp_path / "absent"), "AWS_CA_BUNDLE": str(tmp_path)})
+
+
+@pytest.mark.parametrize(
+    "name", ["AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN", "AWS_BEARER_TOKEN_BEDROCK"]
+)
+@pytest.mark.parametrize("value", ["s3cret\n", "s3cret\udcff", "ключ"])
+def test_a_key_that_no_header_holds(name: str, value: str) -> None:
+    with pytest.raises(InputError) as refused:
+        check_variables({name: value})
+    assert str(refused.value) == f"{name}: the value given does not fit; what fits: one line of printable ASCII"

@@ -30,7 +30,7 @@ def test_the_cases_follow_from_the_seed() -> None:
     assert first == list(islice(cases(3), 200))
     assert first != list(islice(cases(4), 200))
     assert {case.kind for case in first} == {
-        *("flag", "shape", "key", "spec file", "keyword", "trace", "file", "template", "tokenizer", "variable")
+        *("flag", "shape", "key", "spec file", "keyword", "trace", "file", "template", "model", "tokenizer", "variable")
     }
 
 

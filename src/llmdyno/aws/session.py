@@ -14,7 +14,8 @@ from typing import Any
 
 from llmdyno.errors import InputError
 from llmdyno.host.inputs import refuse_special
-from llmdyno.spec.keys import read_value
+from llmdyno.spec.keys import read_flag, read_value
+from llmdyno.spec.readers import secret
 
 ARN = re.compile(r"arn:aws[a-z-]*:bedrock:(?P<region>[a-z0-9-]{1,20}):([0-9]{12})?:(?P<kind>[a-z-]+)/.+")
 BOTOCORE_URLS = ("AWS_ENDPOINT_URL_BEDROCK_RUNTIME", "AWS_ENDPOINT_URL")
@@ -22,6 +23,7 @@ BOTOCORE_URLS = ("AWS_ENDPOINT_URL_BEDROCK_RUNTIME", "AWS_ENDPOINT_URL")
 LITELLM_URLS = ("AWS_BEDROCK_RUNTIME_ENDPOINT",)
 """The variable that moves it for LiteLLM, which does not read botocore's."""
 _IGNORE = "AWS_IGNORE_CONFIGURED_ENDPOINT_URLS"
+_KEYS = ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN", "AWS_BEARER_TOKEN_BEDROCK")
 _FILES = ("AWS_CONFIG_FILE", "AWS_SHARED_CREDENTIALS_FILE", "AWS_CA_BUNDLE", "AWS_WEB_IDENTITY_TOKEN_FILE")
 _LOGIN = "set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, name a --profile, or log in (aws sso login)"
 
@@ -81,11 +83,15 @@ def bedrock_url(
 
 
 def check_variables(environ: Mapping[str, str]) -> None:
-    """Check the files that AWS's variables name, before botocore opens them: it would wait for the writer of a FIFO.
+    """Check AWS's variables before botocore reads them. It would wait for the writer of a FIFO, and an error of its
+    HTTP client would show a key that no header can hold.
 
     Raises:
-        InputError: one is there and is no file.
+        InputError: a file is there and is no file, or a key is not printable ASCII.
     """
+    for name in _KEYS:
+        if environ.get(name):
+            read_flag(secret, environ[name], name, secret=True)
     for name in _FILES:
         refuse_special(environ.get(name), name, "name a file, or unset it")
 

@@ -17,7 +17,7 @@ def read_toml(path: Path, most: int = LARGEST_BYTES) -> Layer:
     """A spec file as a layer for :func:`llmdyno.spec.spec.build`. It has at most `most` bytes.
 
     Raises:
-        InputError: the file cannot be read, is too large, is not TOML, or has a key that does not exist or is in a wrong
+        InputError: the file cannot be read, is too large, is not TOML, or has a key that is not known or in a wrong
             table.
     """
     return parse_toml(read_text(path, str(path), FITS, most), str(path))
