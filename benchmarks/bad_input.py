@@ -115,7 +115,8 @@ def _actions(command: str, line: Sequence[str]) -> list[argparse.Action]:
             found += action.choices[line[0]]._actions
         else:
             found.append(action)
-    return [action for action in found if not isinstance(action, argparse._HelpAction)]
+    # A hidden flag is no user's: with --embedded, serve ends the whole process when its standard input does.
+    return [one for one in found if not isinstance(one, argparse._HelpAction) and one.help != argparse.SUPPRESS]
 
 
 # --- the cases
