@@ -41,7 +41,7 @@ REFUSED, TAKEN = "refused", "taken"
 
 PATIENCE_S = 10.0
 MEMORY_BYTES = 6_000_000_000
-LONGEST_LINE = 2500
+LONGEST_LINE = 3000
 CLOSED = "http://127.0.0.1:9/v1"
 _FILE, _MODEL, _RUN, _PORT = "bad.file", "model", "{run}", "{port}"
 _KEPT = ("HOME", "PATH", "PYTHONPATH", "TMPDIR", "VIRTUAL_ENV")

@@ -54,4 +54,4 @@ class InputError(ValueError):
         self.fits = fits
 
     def __str__(self) -> str:
-        return f"{one_line(self.where, 300)}: {one_line(self.problem)}; {one_line(self.fits)}"
+        return f"{one_line(self.where, 300)}: {one_line(self.problem)}; {one_line(self.fits, 1500)}"

@@ -28,6 +28,8 @@ def resolved(**keys: object) -> Spec:
         {"stages": ["concurrency=1000000,duration=4380h", "concurrency=1,duration=4380h"]},
         {"duration_s": 31_536_000, "concurrency": 1_000_000},
         {"rate": 1, "requests": 10_000_000},
+        {"concurrency": 100, "duration_s": 9, "input_tokens": 10_000_000},
+        {"concurrency": 1_000_000, "requests": 100, "input_tokens": 10_000_000},
         {"requests": 50_000, "input_tokens": 10_000_000, "output_tokens": 10_000_000},
         {"requests": 50_000, "input_tokens": "lognormal(10000000,10)", "output_tokens": 1},
         {"rate": 1e7},
@@ -48,6 +50,16 @@ def test_a_large_load_that_can_be_planned(keys: dict[str, object]) -> None:
         ),
         ({"ramp": "1:1999:10001s"}, f"--ramp: 10,001,000 requests are planned; {AT_MOST}"),
         ({"stages": ["rate=1000,duration=10001s"]}, f"--stage: 10,001,000 requests are planned; {AT_MOST}"),
+        (
+            {"concurrency": 101, "duration_s": 9, "input_tokens": 10_000_000},
+            "--concurrency, --input-tokens: the prompts in flight have 1,010,000,000 tokens; "
+            "at most 1,000,000,000 fit into memory: fewer users, or shorter prompts",
+        ),
+        (
+            {"rate": 9, "duration_s": 999, "max_concurrency": 3000, "input_tokens": 1_000_000},
+            "--max-concurrency, --input-tokens: the prompts in flight have 3,000,000,000 tokens; "
+            "at most 1,000,000,000 fit into memory: fewer users, or shorter prompts",
+        ),
         ({"rate": 1e-9, "requests": 2}, f"--rate, --requests: the load lasts 2,000,000,000 s; {YEAR}"),
         ({"rate": 5e-324, "requests": 2}, f"--rate, --requests: the load lasts inf s; {YEAR}"),
         ({"stages": ["concurrency=1,duration=8760h"] * 2}, f"--stage: the load lasts 63,072,000 s; {YEAR}"),

@@ -163,7 +163,7 @@ def asked_of(arguments: argparse.Namespace, experiment: Experiment) -> tuple[Spe
     file = {name: value for name, value in file.items() if name not in experiment.owns}
 
     def built(speed: float) -> Spec:
-        return build([_layer(experiment.keys(experiment.options, speed)), file, flags])
+        return build([_layer(experiment.keys(experiment.options, speed), experiment), file, flags])
 
     plain = built(1.0)
     if not experiment.paces:
@@ -175,8 +175,9 @@ def asked_of(arguments: argparse.Namespace, experiment: Experiment) -> tuple[Spe
     return built(speed), experiment._replace(options={**experiment.options, SPEED: speed})
 
 
-def _layer(values: Mapping[str, Any]) -> Layer:
-    return {name: (value, "default") for name, value in values.items()}
+def _layer(values: Mapping[str, Any], experiment: Experiment) -> Layer:
+    label = ", ".join(flag.option for flag in experiment.flags) or "default"
+    return {name: (value, label) for name, value in values.items()}
 
 
 def _own_speed(spec: Spec) -> float:

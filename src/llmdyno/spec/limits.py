@@ -15,6 +15,9 @@ MOST_TOKENS = 10_000_000
 MOST_PLAN_TOKENS = 1_000_000_000_000
 """Tokens of all prompts and answers of one plan."""
 
+MOST_TOKENS_IN_FLIGHT = 1_000_000_000
+"""Tokens of the prompts that are in flight at once. They are about 5 GB of text in this process's memory."""
+
 MOST_USERS = 1_000_000
 """Users of a closed loop, or requests in flight. The system's own limits on connections are lower."""
 

@@ -7,9 +7,11 @@ bounds what they make together. A trace is bounded where it is read.
 
 from __future__ import annotations
 
+import math
+
 from llmdyno.errors import InputError
 from llmdyno.spec.distribution import Distribution
-from llmdyno.spec.limits import LONGEST_S, MOST_PLAN_TOKENS, MOST_REQUESTS, MOST_TOKENS
+from llmdyno.spec.limits import LONGEST_S, MOST_PLAN_TOKENS, MOST_REQUESTS, MOST_TOKENS, MOST_TOKENS_IN_FLIGHT
 from llmdyno.spec.load import Load, placed
 
 
@@ -23,8 +25,8 @@ def check_size(load: Load, warmup: int, inputs: Distribution, outputs: Distribut
         outputs: the lengths of answers, in tokens.
 
     Raises:
-        InputError: it has more than :data:`MOST_REQUESTS` requests or :data:`MOST_PLAN_TOKENS` tokens, or lasts longer
-            than :data:`LONGEST_S`.
+        InputError: it has more than :data:`MOST_REQUESTS` requests, :data:`MOST_PLAN_TOKENS` tokens or
+            :data:`MOST_TOKENS_IN_FLIGHT` tokens at once, or lasts longer than :data:`LONGEST_S`.
     """
     planned = _planned(load)
     total = warmup + (planned or 0)
@@ -35,6 +37,12 @@ def check_size(load: Load, warmup: int, inputs: Distribution, outputs: Distribut
         _check_time("--rate, --requests", load.requests / load.rate)
     if load.stages:
         _check_time("--stage", load.sends_for_s or 0.0)
+    most = load.max_concurrency if load.open_loop else load.users
+    in_flight = min(most or 1, planned or math.inf) * _mean(inputs)
+    if in_flight > MOST_TOKENS_IN_FLIGHT:
+        where = "--max-concurrency, --input-tokens" if load.open_loop else "--concurrency, --input-tokens"
+        fits = f"at most {MOST_TOKENS_IN_FLIGHT:,} fit into memory: fewer users, or shorter prompts"
+        raise InputError(where, f"the prompts in flight have {_count(in_flight)} tokens", fits)
     tokens = total * (_mean(inputs) + _mean(outputs))
     if tokens > MOST_PLAN_TOKENS:
         where = "--requests, --input-tokens, --output-tokens"
