@@ -7,9 +7,29 @@ an :class:`Unwritten` into 1.
 
 from __future__ import annotations
 
+import re
+
+_USER_INFORMATION = re.compile(r"([a-z][a-z0-9+.-]{0,20}:/{1,2})[^/\s@]*@", re.IGNORECASE)
+
+
+def one_line(text: str, most: int = 1000) -> str:
+    """A text as one line that a terminal can show, without the user information of a URL.
+
+    What cannot be printed is escaped, such as a new line or a lone surrogate. Of a text of more than `most` characters,
+    the middle is left out.
+    """
+    text = _cut(_USER_INFORMATION.sub(r"\1***@", text) if "@" in text else text, most)
+    if text.isprintable():
+        return text
+    return _cut("".join(one if one.isprintable() else one.encode("unicode_escape").decode() for one in text), most)
+
+
+def _cut(text: str, most: int) -> str:
+    return text if len(text) <= most else f"{text[: most * 2 // 3]}…{text[-(most // 3) :]}"
+
 
 class InputError(ValueError):
-    """An input that cannot be used.
+    """An input that cannot be used. Its text is one line, however odd the input is.
 
     Args:
         where: the input: a flag (``--concurrency``), a key (``load.concurrency``), a file or a URL.
@@ -24,7 +44,7 @@ class InputError(ValueError):
         self.fits = fits
 
     def __str__(self) -> str:
-        return f"{self.where}: {self.problem}; {self.fits}"
+        return f"{one_line(self.where, 300)}: {one_line(self.problem)}; {one_line(self.fits, 1500)}"
 
 
 class Unwritten(OSError):

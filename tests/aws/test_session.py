@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import os
+from pathlib import Path
+
 import pytest
 
-from llmdyno.aws.session import LITELLM_URLS, bedrock_url, check_model, find_endpoint, region_of
+from llmdyno.aws.session import LITELLM_URLS, bedrock_url, check_model, check_variables, find_endpoint, region_of
 from llmdyno.errors import InputError
 
 ARN = "arn:aws:bedrock:us-east-1:123456789012:imported-model/a1b2c3d4e5f6"
@@ -99,3 +102,30 @@ def test_a_model_by_its_arn() -> None:
         check_model(ARN.replace("imported", "provisioned"))
     with pytest.raises(InputError, match="is not the ARN of a Bedrock model"):
         check_model("arn:aws:s3:::bucket")
+
+
+def test_a_variable_that_is_no_url() -> None:
+    with pytest.raises(InputError) as refused:
+        bedrock_url({"AWS_ENDPOINT_URL": "http://u:s3cret@h:99999"}, None)
+    assert str(refused.value).startswith("AWS_ENDPOINT_URL: 'http://***@h:99999' does not fit; what fits: an http://")
+    assert bedrock_url({"AWS_ENDPOINT_URL": "odd"}, "http://h") == "http://h"
+
+
+def test_a_file_of_awss_that_never_ends(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "config")
+    with pytest.raises(InputError) as refused:
+        check_variables({"AWS_CONFIG_FILE": str(tmp_path / "config")})
+    assert (
+        str(refused.value) == f"AWS_CONFIG_FILE: {tmp_path / 'config'} is a FIFO, not a file; name a file, or unset it"
+    )
+    check_variables({"AWS_CONFIG_FILE": str(tmp_path / "absent"), "AWS_CA_BUNDLE": str(tmp_path)})
+
+
+@pytest.mark.parametrize(
+    "name", ["AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN", "AWS_BEARER_TOKEN_BEDROCK"]
+)
+@pytest.mark.parametrize("value", ["s3cret\n", "s3cret\udcff", "ключ"])
+def test_a_key_that_no_header_holds(name: str, value: str) -> None:
+    with pytest.raises(InputError) as refused:
+        check_variables({name: value})
+    assert str(refused.value) == f"{name}: the value given does not fit; what fits: one line of printable ASCII"

@@ -80,6 +80,15 @@ def test_what_cannot_be_done_is_one_line(
     assert capsys.readouterr() == ("", f"llmdyno: {error}\n")
 
 
+def test_a_device_stays_one(stored: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["show", str(stored), "--format", "md", "--out", "/dev/null"]) == 0
+    assert Path("/dev/null").is_char_device()
+    assert main(["show", str(stored), "--out", "."]) == 2
+    assert (
+        capsys.readouterr().err == "llmdyno: --out: . cannot be written (Is a directory); name a file you may write\n"
+    )
+
+
 def test_a_reader_that_leaves_is_no_error(tmp_path: Path) -> None:
     run = run_of(*(good(n) for n in range(2000)), path=tmp_path / "r")  # more than a pipe holds
     directory = RunDirectory.create(str(run.path), "r", 0.0)

@@ -56,3 +56,41 @@ def test_a_folder_without_a_tokenizer_and_a_file_that_is_none(tmp_path: Path) ->
     (tmp_path / "tokenizer.json").write_text("{}", encoding="utf-8")
     with pytest.raises(InputError, match="is not a tokenizer file"):
         load_tokenizer(str(tmp_path))
+
+
+def test_a_file_that_cuts_or_pads_counts_whole_texts(tokenizer_file: Path, tmp_path: Path) -> None:
+    tokenizer = Tokenizer.from_file(str(tokenizer_file))
+    tokenizer.enable_truncation(2)
+    tokenizer.enable_padding(length=9)
+    tokenizer.save(str(tmp_path / "t.json"))
+    assert load_tokenizer(str(tmp_path / "t.json")).count("the river the river the") == 5
+    assert load_tokenizer(str(tmp_path / "t.json")).count("the") == 1
+
+
+def test_a_vocabulary_without_a_word_for_the_unknown(tmp_path: Path) -> None:
+    tokenizer = Tokenizer(models.WordLevel({"the": 0}, unk_token="?"))
+    tokenizer.save(str(tmp_path / "t.json"))
+    with pytest.raises(InputError, match="cannot encode common words"):
+        load_tokenizer(str(tmp_path / "t.json")).count("river")
+
+
+@pytest.mark.parametrize("name", ["~nobody-of-that-name/x", "a" * 5000, "loop"])
+def test_a_path_that_cannot_be(name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "loop").symlink_to("loop")
+    with pytest.raises(InputError) as refused:
+        load_tokenizer(name)
+    assert refused.value.where == "--tokenizer"
+
+
+def test_a_tokenizer_that_has_no_end() -> None:
+    with pytest.raises(InputError, match="/dev/zero is a device, not a file"):
+        load_tokenizer("/dev/zero")
+
+
+@pytest.mark.parametrize("name", ["--", "a--b/c", "..", "-.-/x"])
+def test_a_name_that_the_cache_cannot_have(name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(InputError) as refused:
+        load_tokenizer(name)
+    assert refused.value.where == "--tokenizer"

@@ -33,6 +33,12 @@ def test_special_tokens_and_named_templates() -> None:
         ("{}", "it has no chat_template"),
         ("[]", "it has no chat_template"),
         ('{"chat_template": "{% if %}"}', "does not render"),
+        ("[" * 100_000, "it is too deep for a configuration"),
+        ('{"chat_template": [1, null, "a"]}', "it has no chat_template"),
+        ('{"chat_template": "{{ 1/0 }}"}', "does not render: division by zero"),
+        ('{"chat_template": "{% for i in range(10**12) %}x{% endfor %}"}', "does not render: Range too big"),
+        ('{"chat_template": "{% macro m() %}{{ m() }}{% endmacro %}{{ m() }}"}', "does not render: maximum recursion"),
+        ('{"chat_template": "\\ud800{{ messages[0].content }}"}', "does not render: 'utf-8' codec can't encode"),
         ('{"chat_template": "{{ raise_exception(\'only tools\') }}"}', "only tools"),
     ],
 )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 
+import pytest
 from tests.reports.made import drawn
 
 from llmdyno.reports.console import Page
@@ -62,3 +63,10 @@ def test_a_broken_line_leaves_no_space_at_its_end() -> None:
     stream = io.StringIO()
     Page(stream, 24).line("one two three four five six")
     assert stream.getvalue() == "one two three four five\nsix\n"
+
+
+@pytest.mark.parametrize("columns", ["²", "99999999999", "0", "-5", "wide", ""])
+def test_a_size_that_no_terminal_has_is_not_seen(monkeypatch: pytest.MonkeyPatch, columns: str) -> None:
+    monkeypatch.setenv("COLUMNS", columns)
+    monkeypatch.setenv("LINES", columns)
+    assert drawn(lambda page: page.line("text"), width=None) == "text\n"

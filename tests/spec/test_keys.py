@@ -8,7 +8,7 @@ import pytest
 
 from llmdyno import InputError, Spec
 from llmdyno.spec import readers
-from llmdyno.spec.keys import KEYS, flag_name, key_label, read_flag, read_value
+from llmdyno.spec.keys import KEYS, flag_name, key_label, read_flag, read_value, shown_value
 
 
 def test_table_and_dataclass_have_the_same_keys_in_the_same_order_with_the_same_defaults() -> None:
@@ -89,3 +89,36 @@ def test_a_long_value_is_cut() -> None:
     assert len(str(refused.value)) < 300
     with pytest.raises(InputError, match="--concurrency: the number given does not fit"):
         read_value("concurrency", 10**5000, "--concurrency")
+
+
+class Unprintable:
+    def __repr__(self) -> str:
+        raise RuntimeError("no text")
+
+
+def deep() -> list[object]:
+    found: list[object] = []
+    for _ in range(100_000):
+        found = [found]
+    return found
+
+
+@pytest.mark.parametrize(
+    ("value", "shown"),
+    [
+        ("a\nb", "'a\\nb'"),
+        (["only"], "'only'"),
+        (10**5000, "the number given"),
+        (Unprintable(), "the value given"),
+        (deep(), "the value given"),
+        (
+            {"a": 1, "api_key": "s3cret", "b": [{"X-Auth": "s3cret"}]},
+            "{'a': 1, 'api_key': '***', 'b': [{'X-Auth': '***'}]}",
+        ),
+        ("http://u:s3cret@h:1", "'http://***@h:1'"),
+        ("x" * 500, "'" + "x" * 132 + "…" + "x" * 65 + "'"),
+    ],
+    ids=["new line", "once", "digits", "object", "deep", "secrets", "user", "long"],
+)
+def test_a_value_as_an_error_shows_it(value: object, shown: str) -> None:
+    assert shown_value(value) == shown

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from decimal import Decimal
+from fractions import Fraction
 from typing import Any
 
 import numpy as np
 import pytest
 
-from llmdyno.spec import mappings, readers
+from llmdyno.spec import load, mappings, readers
 from llmdyno.spec.masking import REDACTED
 from llmdyno.spec.readers import Reader
 
@@ -138,6 +139,74 @@ def test_a_value_that_does_not_fit(reader: Reader[Any], fits: str, given: list[o
         with pytest.raises(ValueError) as refused:
             reader(value)
         assert str(refused.value) == fits, value
+
+
+@pytest.mark.parametrize(
+    ("reader", "given", "fits"),
+    [
+        (readers.whole_number(1, 10**6), 10**6 + 1, "a whole number from 1 to 1,000,000"),
+        (readers.whole_number(1, 10**6), 0, "a whole number from 1 up"),
+        (readers.duration_s, "8761h",
+         "a duration of at most 31,536,000 s, which is 365 days"),
+        (readers.pause_s, 1e300, "a duration of at most 31,536,000 s, which is 365 days"),
+        (readers.requests_per_second, "1e9", "at most 10,000,000 requests a second"),
+        (readers.requests_per_hour, "1e9", "at most 1,000,000 requests an hour"),
+        (readers.speed, 1e9, "at most 1,000,000 times real time"),
+        (readers.speed, 1e-9, "at least 0.001 times real time"),
+        (readers.text, "a" * 4097, "a text of at most 4,096 characters"),
+        (readers.template, "a" * 4096 + ".json", "a text of at most 4,096 characters"),
+        (mappings.json_object, '{"a":' * 65 + "1" + "}" * 65, "a JSON object of at most 64 levels"),
+        (mappings.json_object, {"a": [[]] * 10**5 + [{}]}, None),
+        (mappings.json_object, '{"a":' * 64 + "1" + "}" * 64, None),
+    ],
+)  # fmt: skip
+def test_a_value_beyond_its_bound(reader: Reader[Any], given: object, fits: str | None) -> None:
+    if fits is None:
+        assert reader(reader(given)) == reader(given)
+        return
+    with pytest.raises(ValueError) as refused:
+        reader(given)
+    assert str(refused.value) == fits
+
+
+URL = "an http:// or https:// URL, such as http://127.0.0.1:8000/v1"
+HOST = f"{URL}, with a host name of letters, digits and -, or an IP address"
+
+
+@pytest.mark.parametrize(
+    "host", ["a..b", "..", "-h-", "*", "<b>", "a%00b", "a" * 64, "a." * 200 + "b", "[v1.x]", "a,b", "[::1]x"]
+)
+def test_a_host_that_no_name_service_has(host: str) -> None:
+    with pytest.raises(ValueError) as refused:
+        readers.url(f"http://{host}/v1")
+    assert str(refused.value) in (HOST, f"{URL}, with a port from 1 to 65535")
+
+
+@pytest.mark.parametrize("host", ["localhost", "my_service", "a.b.", "1.2.3.4", "[::1]:80", "[fe80::1%eth0]", "x--y"])
+def test_a_host_of_a_url(host: str) -> None:
+    assert readers.url(f"http://{host}/v1") == f"http://{host}/v1"
+
+
+@pytest.mark.parametrize(
+    "given", [np.array([1.0, 2.0]), Decimal("sNaN"), Decimal("1e999999"), Fraction(10**400, 3), 1j, b"1", {1}, len, ...]
+)
+def test_an_object_that_is_no_value(given: object) -> None:
+    """Each reader refuses it with a ValueError, and none compares it."""
+    known = (readers.text, readers.secret, readers.switch, readers.url, readers.http_version, readers.template)
+    numbers = (readers.whole_number(1), readers.duration_s, readers.from_zero, readers.distribution)
+    choices = (readers.one_of("a"), readers.some_of("a"), readers.user_counts, readers.price_pair, readers.percentile)
+    for reader in (
+        *known,
+        *numbers,
+        *choices,
+        mappings.headers,
+        mappings.json_object,
+        mappings.slo,
+        load.stages,
+        load.ramp,
+    ):
+        with pytest.raises(ValueError):
+            reader(given)
 
 
 def test_names_that_the_run_sets_itself_are_refused() -> None:

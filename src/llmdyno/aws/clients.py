@@ -11,7 +11,7 @@ import os
 from collections.abc import Iterator
 from typing import Any
 
-from llmdyno.aws.session import credential_secrets
+from llmdyno.aws.session import check_variables, credential_secrets
 from llmdyno.errors import InputError
 from llmdyno.spec.masking import Masker
 from llmdyno.spec.secrets import environ_secrets
@@ -65,6 +65,7 @@ class Aws:
             import boto3
         except ImportError:
             raise InputError("this command", "needs boto3, which is missing", "pip install 'llmdyno[aws]'") from None
+        check_variables(os.environ)
         with aws_errors("AWS"):
             region = region or os.environ.get("AWS_REGION")
             self._session = boto3.Session(region_name=region, profile_name=profile)
@@ -84,8 +85,15 @@ class Aws:
             # Virtual-host addressing needs a DNS name for each bucket; a local endpoint has none.
             s3 = {"addressing_style": "path"} if self._endpoint_url else {}
             config = Config(**self._timeouts, retries=self._retries, s3=s3)
-            with aws_errors("AWS"):
-                self._clients[service] = self._session.client(service, endpoint_url=self._endpoint_url, config=config)
+            try:
+                with aws_errors("AWS"):
+                    made = self._session.client(service, endpoint_url=self._endpoint_url, config=config)
+            except InputError:
+                raise
+            except ValueError as error:  # botocore's own for a URL, a number or a mode that does not fit
+                fits = "check the values of --endpoint-url, --region and AWS's variables"
+                raise InputError("AWS", f"cannot make a client of {service} ({error})", fits) from None
+            self._clients[service] = made
         return self._clients[service]
 
     @property

@@ -13,6 +13,9 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from llmdyno.errors import InputError
+from llmdyno.host.inputs import refuse_special
+from llmdyno.spec.keys import read_flag, read_value
+from llmdyno.spec.readers import secret
 
 ARN = re.compile(r"arn:aws[a-z-]*:bedrock:(?P<region>[a-z0-9-]{1,20}):([0-9]{12})?:(?P<kind>[a-z-]+)/.+")
 BOTOCORE_URLS = ("AWS_ENDPOINT_URL_BEDROCK_RUNTIME", "AWS_ENDPOINT_URL")
@@ -20,6 +23,8 @@ BOTOCORE_URLS = ("AWS_ENDPOINT_URL_BEDROCK_RUNTIME", "AWS_ENDPOINT_URL")
 LITELLM_URLS = ("AWS_BEDROCK_RUNTIME_ENDPOINT",)
 """The variable that moves it for LiteLLM, which does not read botocore's."""
 _IGNORE = "AWS_IGNORE_CONFIGURED_ENDPOINT_URLS"
+_KEYS = ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN", "AWS_BEARER_TOKEN_BEDROCK")
+_FILES = ("AWS_CONFIG_FILE", "AWS_SHARED_CREDENTIALS_FILE", "AWS_CA_BUNDLE", "AWS_WEB_IDENTITY_TOKEN_FILE")
 _LOGIN = "set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, name a --profile, or log in (aws sso login)"
 
 
@@ -79,12 +84,29 @@ def bedrock_url(
         environ: the environment variables.
         endpoint_url: the user's own, which goes first.
         variables: the ones that the client reads; the first that is set counts.
+
+    Raises:
+        InputError: a variable's value is no URL.
     """
     if endpoint_url:
         return endpoint_url
     ignored = BOTOCORE_URLS if environ.get(_IGNORE, "").lower() == "true" else ()
-    found = (environ[name] for name in variables if name not in ignored and environ.get(name))
-    return next(found, None)
+    name = next((name for name in variables if name not in ignored and environ.get(name)), None)
+    return None if name is None else read_value("endpoint_url", environ[name], name)
+
+
+def check_variables(environ: Mapping[str, str]) -> None:
+    """Check AWS's variables before botocore reads them. It would wait for the writer of a FIFO, and an error of its
+    HTTP client would show a key that no header can hold.
+
+    Raises:
+        InputError: a file is there and is no file, or a key is not printable ASCII.
+    """
+    for name in _KEYS:
+        if environ.get(name):
+            read_flag(secret, environ[name], name, secret=True)
+    for name in _FILES:
+        refuse_special(environ.get(name), name, "name a file, or unset it")
 
 
 def find_endpoint(
@@ -100,6 +122,7 @@ def find_endpoint(
         from botocore import exceptions
     except ImportError:
         raise InputError("--api bedrock", "needs botocore, which is missing", "pip install 'llmdyno[aws]'") from None
+    check_variables(os.environ)
     try:
         session = botocore.session.Session(profile=profile)
         region = _region(session, region, model)

@@ -12,17 +12,19 @@ import argparse
 import contextlib
 import difflib
 import errno
+import io
 import keyword
 import os
 import sys
 import traceback
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from importlib import import_module
-from typing import NoReturn, TextIO
+from typing import Any, TextIO
 
 from llmdyno._version import __version__
 from llmdyno.cli.masked import masked_output, shown
-from llmdyno.errors import InputError, Unwritten
+from llmdyno.cli.parser import Parser
+from llmdyno.errors import InputError, Unwritten, one_line
 from llmdyno.spec.masking import Masker
 from llmdyno.spec.secrets import argument_secrets, environ_secrets, without_shapes
 
@@ -44,37 +46,15 @@ COMMANDS = {
 }
 _OF_OUTPUT = (errno.ENOSPC, errno.EIO, errno.EFBIG, errno.EDQUOT)
 """What the system says if our output cannot be written: the file that it goes to is full, the terminal is gone."""
-
-
-class Parser(argparse.ArgumentParser):
-    """argparse with errors of one line. For an unknown flag, the error names the nearest flag."""
-
-    def error(self, message: str) -> NoReturn:
-        """Print one line and exit with code 2."""
-        _, marker, rest = message.partition("unrecognized arguments: ")
-        if marker:
-            unknown = rest.split()[0]
-            flags = list(_flags(self))
-            close = difflib.get_close_matches(unknown.partition("=")[0], flags, n=1)
-            hint = f"did you mean {close[0]}?" if close else f"see {self.prog} --help"
-            message = f"{shown(unknown)}: there is no such {'flag' if unknown.startswith('-') else 'argument'}; {hint}"
-        print(f"llmdyno: {message}", file=sys.stderr)
-        raise SystemExit(2)
-
-
-def _flags(parser: argparse.ArgumentParser) -> Iterator[str]:
-    """The flags of a parser and of its subcommands."""
-    for action in parser._actions:
-        yield from action.option_strings
-        if isinstance(action, argparse._SubParsersAction):
-            for below in action.choices.values():
-                yield from _flags(below)
+_NO_PATH = (errno.ENAMETOOLONG, errno.ELOOP)
 
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run one command and return its exit code."""
     _open_closed_streams()
     arguments = list(sys.argv[1:] if argv is None else argv)
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        sys.stdout.reconfigure(errors="backslashreplace")  # a terminal may not know every character of a name
     with masked_output(Masker((*argument_secrets(arguments), *environ_secrets(os.environ)))):
         return _main(arguments)
 
@@ -92,7 +72,17 @@ def _main(arguments: list[str]) -> int:
         _drop(sys.stdout)
         return 0
     except OSError as error:
+        if error.errno in _NO_PATH:
+            bad = InputError(str(error.filename), f"no file can have this path ({error.strerror})", "name another")
+            _complain(without_shapes(str(bad)))
+            return 2
         return _failed(error)
+    except MemoryError:
+        short = InputError(
+            "memory", "this machine has too little for that input", "use shorter prompts, or fewer users"
+        )
+        _complain(str(short))
+        return 2
     except KeyboardInterrupt:
         _complain("stopped")
         return 130
@@ -148,10 +138,15 @@ def _joined(arguments: list[str]) -> list[str]:
     return arguments
 
 
+def command_module(name: str) -> Any:
+    """The module of a command: `DESCRIPTION`, `add_arguments`, `call`."""
+    return import_module(f"llmdyno.cli.{name}{'_' * keyword.iskeyword(name)}")
+
+
 def _dispatch(arguments: list[str]) -> int:
     if arguments and arguments[0] in COMMANDS:
         name = arguments[0]
-        module = import_module(f"llmdyno.cli.{name}{'_' * keyword.iskeyword(name)}")
+        module = command_module(name)
         parser = Parser(prog=f"llmdyno {name}", description=module.DESCRIPTION, allow_abbrev=False)
         module.add_arguments(parser)
         return int(module.call(parser.parse_args(_joined(arguments[1:]))))
@@ -166,7 +161,7 @@ def _dispatch(arguments: list[str]) -> int:
     )
     parser.add_argument("--version", action="version", version=f"llmdyno {__version__}")
     if arguments and not arguments[0].startswith("-"):
-        close = difflib.get_close_matches(arguments[0], COMMANDS, n=1)
+        close = difflib.get_close_matches(one_line(arguments[0], 100), COMMANDS, n=1)
         fits = f"did you mean {close[0]}?" if close else "commands: " + ", ".join(COMMANDS)
         raise InputError(shown(arguments[0]), "there is no such command", fits)
     parser.parse_args(arguments)

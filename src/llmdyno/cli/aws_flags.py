@@ -28,15 +28,23 @@ def aws_of(arguments: argparse.Namespace) -> Iterator[Aws]:
     """The AWS clients for the flags. They are closed when the context ends.
 
     Raises:
-        InputError: boto3 is missing, no region is known, or the profile does not exist.
+        InputError: a flag does not fit, boto3 is missing, no region is known, or the profile does not exist.
     """
     from llmdyno.aws.clients import Aws
 
-    aws = Aws(arguments.region, arguments.profile, endpoint_url_of(arguments))
+    aws = Aws(_text(arguments, "region"), _text(arguments, "profile"), endpoint_url_of(arguments))
     try:
         yield aws
     finally:
         aws.close()
+
+
+def _text(arguments: argparse.Namespace, name: str) -> str | None:
+    from llmdyno.spec.keys import read_flag
+    from llmdyno.spec.readers import text
+
+    given = getattr(arguments, name)
+    return None if given is None else read_flag(text, given, f"--{name}")
 
 
 def endpoint_url_of(arguments: argparse.Namespace) -> str | None:

@@ -159,7 +159,7 @@ def overrides_of(arguments: argparse.Namespace) -> Overrides:
         _flag(arguments, "copies", readers.whole_number(1)),
         _flag(arguments, "units", readers.whole_number(1)),
         _flag(arguments, "units_version", readers.units_version),
-        arguments.region,
+        _flag(arguments, "region", readers.text),
         _flag(arguments, "rate", readers.dollars("dollars a unit and minute, such as 0.05718")),
     )
 
@@ -181,8 +181,8 @@ def _inquiry(arguments: argparse.Namespace) -> Inquiry:
     from llmdyno.spec import readers
 
     return Inquiry(
-        region=arguments.region,
-        profile=arguments.profile,
+        region=_flag(arguments, "region", readers.text),
+        profile=_flag(arguments, "profile", readers.text),
         endpoint_url=endpoint_url_of(arguments),
         wait_s=_flag(arguments, "wait", readers.pause_s) or 0.0,
         refresh=arguments.refresh,

@@ -48,6 +48,10 @@ _GROUPS = {
 """The title and the description of each group of flags in the help text, by the TOML table of its keys."""
 
 
+_COUNTED_EXACTLY = 200_000
+"""A dry run adds up the lengths of no more requests; of more, it shows the mean."""
+
+
 class Manner(NamedTuple):
     """How a command drives its load.
 
@@ -146,7 +150,7 @@ def asked_of(arguments: argparse.Namespace, experiment: Experiment) -> tuple[Spe
     Raises:
         InputError: a value does not fit, or the user gave a flag that only the experiment may set.
     """
-    from llmdyno.runs.specfile import read_toml
+    from llmdyno.runs.specfile import LARGEST_SPEC_BYTES, read_toml
 
     given = vars(arguments)
     flags: Layer = {name: (given[name], flag_name(name)) for name in KEYS if name in given}
@@ -157,11 +161,11 @@ def asked_of(arguments: argparse.Namespace, experiment: Experiment) -> tuple[Spe
             raise InputError(
                 flag_name(name), f"is not for llmdyno {experiment.name}, which sets it", experiment.instead
             )
-    file = read_toml(Path(arguments.file)) if arguments.file is not None else {}
+    file = read_toml(Path(arguments.file), LARGEST_SPEC_BYTES) if arguments.file is not None else {}
     file = {name: value for name, value in file.items() if name not in experiment.owns}
 
     def built(speed: float) -> Spec:
-        return build([_layer(experiment.keys(experiment.options, speed)), file, flags])
+        return build([_layer(experiment.keys(experiment.options, speed), experiment), file, flags])
 
     plain = built(1.0)
     if not experiment.paces:
@@ -173,8 +177,9 @@ def asked_of(arguments: argparse.Namespace, experiment: Experiment) -> tuple[Spe
     return built(speed), experiment._replace(options={**experiment.options, SPEED: speed})
 
 
-def _layer(values: Mapping[str, Any]) -> Layer:
-    return {name: (value, "default") for name, value in values.items()}
+def _layer(values: Mapping[str, Any], experiment: Experiment) -> Layer:
+    label = ", ".join(flag.option for flag in experiment.flags) or "default"
+    return {name: (value, label) for name, value in values.items()}
 
 
 def _own_speed(spec: Spec) -> float:
@@ -209,9 +214,9 @@ def drive(spec: Spec, experiment: Experiment, manner: Manner, show: Show | None 
 
     spec = resolve(spec, os.environ)
     experiment.check(spec, experiment.options)
+    budget = read_flag(dollars(), manner.budget, "--budget")
     if manner.dry_run:
         return print_plan(spec, experiment)
-    budget = read_flag(dollars(), manner.budget, "--budget")
     if (told := experiment.announce(spec, experiment.options)) and not manner.quiet:
         print(told, file=sys.stderr)
     confirm_cost(spec, experiment.rounds(experiment.options), budget, yes=manner.yes, quiet=manner.quiet)
@@ -328,9 +333,10 @@ def print_plan(spec: Spec, experiment: Experiment) -> int:
     for phase in plan.phases:
         if phase.name == WARM:
             print(f"# {phase.name}: one request at a time until the model answers")
-        elif phase.total is None:
+        elif phase.total is None or (phase.total > _COUNTED_EXACTLY and not spec.load.replays):
             inputs, outputs = spec.input_tokens.mean, spec.output_tokens.mean
-            print(f"# {phase.name}: as many requests as fit into {spec.load.sends_for_s:g} s,")
+            fitting = f"as many requests as fit into {spec.load.sends_for_s or 0:g} s"
+            print(f"# {phase.name}: {fitting if phase.total is None else f'{phase.total:,} requests'},")
             print(f"#   about {inputs:,.0f} tokens in and at most {outputs:,.0f} out each")
         else:
             lengths = [plan.source.lengths(phase.name, index) for index in range(phase.total)]

@@ -46,13 +46,16 @@ def call(arguments: argparse.Namespace) -> int:
     """
     from llmdyno.services.bedrock_import.imports import check_folder, create_role, start_job
     from llmdyno.services.bedrock_import.models import describe, units_text
-    from llmdyno.spec.keys import read_flag
-    from llmdyno.spec.readers import duration_s
+    from llmdyno.spec.keys import read_flag, shown_value
+    from llmdyno.spec.readers import duration_s, text
 
     poll_s = read_flag(duration_s, arguments.poll, "--poll")
     if not re.fullmatch(r"([0-9a-zA-Z][_-]?){1,63}", arguments.name) or len(arguments.name) > 63:
         fits = "what fits: up to 63 letters, digits, single - and _"
-        raise InputError("--name", f"{arguments.name!r} does not fit", fits)
+        raise InputError("--name", f"{shown_value(arguments.name)} does not fit", fits)
+    for flag in ("bucket", "prefix", "job_name", "role", "folder"):
+        if (given := getattr(arguments, flag)) is not None:
+            read_flag(text, given, "MODEL-DIR" if flag == "folder" else f"--{flag.replace('_', '-')}")
     folder = check_folder(Path(arguments.folder))
     count = len(folder.files)
     print(f"{folder.path}: {folder.architecture}, {count} files, {folder.total_bytes / 1e9:.3f} GB")

@@ -15,7 +15,8 @@ from typing import TYPE_CHECKING, Any
 
 from llmdyno.cli import drive
 from llmdyno.errors import InputError
-from llmdyno.spec.keys import read_value
+from llmdyno.spec.keys import read_flag, read_value, shown_value
+from llmdyno.spec.readers import text
 from llmdyno.spec.secrets import redacted
 from llmdyno.spec.spec import Spec, build
 
@@ -45,8 +46,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         ("mean-output-tokens", "150"),
         ("stddev-output-tokens", "80"),
     ):
-        text = name.replace("-", " ").replace("stddev", "standard deviation of")
-        benchmark.add_argument(f"--{name}", default=default, metavar="N", help=f"{text} (default: {default})")
+        about = name.replace("-", " ").replace("stddev", "standard deviation of")
+        benchmark.add_argument(f"--{name}", default=default, metavar="N", help=f"{about} (default: {default})")
     for own, completed in ((benchmark, "10"), (correctness, "50")):
         own.add_argument("--model", required=True, help="ask for this model; for litellm, LiteLLM's model string")
         own.add_argument(
@@ -140,7 +141,8 @@ def _correctness(arguments: argparse.Namespace) -> int:
 def _spec(arguments: argparse.Namespace, more: dict[str, tuple[Any, str]]) -> Spec:
     """Turn LLMPerf's flags into a spec."""
     if arguments.llm_api not in _APIS:
-        raise InputError("--llm-api", f"{arguments.llm_api!r} is not known", "what fits: " + ", ".join(_APIS))
+        problem = f"{shown_value(arguments.llm_api)} is not known"
+        raise InputError("--llm-api", problem, "what fits: " + ", ".join(_APIS))
     label = "--additional-sampling-params"
     sampling = read_value("extra_body", arguments.additional_sampling_params, label)
     layer: dict[str, tuple[Any, str]] = {
@@ -167,7 +169,8 @@ def _spec(arguments: argparse.Namespace, more: dict[str, tuple[Any, str]]) -> Sp
     if arguments.results_dir:
         from llmdyno.runs.directory import new_path
 
-        path = new_path(Path(arguments.results_dir) / "runs", arguments.model.rpartition("/")[2], time.time())
+        folder = read_flag(text, arguments.results_dir, "--results-dir")
+        path = new_path(Path(folder) / "runs", arguments.model.rpartition("/")[2], time.time())
         layer["out"] = (str(path), "--results-dir")
     return build([layer])
 
@@ -177,12 +180,12 @@ def _normal(arguments: argparse.Namespace, side: str) -> str:
     return f"normal({mean},{stddev})"
 
 
-def _metadata(text: str) -> dict[str, str]:
+def _metadata(given: str) -> dict[str, str]:
     """Read LLMPerf's ``a=b,c=d``."""
-    pairs = [item.partition("=") for item in text.split(",") if item]
+    pairs = [item.partition("=") for item in given.split(",") if item]
     for name, sign, _ in pairs:
-        if not sign or not name:
-            raise InputError("--metadata", f"{text!r} does not fit", "what fits: a=b,c=d")
+        if not sign or not name or not given.isprintable():
+            raise InputError("--metadata", f"{shown_value(given)} does not fit", "what fits: a=b,c=d")
     return {name: str(redacted(value, name=name)) for name, _, value in pairs}
 
 

@@ -34,6 +34,11 @@ def call(arguments: argparse.Namespace) -> int:
 
     if arguments.action != "list" and arguments.model is None:
         raise InputError("NAME", f"not given, and {arguments.action} needs it", "llmdyno models shows the names")
+    from llmdyno.spec.keys import read_flag
+    from llmdyno.spec.readers import text
+
+    if arguments.model is not None:
+        read_flag(text, arguments.model, "NAME")
     from llmdyno.services.bedrock_import.models import delete, describe, units_text
 
     with aws_of(arguments) as aws:

@@ -11,7 +11,6 @@ import asyncio
 import errno
 import ipaddress
 import json
-import math
 import os
 import re
 import socket
@@ -30,7 +29,9 @@ from llmdyno.host.child import leave_with_parent
 from llmdyno.host.limits import connections_within, raise_open_files
 from llmdyno.host.loop import loop_factory
 from llmdyno.host.signals import signals
-from llmdyno.spec.keys import read_value
+from llmdyno.spec import readers
+from llmdyno.spec.keys import read_flag, read_value, shown_value
+from llmdyno.spec.limits import MOST_USERS
 
 if TYPE_CHECKING:
     from llmdyno.emulator.server import Emulator
@@ -39,12 +40,9 @@ DESCRIPTION = (
     "Serve an emulated deployment. It speaks OpenAI's chat and completions, Anthropic's messages, and Bedrock's "
     "runtime for an imported model. /truth has the true times of each request. No language model makes the answers."
 )
-_HIGHEST_PORT = 65535
 _PORT_ERRORS = (errno.EADDRINUSE, errno.EACCES)
 _HOST = re.compile(r"[A-Za-z0-9_.-]{1,253}")
 _FEWEST_FILES = 32
-_LARGEST = 1e9
-_SLOWEST, _FASTEST = 1e-6, 1e6
 
 
 class _Scale(NamedTuple):
@@ -126,7 +124,7 @@ def call(arguments: argparse.Namespace) -> int:
     Raises:
         InputError: a value does not fit, the address is not available, or the process may open too few files.
     """
-    host, port = _host(arguments.host, "--host"), _port(arguments.port)
+    host, port = _host(arguments.host, "--host"), read_flag(readers.port, arguments.port, "--port")
     services = _aws_services(arguments)
     options = {**_options(arguments), "bounds": Bounds(connections=_connections())}
     if arguments.embedded:
@@ -140,12 +138,12 @@ def _options(arguments: argparse.Namespace) -> dict[str, Any]:
     """The parameters of the emulator, except its AWS services."""
     if arguments.deployment not in PROFILES:
         fits = "deployments: " + ", ".join(PROFILES)
-        raise InputError("--deployment", f"{arguments.deployment!r} is not known", fits)
+        raise InputError("--deployment", f"{shown_value(arguments.deployment)} is not known", fits)
     key, above = arguments.api_key, arguments.garble_above
     seed = read_value("seed", arguments.seed, "--seed")
     return {
         "profile": PROFILES[arguments.deployment],
-        "speed": _speed(arguments.speed),
+        "speed": float(read_value("speed", arguments.speed, "--speed")),
         "seed": seed,
         "api_key": None if key is None else read_value("api_key", key, "--api-key"),
         "scaling": Scaling(**{name: _scaling_value(arguments, name) for name in _SCALING}),
@@ -182,19 +180,6 @@ def _connections() -> int | None:
     return connections_within(files)
 
 
-def _speed(text: str) -> float:
-    speed = float(read_value("speed", text, "--speed"))
-    if not _SLOWEST <= speed <= _FASTEST:
-        raise InputError("--speed", f"{text} does not fit", f"what fits: from {_SLOWEST:g} to {_FASTEST:,.0f}")
-    return speed
-
-
-def _port(text: str) -> int:
-    if not re.fullmatch(r"[0-9]{1,5}", text) or int(text) > _HIGHEST_PORT:
-        raise InputError("--port", f"{text!r} does not fit", f"what fits: a whole number from 0 to {_HIGHEST_PORT}")
-    return int(text)
-
-
 def _aws_services(arguments: argparse.Namespace) -> bool:
     """Whether moto runs behind the emulator."""
     if arguments.aws_services is None:
@@ -208,24 +193,14 @@ def _faults(texts: list[str], seed: int) -> Faults:
     try:
         return Faults.parse(texts, seed)
     except ValueError as error:
-        raise InputError("--fault", f"{' '.join(texts)!r} does not fit", f"what fits: {error}") from None
+        raise InputError("--fault", f"{shown_value(' '.join(texts))} does not fit", f"what fits: {error}") from None
 
 
 def _scaling_value(arguments: argparse.Namespace, name: str) -> Any:
     given, kind = getattr(arguments, name), _SCALING[name].kind
     if kind is bool:
         return bool(given)
-    try:
-        value = kind(given)
-    except ValueError:
-        value = -1
-    least = 1 if kind is int else 0
-    if not least <= value <= _LARGEST:
-        fits = "a whole number from 1 up" if kind is int else "a number of seconds from 0 up"
-        if _LARGEST < value != math.inf:
-            fits += f" to {_LARGEST:,.0f}"
-        raise InputError(_flag(name), f"{given!r} does not fit", f"what fits: {fits}")
-    return value
+    return read_flag(readers.whole_number(1, MOST_USERS) if kind is int else readers.pause_s, given, _flag(name))
 
 
 async def _serve(options: dict[str, Any], host: str, port: int, *, services: bool, embedded: bool) -> None:

@@ -90,12 +90,16 @@ def _write(out: str | None, parts: Iterable[bytes]) -> None:
         _to_stdout(parts)
         return
     path = Path(out)
-    part = path.with_name(f".{path.name}.part")
     try:
+        if path.exists() and not path.is_file():  # such as /dev/null, which must stay what it is
+            path.write_bytes(b"".join(parts))
+            return
+        part = path.with_name(f".{path.name}.part")
         part.write_bytes(b"".join(parts))
         os.replace(part, path)
-    except OSError as error:
-        raise InputError("--out", f"{out} cannot be written ({error.strerror})", "name a file you may write") from None
+    except (OSError, ValueError) as error:
+        reason = getattr(error, "strerror", None) or error
+        raise InputError("--out", f"{out} cannot be written ({reason})", "name a file you may write") from None
 
 
 def _to_stdout(parts: Iterable[bytes]) -> None:

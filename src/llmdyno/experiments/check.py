@@ -9,6 +9,7 @@ from llmdyno.experiments.load import load_plan
 from llmdyno.metrics.correctness import Answer, correctness
 from llmdyno.runs.counter import load_counter
 from llmdyno.runs.run import Run
+from llmdyno.spec.limits import MOST_TOKENS
 from llmdyno.spec.readers import some_of, whole_number
 from llmdyno.spec.spec import Spec
 from llmdyno.timeline.columns import MISSING
@@ -16,6 +17,8 @@ from llmdyno.timeline.record import CANCELLED, OK
 from llmdyno.transports.exchange import ATTEMPT_STRIDE
 from llmdyno.workload.plan import Plan
 from llmdyno.workload.sources.questions import KINDS, Question, Questions, make_questions
+
+_MOST_QUESTIONS = 100_000
 
 
 def questions_of(spec: Spec, options: Options) -> tuple[Question, ...]:
@@ -66,12 +69,12 @@ CHECK = Experiment(
     "check",
     plan,
     flags=(
-        Flag("prompts", "ask this many questions", whole_number(1), "48", "N"),
+        Flag("prompts", "ask this many questions", whole_number(1, _MOST_QUESTIONS), "48", "N"),
         Flag("kinds", f"ask these kinds: {', '.join(KINDS)}", some_of(*KINDS), ",".join(KINDS), "KIND,…"),
         Flag(
             "answer_tokens",
             "let each answer have at most this many tokens; a reasoning model needs many more",
-            whole_number(1),
+            whole_number(1, MOST_TOKENS),
             "64",
             "N",
         ),

@@ -13,6 +13,7 @@ from llmdyno.targets.target import managed_service
 from llmdyno.workload.plan import Plan
 from llmdyno.workload.sources.drawn import Drawn
 
+_MOST_ROUNDS = 100_000
 _USUAL_COLD_START_S = 60
 
 
@@ -57,7 +58,7 @@ COLDSTART = Experiment(
     "coldstart",
     plan,
     flags=(
-        Flag("repeat", "measure this many cold starts", whole_number(1), "3", "N"),
+        Flag("repeat", "measure this many cold starts", whole_number(1, _MOST_ROUNDS), "3", "N"),
         Flag(
             "idle",
             "wait this long for the model to scale to zero; the service takes 300 s",

@@ -68,10 +68,13 @@ def _describe(spec: Spec, source: Source) -> str:
     found = spec.load.describe()
     if not spec.open_loop or spec.arrivals == "constant":
         return found
-    offsets_ns = list(source.offsets_ns())
-    if len(offsets_ns) < 2 or offsets_ns[-1] <= offsets_ns[0]:
+    first_ns, last_ns, total = None, 0, 0
+    for last_ns in source.offsets_ns():  # a list of them would be large
+        first_ns = last_ns if first_ns is None else first_ns
+        total += 1
+    if first_ns is None or last_ns <= first_ns:
         return found
-    return f"{found}; this plan: {(len(offsets_ns) - 1) / (offsets_ns[-1] - offsets_ns[0]) * 1e9:.3g} requests/s"
+    return f"{found}; this plan: {(total - 1) / (last_ns - first_ns) * 1e9:.3g} requests/s"
 
 
 def wake_phase(spec: Spec, counter: TokenCounter, cold_starts: int | None, idle_s: float) -> Phase:

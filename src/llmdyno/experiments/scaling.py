@@ -30,6 +30,7 @@ from llmdyno.metrics.request import chunk_tokens
 from llmdyno.metrics.slices import slice_duration_s
 from llmdyno.runs.run import Run
 from llmdyno.services.calls import Calls, served_in_flight
+from llmdyno.spec.limits import MOST_USERS
 from llmdyno.spec.readers import duration_s, whole_number
 
 TARGET = 0.95
@@ -257,8 +258,8 @@ SCALING = Experiment(
     "scaling",
     plan,
     flags=(
-        Flag("from", "start with this many users", whole_number(1), "2", "N"),
-        Flag("to", "step up to this many users", whole_number(1), "16", "N"),
+        Flag("from", "start with this many users", whole_number(1, MOST_USERS), "2", "N"),
+        Flag("to", "step up to this many users", whole_number(1, MOST_USERS), "16", "N"),
         Flag("before", "watch for this long before the step", duration_s, "2m", "S"),
         Flag("hold", "keep the higher number of users for this long", duration_s, "10m", "S"),
         Flag("after", "watch for this long afterwards, while copies are removed", duration_s, "7m", "S"),

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from llmdyno.host.child import Child
+from llmdyno.host.files import read_text
 from llmdyno.spec.spec import Spec
 from llmdyno.transports.http1.tls import make_context
 
@@ -114,9 +115,9 @@ _BEYOND = " may be too many for this machine: its last selftest reached"
 def beyond_range(spec: Spec) -> str | None:
     """A warning if a spec's load is beyond the range of the last result; None: it is not, or there is no result."""
     try:
-        found = json.loads(cache_file().read_text(encoding="utf-8"))
+        found = json.loads(read_text(cache_file(), "selftest.json", ""))
         streams, rate = int(found["streams"]), float(found["rate"])
-    except (OSError, ValueError, KeyError, TypeError, RuntimeError):
+    except (OSError, ValueError, KeyError, TypeError, RuntimeError, OverflowError):
         return None
     rates = [spec.rate or 0.0, *(stage.rate or 0.0 for stage in spec.stages)]
     rates += [spec.ramp.rate_from, spec.ramp.rate_to] if spec.ramp is not None else []

@@ -57,7 +57,7 @@ def _judge_echo(question: Question, answer: Answer, text: str, cut: str) -> str 
 def _judge_json(question: Question, answer: Answer, text: str, cut: str) -> str | None:
     try:
         value = json.loads(re.sub(r"^```(json)?|```$", "", text).strip())
-    except ValueError:
+    except (ValueError, RecursionError):
         return f"not JSON{cut}"
     return None if value == json.loads(question.expected) else f"not {question.expected}"
 

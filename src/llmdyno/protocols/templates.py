@@ -36,10 +36,14 @@ def from_tokenizer_config(text: str) -> Callable[[str], str]:
     from jinja2 import TemplateError
     from jinja2.sandbox import ImmutableSandboxedEnvironment
 
-    config = json.loads(text)
+    try:
+        config = json.loads(text)
+    except RecursionError:
+        raise ValueError("it is too deep for a configuration") from None
     source = config.get("chat_template") if isinstance(config, dict) else None
     if isinstance(source, list):  # several templates, by name
-        source = next((one.get("template") for one in source if one.get("name") == "default"), None)
+        named = (one for one in source if isinstance(one, dict) and one.get("name") == "default")
+        source = next(named, {}).get("template")
     if not isinstance(source, str):
         raise ValueError("it has no chat_template")
     tokens = {name: _token(config.get(name)) for name in ("bos_token", "eos_token", "unk_token", "pad_token")}
@@ -56,9 +60,10 @@ def from_tokenizer_config(text: str) -> Callable[[str], str]:
             messages = [{"role": "user", "content": prompt}]
             return str(template.render(messages=messages, add_generation_prompt=True, **tokens))
 
-        render("x")
-    except TemplateError as error:
-        raise ValueError(f"its chat_template does not render: {error}") from None
+        render("x").encode()
+    except Exception as error:  # a template is a program of somebody else's, and may fail like any other
+        why = str(error) or type(error).__name__
+        raise ValueError(f"its chat_template does not render: {why}") from None
     return render
 
 

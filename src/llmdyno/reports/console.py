@@ -5,13 +5,17 @@ Takes plain text. Gives lines on a stream. It knows neither runs nor reports, an
 
 from __future__ import annotations
 
+import os
+import re
 from collections.abc import Collection, Iterable, Sequence
-from typing import TextIO
+from typing import IO, TextIO
 
 from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+_SIZES = ("COLUMNS", "LINES")
+_SIZE = re.compile(r"[1-9][0-9]{0,3}")
 LABEL = 13
 """The usual width of a fact's label, in columns."""
 _LEAST = 20
@@ -26,6 +30,12 @@ class _Console(Console):
         raise BrokenPipeError
 
 
+def _console(stream: IO[str] | None, width: int | None) -> Console:
+    """A console of Rich's. It does not see a size in the environment that no terminal has, such as ``COLUMNS=²``."""
+    sensible = {name: value for name, value in os.environ.items() if name not in _SIZES or _SIZE.fullmatch(value)}
+    return _Console(file=stream, width=width, highlight=False, _environ=sensible)
+
+
 class Page:
     """A console to draw on.
 
@@ -38,7 +48,7 @@ class Page:
     """
 
     def __init__(self, stream: TextIO | None = None, width: int | None = None) -> None:
-        self._console = _Console(file=stream, width=width, highlight=False)
+        self._console = _console(stream, width)
         self._breaks = width is not None or self._console.is_terminal
 
     def blank(self) -> None:
@@ -128,7 +138,7 @@ class Page:
             table.add_row(*map(Text, row))
         console = self._console
         wanted = console.measure(table, options=console.options.update(max_width=1000)).maximum
-        _Console(file=console.file, width=max(console.width, wanted), highlight=False).print(table)
+        _console(console.file, max(console.width, wanted)).print(table)
 
     def _hang(self, start: Text, rest: Text, indent: int) -> None:
         if not self._breaks:

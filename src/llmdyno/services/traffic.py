@@ -20,6 +20,7 @@ from numpy.typing import NDArray
 
 from llmdyno.errors import InputError
 from llmdyno.host.files import read_text
+from llmdyno.spec.limits import MOST_REQUESTS
 from llmdyno.workload.sources.traces import parse_trace
 
 DAY_S, HOUR_S = 86_400.0, 3_600.0
@@ -95,7 +96,10 @@ def read_traffic(path: str, seed: int) -> Traffic:
         InputError: the file cannot be read, or one of its lines does not fit.
     """
     text = read_text(path, _FLAG, f"what fits: {FITS}")
-    rows = list(csv.reader(text.splitlines()))
+    try:
+        rows = list(csv.reader(text.splitlines()))
+    except csv.Error:  # such as a cell of a megabyte; a trace tells the line
+        rows = []
     if rows and [cell.strip().lower() for cell in rows[0]] == ["time", "requests"]:
         arrivals_s = _spread(_table(path, rows), seed)
         return Traffic(arrivals_s, _EVERY_DAY, f"{path}: {len(arrivals_s):,} requests a day, every day")
@@ -145,6 +149,10 @@ def _last_end(starts: list[tuple[float, float]]) -> float:
 
 def _spread(spans: list[Span], seed: int) -> NDArray[np.float64]:
     """Random arrivals within each span, ascending; a fraction of a request is carried over to the next span."""
+    total = sum(span.requests for span in spans)
+    if total > MOST_REQUESTS:
+        fits = f"a day of at most {MOST_REQUESTS:,} requests"
+        raise InputError(f"{_FLAG}, --requests-per-hour", f"the day has {total:,.0f} requests", fits)
     generator = np.random.Generator(np.random.PCG64(seed))
     parts, left = [np.empty(0)], 0.0
     for span in spans:

@@ -10,8 +10,10 @@ import math
 import re
 from dataclasses import dataclass
 
+from llmdyno.spec.limits import MOST_TOKENS
+
 FITS = "a whole number from 1 up, normal(mean,stddev), uniform(low,high) or lognormal(median,sigma)"
-_LARGEST = 2**53 - 1
+_TOO_LONG = f"a whole number from 1 to {MOST_TOKENS:,}, or a distribution of such lengths"
 _LARGEST_SIGMA = 10.0
 """One standard deviation of the logarithm is then a factor of 22,026. More is a mistake, and overflows a float."""
 
@@ -20,12 +22,13 @@ _CALL = re.compile(r"([a-z]+)\(\s*([0-9.e+-]+)\s*,\s*([0-9.e+-]+)\s*\)")
 
 @dataclass(frozen=True, slots=True)
 class Distribution:
-    """A distribution of lengths in tokens. Every draw is a whole number from 1 up.
+    """A distribution of lengths in tokens. Every draw is a whole number from 1 to 10,000,000.
 
     - ``fixed``: always `a`.
-    - ``normal``: mean `a`, standard deviation `b`; a draw below 1 is drawn again.
+    - ``normal``: mean `a`, standard deviation `b`; a draw out of these bounds is drawn again.
     - ``uniform``: whole numbers from `a` to `b`, both included.
     - ``lognormal``: median `a`; `b` is the standard deviation of the natural logarithm.
+      A draw above the bound is drawn again.
     """
 
     kind: str
@@ -40,6 +43,7 @@ class Distribution:
             ValueError: with what fits, if the value does not.
         """
         if isinstance(value, Distribution):
+            _ = cls._fixed(value.a) if value.kind == "fixed" else cls._checked(value.kind, value.a, value.b)
             return value
         if isinstance(value, bool) or not isinstance(value, str | int | float):
             raise ValueError(FITS)
@@ -59,14 +63,18 @@ class Distribution:
 
     @classmethod
     def _fixed(cls, length: float) -> Distribution:
-        if not 1 <= length <= _LARGEST or length != int(length):
+        if not _is_number(length) or not 1 <= length < math.inf or length != int(length):
             raise ValueError(FITS)
+        if length > MOST_TOKENS:
+            raise ValueError(_TOO_LONG)
         return cls("fixed", int(length))
 
     @classmethod
     def _checked(cls, kind: str, a: float, b: float) -> Distribution:
-        if not (1 <= a <= _LARGEST and 0 <= b <= _LARGEST):
+        if not (_is_number(a) and _is_number(b) and 1 <= a < math.inf and 0 <= b < math.inf):
             raise ValueError(f"{FITS}; the first number is at least 1, the second is not negative")
+        if a > MOST_TOKENS or b > MOST_TOKENS:
+            raise ValueError(_TOO_LONG)
         if kind == "uniform":
             if b < a or not (a.is_integer() and b.is_integer()):
                 raise ValueError("uniform(low,high) takes two whole numbers, and high is not below low")
@@ -99,6 +107,10 @@ class Distribution:
         if self.kind == "fixed":
             return exact_text(self.a)
         return f"{self.kind}({exact_text(self.a)},{exact_text(self.b)})"
+
+
+def _is_number(value: object) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool)
 
 
 def exact_text(number: float) -> str:

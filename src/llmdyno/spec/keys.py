@@ -11,11 +11,12 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
-from llmdyno.errors import InputError
+from llmdyno.errors import InputError, one_line
 from llmdyno.spec import load, mappings, readers, urls
 from llmdyno.spec.distribution import Distribution
+from llmdyno.spec.limits import MOST_REQUESTS, MOST_RETRIES, MOST_USERS
 from llmdyno.spec.readers import BODY_FORMATS, CHAT_TEMPLATES, SLO_METRICS, Reader
-from llmdyno.spec.secrets import masked_url, without_shapes
+from llmdyno.spec.secrets import is_secret_name, masked_url, without_shapes
 
 REFERENCE_INPUT = "normal(500,25)"
 REFERENCE_OUTPUT = "normal(1000,100)"
@@ -23,6 +24,8 @@ EMULATED_REQUESTS = 30
 EMULATED_SPEED = 10.0
 
 T = TypeVar("T")
+_SHOWN = 200
+
 Layer = dict[str, tuple[Any, str]]
 """Raw values by key, each with a label that says where it came from: a flag, or a file and its key."""
 
@@ -266,7 +269,7 @@ _ROWS = (
     Key(
         "retry_throttled",
         _ENDPOINT,
-        readers.whole_number(0),
+        readers.whole_number(0, MOST_RETRIES),
         "send a throttled request up to N more times; each attempt has its own record (default: 0)",
         "N",
         0,
@@ -280,7 +283,14 @@ _ROWS = (
         0.0,
         flag="--throttle-pause",
     ),
-    Key("concurrency", _LOAD, readers.whole_number(1), "closed loop: let N users send at once (default: 2)", "N", 2),
+    Key(
+        "concurrency",
+        _LOAD,
+        readers.whole_number(1, MOST_USERS),
+        "closed loop: let N users send at once (default: 2)",
+        "N",
+        2,
+    ),
     Key(
         "rate",
         _LOAD,
@@ -318,11 +328,11 @@ _ROWS = (
     Key(
         "max_concurrency",
         _LOAD,
-        readers.whole_number(1),
+        readers.whole_number(1, MOST_USERS),
         "open loop: keep at most N requests in flight; a request that waits still counts from its planned instant",
         "N",
     ),
-    Key("requests", _LOAD, readers.whole_number(1), "stop after N measured requests", "N"),
+    Key("requests", _LOAD, readers.whole_number(1, MOST_REQUESTS), "stop after N measured requests", "N"),
     Key(
         "duration_s",
         _LOAD,
@@ -334,7 +344,7 @@ _ROWS = (
     Key(
         "warmup",
         _LOAD,
-        readers.whole_number(0),
+        readers.whole_number(0, MOST_REQUESTS),
         "send N requests first, and do not count them in the figures (default: 0)",
         "N",
         0,
@@ -450,16 +460,27 @@ def read_flag(reader: Reader[T], value: Any, flag: str, *, secret: bool = False)
     try:
         return reader(value)
     except ValueError as error:
-        shown = "the value given" if secret else _shown(value)
+        shown = "the value given" if secret else shown_value(value)
         raise InputError(flag, f"{shown} does not fit", f"what fits: {error}") from None
 
 
-def _shown(value: Any) -> str:
+def shown_value(value: Any) -> str:
+    """A value as an error shows it: cut short, without the values of names that may be secret."""
     if isinstance(value, list) and len(value) == 1:
         value = value[0]  # a flag that may be given again, given once
     try:
-        text = repr(value)
+        return one_line(without_shapes(masked_url(repr(_masked(value)))), _SHOWN)
     except ValueError:  # Python does not print a whole number of more than 4,300 digits
         return "the number given"
-    text = without_shapes(masked_url(text))
-    return text if len(text) <= 200 else text[:199] + "…"
+    except Exception:
+        return "the value given"
+
+
+def _masked(value: Any) -> Any:
+    """The value; in mappings, also below others, the values of secret names are masked."""
+    if isinstance(value, Mapping):
+        return {
+            name: "***" if isinstance(name, str) and is_secret_name(name) else _masked(below)
+            for name, below in value.items()
+        }
+    return [_masked(below) for below in value] if isinstance(value, list) else value

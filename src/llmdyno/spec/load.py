@@ -6,6 +6,7 @@ ends, and which of its keys contradict each other. It does not draw: the workloa
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -13,11 +14,13 @@ from typing import Any
 
 from llmdyno.errors import InputError
 from llmdyno.spec.distribution import exact_text
+from llmdyno.spec.limits import LONGEST_TEXT, MOST_USERS
 from llmdyno.spec.readers import above_zero, duration_s, pause_s, requests_per_second, whole_number
 
 REPLAY = "replay "
 """Arrivals that start with this word replay the trace whose path follows."""
 
+_LEAST_VARIATION, _MOST_VARIATION = 0.001, 10.0
 _STAGE_KEYS = {"rate", "concurrency", "duration", "start"}
 _STAGES_FIT = (
     "stages with duration and either rate or concurrency: rate=10,duration=30s; concurrency=8,duration=1m,start=90"
@@ -65,7 +68,7 @@ def ramp(value: Any) -> Ramp:
     """
     fits = "FROM:TO:DURATION, requests a second, such as 1:50:60s"
     if isinstance(value, Ramp):
-        return value
+        value = str(value) if _are_numbers(value.rate_from, value.rate_to, value.duration_s) else None
     parts = value.split(":") if isinstance(value, str) else []
     if len(parts) != 3:
         raise ValueError(fits)
@@ -84,6 +87,8 @@ def arrivals(value: Any) -> str:
     fits = "constant, poisson, gamma(CV) or replay FILE"
     if not isinstance(value, str) or not value.isprintable():
         raise ValueError(fits)
+    if len(value) > LONGEST_TEXT:
+        raise ValueError(f"{fits} of at most {LONGEST_TEXT:,} characters")
     text = " ".join(value.split())
     if text in ("constant", "poisson"):
         return text
@@ -96,14 +101,20 @@ def arrivals(value: Any) -> str:
     raise ValueError(fits)
 
 
+def _are_numbers(*values: object) -> bool:
+    return all(isinstance(value, int | float) and math.isfinite(value) for value in values)
+
+
 def _variation(text: str) -> float:
-    fits = "gamma(CV) with a coefficient of variation above 0 and up to 10"
+    fits = f"gamma(CV) with a coefficient of variation above 0 and up to {_MOST_VARIATION:g}"
     try:
         variation = above_zero("")(text)
     except ValueError:
         raise ValueError(fits) from None
-    if variation > 10:
+    if variation > _MOST_VARIATION:
         raise ValueError(fits)
+    if variation < _LEAST_VARIATION:
+        raise ValueError(f"constant, or gamma(CV) with a coefficient of variation from {_LEAST_VARIATION:g} up")
     return variation
 
 
@@ -117,7 +128,8 @@ def stages(value: Any) -> tuple[Stage, ...]:
         value = [value]
     if not isinstance(value, list | tuple) or not value:
         raise ValueError(_STAGES_FIT)
-    found = [given if isinstance(given, Stage) else _stage(given, number) for number, given in enumerate(value, 1)]
+    tables = [given.values() if isinstance(given, Stage) else given for given in value]
+    found = [_stage(given, number) for number, given in enumerate(tables, 1)]
     if len({stage.rate is None for stage in found}) > 1:
         raise ValueError("stages of one kind: all with a rate, or all with a concurrency")
     before_s = 0.0
@@ -144,7 +156,7 @@ def _stage(given: Any, number: int) -> Stage:
         return Stage(
             duration_s(item["duration"]),
             requests_per_second(item["rate"]) if "rate" in item else None,
-            whole_number(1)(item["concurrency"]) if "concurrency" in item else None,
+            whole_number(1, MOST_USERS)(item["concurrency"]) if "concurrency" in item else None,
             pause_s(item["start"]) if "start" in item else None,
         )
     except ValueError as error:

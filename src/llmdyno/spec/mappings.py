@@ -12,13 +12,13 @@ from collections.abc import Mapping
 from typing import Any
 
 from llmdyno.spec.left_out import ask_again, missing_in
+from llmdyno.spec.limits import DEEPEST
 from llmdyno.spec.readers import SLO_METRICS, duration_s
 from llmdyno.spec.secrets import SECRET_HEADER
 
 _HEADER_NAME = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
 _HOST = re.compile(r"(?:[!$&'()*+,;=%._~0-9A-Za-z-]+|\[[0-9A-Fa-f:.]+\])(?::[0-9]{1,5})?")
 _OWN_PARAMETERS = ("model", "messages", "stream", "client", "timeout", "api_key")
-_DEEPEST = 100
 _OWN_HEADERS = ("content-length", "transfer-encoding", "connection", "content-type", "accept-encoding")
 
 
@@ -79,22 +79,14 @@ def json_object(value: Any) -> dict[str, Any]:
         given = json.loads(value) if isinstance(value, str) else value
         if not isinstance(given, Mapping) or not all(isinstance(name, str) for name in given):
             raise ValueError(fits)
-        found = dict(given)
-        json.dumps(found, allow_nan=False)
-    except (TypeError, ValueError, RecursionError):
+        text = json.dumps(dict(given), allow_nan=False, ensure_ascii=False)
+        text.encode()  # a lone surrogate is no text that can be sent
+        found: dict[str, Any] = json.loads(text)
+    except Exception:
         raise ValueError(fits) from None
-    if _depth(found) > _DEEPEST:
-        raise ValueError(f"{fits}, with at most {_DEEPEST} levels")
+    if _depth(found) > DEEPEST:
+        raise ValueError(f"a JSON object of at most {DEEPEST} levels")
     return found
-
-
-def _depth(value: Any) -> int:
-    """How many levels of objects and lists a value has."""
-    depth, level = 0, [value]
-    while level := [one for one in level if isinstance(one, Mapping | list | tuple)]:
-        depth += 1
-        level = [inner for one in level for inner in (one.values() if isinstance(one, Mapping) else one)]
-    return depth
 
 
 def body_fields(value: Any) -> dict[str, Any]:
@@ -102,6 +94,16 @@ def body_fields(value: Any) -> dict[str, Any]:
     found = json_object(value)
     ask_again("--extra-body", found)
     return found
+
+
+def _depth(value: Any) -> int:
+    """How many levels a JSON value has; it does not look further than one level too many."""
+    level, depth = [value], 0
+    while level and depth <= DEEPEST:
+        parts = (one.values() if isinstance(one, dict) else one for one in level)
+        level = [below for part in parts for below in part if isinstance(below, dict | list)]
+        depth += 1
+    return depth
 
 
 def parameters(value: Any) -> dict[str, Any]:

@@ -17,6 +17,15 @@ from typing import Any, TypeVar
 from urllib.parse import urlsplit
 
 from llmdyno.spec.distribution import Distribution
+from llmdyno.spec.limits import (
+    FASTEST_PER_HOUR,
+    FASTEST_PER_S,
+    FASTEST_SPEED,
+    LONGEST_S,
+    LONGEST_TEXT,
+    MOST_USERS,
+    SLOWEST_SPEED,
+)
 
 BODY_FORMATS = ("bedrock-completion", "openai-completion", "openai-chat", "mistral", "qwen")
 CHAT_TEMPLATES = ("none", "llama3", "deepseek_r1", "chatml")
@@ -24,8 +33,15 @@ SLO_METRICS = ("ttft_s", "ttfr_s", "ttfa_s", "time_per_output_token_s", "end_to_
 LARGEST_WHOLE = 2**53 - 1
 """The largest whole number that every JSON reader and every float holds exactly."""
 
+_LABEL = re.compile(r"[A-Za-z0-9_]([A-Za-z0-9_-]{0,61}[A-Za-z0-9_])?")
+_BRACKETED = re.compile(r"\[[^\[\]]*\](:[0-9]*)?")
+_LONGEST_HOST = 253
 _UNITS_S = {"ms": 1e-3, "s": 1.0, "m": 60.0, "min": 60.0, "h": 3600.0}
 _DURATION = re.compile(r"([0-9.]+(?:e[+-]?[0-9]+)?)(ms|s|min|m|h)")
+
+_SHOWN_PLAIN = 65_535
+"""A larger bound is named only if a number passes it."""
+_NO_LONGER = f"a duration of at most {LONGEST_S:,.0f} s, which is {LONGEST_S / 86_400:.0f} days"
 
 T = TypeVar("T")
 Reader = Callable[[Any], T]
@@ -43,32 +59,42 @@ def _converted(value: Any, wanted: type[T]) -> T:
     if isinstance(value, str):
         value = value.strip().removeprefix("+")
     elif isinstance(value, Real) and value is not True and value is not False:
-        value = int(value) if isinstance(value, Integral) else float(value)
+        try:
+            value = int(value) if isinstance(value, Integral) else float(value)
+        except OverflowError:  # a fraction beyond every float
+            raise ValueError("too large") from None
+    elif not (value is None or isinstance(value, bool | Decimal)):
+        raise ValueError("neither a number nor a text")
     return msgspec.convert(value, wanted, strict=False)  # its ValidationError is a ValueError
 
 
 # --- numbers
 
 
-def _number(value: Any, fits: str, accept: Callable[[float], bool]) -> float:
+def _number(value: Any, fits: str, accept: Callable[[float], bool], most: float = math.inf, at_most: str = "") -> float:
+    """The number, if it is finite, `accept` takes it, and it is not above `most`, which `at_most` tells."""
     try:
         number = _converted(value, float)
     except ValueError:
         raise ValueError(fits) from None
     if not (math.isfinite(number) and accept(number)):
         raise ValueError(fits)
+    if number > most:
+        raise ValueError(at_most)
     return number
 
 
 def whole_number(low: int, high: int = LARGEST_WHOLE) -> Reader[int]:
     """A reader of whole numbers from `low` to `high`, both included."""
-    fits = f"a whole number from {low} up" if high == LARGEST_WHOLE else f"a whole number from {low} to {high}"
+    fits = f"a whole number from {low} up" if high > _SHOWN_PLAIN else f"a whole number from {low} to {high}"
 
     def read(value: Any) -> int:
         try:
             number = _converted(value, int)
         except ValueError:
             raise ValueError(fits) from None
+        if _SHOWN_PLAIN < high < number <= LARGEST_WHOLE:
+            raise ValueError(f"a whole number from {low} to {high:,}")
         if not low <= number <= high:
             raise ValueError(fits)
         return number
@@ -80,10 +106,11 @@ port = whole_number(0, 65_535)
 """Reads a TCP port; 0 asks for a free one."""
 
 
-def above_zero(what: str) -> Reader[float]:
-    """A reader of finite numbers above 0; `what` names them in the error: "a number of `what` above 0"."""
+def above_zero(what: str, most: float = math.inf) -> Reader[float]:
+    """A reader of finite numbers above 0, and not above `most`. `what` names them in the error: "a number of `what`
+    above 0"."""
     fits = f"a number of {what} above 0" if what else "a number above 0"
-    return lambda value: _number(value, fits, lambda number: number > 0)
+    return lambda value: _number(value, fits, lambda number: number > 0, most, f"at most {most:,.0f} {what}")
 
 
 def from_zero(value: Any) -> float:
@@ -94,13 +121,13 @@ def from_zero(value: Any) -> float:
 def duration_s(value: Any) -> float:
     """Reads a duration above 0 in seconds: a number, or text with a unit, such as 500ms, 90s, 10m or 1h."""
     fits = "a number of seconds above 0, such as 90, 90s, 10m or 1h"
-    return _number(_without_unit(value), fits, lambda number: number > 0)
+    return _number(_without_unit(value), fits, lambda number: number > 0, LONGEST_S, _NO_LONGER)
 
 
 def pause_s(value: Any) -> float:
     """Reads a duration in seconds that may be 0, spelled as for :func:`duration_s`."""
     fits = "a number of seconds from 0 up, such as 0, 90s or 10m"
-    return _number(_without_unit(value), fits, lambda number: number >= 0)
+    return _number(_without_unit(value), fits, lambda number: number >= 0, LONGEST_S, _NO_LONGER)
 
 
 def _without_unit(value: Any) -> Any:
@@ -114,10 +141,16 @@ def _without_unit(value: Any) -> Any:
         return value
 
 
-requests_per_second = above_zero("requests a second")
-requests_per_hour = above_zero("requests an hour")
-speed = above_zero("times real time")
-"""Reads how many times faster than real time an emulator runs."""
+requests_per_second = above_zero("requests a second", FASTEST_PER_S)
+requests_per_hour = above_zero("requests an hour", FASTEST_PER_HOUR)
+
+
+def speed(value: Any) -> float:
+    """Reads how many times faster than real time an emulator runs."""
+    found = above_zero("times real time", FASTEST_SPEED)(value)
+    if found < SLOWEST_SPEED:
+        raise ValueError(f"at least {SLOWEST_SPEED:g} times real time")
+    return found
 
 
 def percentile(value: Any) -> float:
@@ -132,7 +165,7 @@ def user_counts(value: Any) -> tuple[int, ...]:
     if not isinstance(parts, list | tuple):
         raise ValueError(fits)
     try:
-        counts = tuple(map(whole_number(1), parts))
+        counts = tuple(map(whole_number(1, MOST_USERS), parts))
     except ValueError:
         raise ValueError(fits) from None
     if len(counts) < 2 or any(after <= before for before, after in pairwise(counts)):
@@ -174,7 +207,7 @@ def one_of(*choices: str) -> Reader[str]:
     """A reader that takes one of the choices, and nothing else."""
 
     def read(value: Any) -> str:
-        if value not in choices:
+        if not isinstance(value, str) or value not in choices:
             raise ValueError("one of " + ", ".join(choices))
         return str(value)
 
@@ -201,7 +234,9 @@ def text(value: Any) -> str:
     """Reads one line of printable text that is not blank."""
     if not isinstance(value, str) or not value.strip() or not value.isprintable():
         raise ValueError("one line of printable text that is not empty")
-    return value
+    if len(value) > LONGEST_TEXT:
+        raise ValueError(f"a text of at most {LONGEST_TEXT:,} characters")
+    return str(value)
 
 
 def secret(value: Any) -> str:
@@ -227,14 +262,16 @@ def units_version(value: Any) -> str:
 
 def template(value: Any) -> str:
     """Reads the name of a chat template, or the path of a JSON file that holds one."""
-    if not isinstance(value, str) or (value not in CHAT_TEMPLATES and not value.endswith(".json")):
+    if isinstance(value, str) and value.endswith(".json"):
+        return text(value)
+    if not isinstance(value, str) or value not in CHAT_TEMPLATES:
         raise ValueError("one of " + ", ".join(CHAT_TEMPLATES) + ", or the path of a tokenizer_config.json")
     return value
 
 
 def http_version(value: Any) -> str:
     """Reads the HTTP version; 1.1 is the only one."""
-    if value in ("1.1", 1.1):
+    if isinstance(value, str | float) and value in ("1.1", 1.1):
         return "1.1"
     raise ValueError(
         "1.1: HTTP/2 puts many streams on one connection, so no answer has receive stamps of its own; "
@@ -260,6 +297,9 @@ def url(value: Any) -> str:
         raise ValueError("a URL without user and password; give those with --header 'Authorization: …'")
     if parts.query or parts.fragment:
         raise ValueError("a URL without query and fragment")
+    bracketed = "[" in parts.netloc
+    if not _is_host(parts.hostname, bracketed=bracketed) or (bracketed and not _BRACKETED.fullmatch(parts.netloc)):
+        raise ValueError(f"{fits}, with a host name of letters, digits and -, or an IP address")
     if parts.path.rstrip("/").endswith("/completions"):
         raise ValueError("the base URL alone, the part before /chat/completions or /completions")
     return value.rstrip("/")
@@ -275,6 +315,26 @@ def socket_path(value: Any) -> str:
     if len(found.encode()) > SOCKET_PATH_LIMIT:
         raise ValueError(f"a path of at most {SOCKET_PATH_LIMIT} bytes, as the system asks for Unix sockets")
     return found
+
+
+def host(value: Any) -> str:
+    """Reads a host name or an IP address to listen on."""
+    if not isinstance(value, str) or not _is_host(value, bracketed=":" in value):
+        raise ValueError("a host name of letters, digits and -, or an IP address, such as 127.0.0.1 or ::1")
+    return value
+
+
+def _is_host(host: str, *, bracketed: bool) -> bool:
+    """Whether a URL's host can be looked up: an IPv6 address in brackets, or labels that the domain name system has."""
+    if bracketed:
+        from ipaddress import ip_address  # it takes 5 ms, and most URLs do without it
+
+        try:
+            return ip_address(host).version == 6
+        except ValueError:
+            return False
+    labels = host.removesuffix(".").split(".")
+    return len(host) <= _LONGEST_HOST and all(map(_LABEL.fullmatch, labels))
 
 
 def distribution(value: Any) -> Distribution:

@@ -28,6 +28,7 @@ from llmdyno.spec.keys import (
 from llmdyno.spec.left_out import asks, filled, missing_in, object_in
 from llmdyno.spec.load import Load, Ramp, Stage
 from llmdyno.spec.secrets import masked_url
+from llmdyno.spec.size import check_size
 
 __all__ = [
     "EMULATED_REQUESTS",
@@ -156,7 +157,7 @@ class Spec:
     def __post_init__(self) -> None:
         for name, key in KEYS.items():
             value = getattr(self, name)
-            if value == key.default and type(value) is type(key.default):
+            if type(value) is type(key.default) and value == key.default:
                 continue  # a default is exact already, and None has no reader
             object.__setattr__(self, name, read_value(name, value, key_label(name)))
 
@@ -242,9 +243,10 @@ def resolve_common(spec: Spec, new_seed: Callable[[], int]) -> Spec:
         new_seed: makes a seed.
 
     Raises:
-        InputError: keys contradict each other.
+        InputError: keys contradict each other, or the load is larger than a plan can be.
     """
     spec.load.check()
+    check_size(spec.load, spec.warmup, spec.input_tokens, spec.output_tokens)
     check_tls(spec)
     seed = spec.seed if spec.seed is not None else new_seed()
     same = spec.prompts_seed if spec.prompts_seed is not None else seed

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from llmdyno.errors import InputError
 from llmdyno.spec.distribution import Distribution
-from llmdyno.spec.keys import KEYS, Layer, key_label
+from llmdyno.spec.keys import KEYS, Layer, key_label, shown_value
 from llmdyno.spec.load import Ramp
 from llmdyno.spec.masking import REDACTED, Masker, is_dummy
 from llmdyno.spec.secrets import masked_url, redacted, redacted_headers, spec_secrets
@@ -55,7 +55,7 @@ def parse_toml(text: str, path: str) -> Layer:
 
 def _shown(content: Any) -> str:
     """A number as it is. A text may be a secret that was written in the wrong place."""
-    return "the text given" if isinstance(content, str) else repr(content)
+    return "the text given" if isinstance(content, str) else shown_value(content)
 
 
 def _entry(path: str, table: str, name: str, value: Any) -> tuple[Any, str]:

@@ -17,11 +17,11 @@ import secrets
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from importlib import import_module
-from pathlib import Path
 from typing import Any, NamedTuple, Protocol, cast
 
 import llmdyno.targets
 from llmdyno.errors import InputError
+from llmdyno.host.files import read_text
 from llmdyno.protocols.dialect import NO_REFUSALS, Refusals, text_of
 from llmdyno.protocols.templates import TEMPLATES, from_tokenizer_config
 from llmdyno.runs.environment import Emulation
@@ -262,11 +262,11 @@ def template_of(name: str) -> Template:
 def _template_file(name: str) -> Callable[[str], str]:
     fits = f"what fits: one of {', '.join(TEMPLATES)}, or a tokenizer_config.json with a chat_template"
     try:
-        return from_tokenizer_config(Path(name).read_text(encoding="utf-8"))
+        return from_tokenizer_config(read_text(name, "--chat-template", fits))
     except ImportError:
         fits = "pip install 'llmdyno[templates]'"
         raise InputError("--chat-template", "a tokenizer_config.json needs jinja2, which is missing", fits) from None
-    except OSError as error:
-        raise InputError("--chat-template", f"{name} cannot be read ({error.strerror})", fits) from None
+    except InputError:
+        raise
     except ValueError as error:
         raise InputError("--chat-template", f"{name}: {error}", fits) from None

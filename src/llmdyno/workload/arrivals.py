@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from random import Random
 from statistics import NormalDist
 
+from llmdyno.spec.limits import LONGEST_S
 from llmdyno.spec.load import placed
 from llmdyno.spec.spec import Spec
 
@@ -79,7 +80,7 @@ def offsets_ns(course: Sequence[Segment], arrivals: str, seed: str) -> Iterator[
             index += 1
         if index == len(course):
             return
-        yield int(course[index].time_s(position - before) * 1e9)
+        yield int(min(course[index].time_s(position - before), LONGEST_S) * 1e9)  # a tiny rate has infinite steps
 
 
 def _steps(arrivals: str, rng: Random) -> Iterator[float]:

@@ -47,6 +47,7 @@ def test_a_folder_that_can_be_imported(tmp_path: Path, architecture: str) -> Non
         ({"config.json": None}, "has no config.json; save the model with its configuration"),
         ({"config.json": "["}, "is not a JSON object"),
         ({"config.json": "[]"}, "is not a JSON object"),
+        ({"config.json": "[" * 100_000}, "is not a JSON object"),
         ({"config.json": config("BertModel")}, "the architecture BertModel is not supported; supported: Llama"),
         ({"config.json": "{}"}, "the architecture None is not supported"),
         ({ONE: None, TWO: None}, "has no *.safetensors; save the weights with safe_serialization=True"),

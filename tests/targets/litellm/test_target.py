@@ -12,9 +12,11 @@ from tests.targets.helpers import ARN, AWS, FOREIGN, look, refusal, refused_look
 
 from llmdyno.emulator.embedded import EmbeddedEmulator
 from llmdyno.emulator.model import DEFAULT_PROFILE
+from llmdyno.errors import InputError
 from llmdyno.runs.environment import ModelFacts
 from llmdyno.spec.spec import Spec
 from llmdyno.targets import litellm
+from llmdyno.targets.target import resolve
 
 pytestmark = pytest.mark.filterwarnings("ignore")
 
@@ -156,3 +158,15 @@ def test_one_request_each_way(scripted: Scripted, mode: str) -> None:
     assert (record.state, record.text) == ("ok", "ab")
     assert (record.clock == "sdk") is (mode == "sdk")
     assert server.asked == [b"POST /v1/chat/completions HTTP/1.1"]
+
+
+@pytest.mark.parametrize(
+    "given", ["http://[::1", "x", 5, "http://h:99999", "http://h:0", "ftp://h", "http://u:s3cret@h:x"]
+)
+@pytest.mark.parametrize("name", ["api_base", "aws_bedrock_runtime_endpoint"])
+def test_a_parameter_that_is_no_url(name: str, given: object) -> None:
+    with pytest.raises(InputError) as refused:
+        resolve(Spec(api="litellm", model="openai/m", requests=1, litellm_param={name: given}), {})
+    assert str(refused.value).startswith(f"--litellm-param {name}: ")
+    assert str(refused.value).endswith(" does not fit; what fits: an http:// or https:// URL")
+    assert "s3cret" not in str(refused.value)

@@ -89,3 +89,31 @@ def test_a_proxy_that_is_not_spoken(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("https_proxy", "socks5://p:1080")
     with pytest.raises(InputError, match="socks5 proxies are not supported"):
         find_proxy(Origin.of("https://far.example/v1"))
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "http://[::1",
+        "http://p:99999",
+        "p:x",
+        "http://a..b:1",
+        f"http://{'a' * 64}:1",
+        "http://u:s3cret@[v1.x]:1",
+        "http://a b",
+    ],
+)
+def test_a_proxy_that_cannot_be_found(monkeypatch: pytest.MonkeyPatch, url: str) -> None:
+    monkeypatch.setenv("https_proxy", url)
+    with pytest.raises(InputError) as refused:
+        find_proxy(Origin.of("https://far.example/v1"))
+    assert str(refused.value) == "HTTPS_PROXY: its host or its port does not fit; use http://host:port, or unset it"
+
+
+def test_a_proxy_password_that_no_header_holds(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("https_proxy", "http://u:s3cret%0D%0A@p:1")
+    with pytest.raises(InputError) as refused:
+        find_proxy(Origin.of("https://far.example/v1"))
+    assert str(refused.value) == (
+        "HTTPS_PROXY: its user or its password does not fit; use printable text, percent-encoded"
+    )

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import socket
 import ssl
 from array import array
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -169,3 +171,20 @@ def test_the_urls_host_is_verified_whatever_the_host_header_says(
     assert server.requests[0].split(b"\r\n")[1] == b"Host: api.example"
     [refused] = asyncio.run(perform(url.replace("localhost", "127.0.0.1"), unix_socket=path))
     assert refused.error_kind == "tls"
+
+
+@pytest.mark.parametrize("name", ["SSL_CERT_FILE", "SSL_CERT_DIR", "SSLKEYLOGFILE"])
+def test_a_variable_that_names_a_fifo(name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """OpenSSL would wait for its writer for ever."""
+    os.mkfifo(tmp_path / "fifo")
+    monkeypatch.setenv(name, str(tmp_path / "fifo"))
+    with pytest.raises(InputError) as refused:
+        make_context()
+    assert str(refused.value).startswith(f"{name}: {tmp_path / 'fifo'} is a FIFO, not a file; name ")
+
+
+@pytest.mark.parametrize(("option", "flag"), [("ca_file", "--ca-file"), ("client_cert", "--client-cert")])
+def test_a_device_is_no_certificate(option: str, flag: str) -> None:
+    with pytest.raises(InputError) as refused:
+        make_context(**{option: "/dev/zero"})  # type: ignore[arg-type]
+    assert str(refused.value) == f"{flag}: /dev/zero is a device, not a file; give a PEM file"

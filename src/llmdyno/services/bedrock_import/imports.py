@@ -16,6 +16,7 @@ from typing import Any
 
 from llmdyno.aws.clients import Aws, aws_errors
 from llmdyno.errors import InputError
+from llmdyno.host.files import read_text
 
 LARGEST_TEXT_BYTES, LARGEST_MULTIMODAL_BYTES = 200_000_000_000, 100_000_000_000
 """The service's limits on weights, as AWS documented them in 2026-11."""
@@ -70,8 +71,8 @@ def check_folder(path: Path) -> Folder:
     where = str(path)
     if not path.is_dir():
         raise InputError(where, "is no folder", "name the folder that holds the saved model (save_pretrained)")
+    architecture = _architecture(path)  # first, because the folder may be the root of a file system
     files = {name: entry.stat().st_size for entry in sorted(path.rglob("*")) if (name := _name(entry, path))}
-    architecture = _architecture(path)
     if "adapter_config.json" in files:
         fits = "merge it into its base model (merge_and_unload) and save the result"
         raise InputError(where, "holds an adapter", fits)
@@ -98,12 +99,12 @@ def _architecture(path: Path) -> str:
         InputError: there is no such file, or the service does not import that class.
     """
     where = f"{path}/config.json"
+    if not (path / "config.json").exists():
+        raise InputError(str(path), "has no config.json", "save the model with its configuration")
+    text = read_text(path / "config.json", where, "save the model again")
     try:
-        config = json.loads((path / "config.json").read_text(encoding="utf-8"))
-        named = config.get("architectures")
-    except OSError:
-        raise InputError(str(path), "has no config.json", "save the model with its configuration") from None
-    except (ValueError, AttributeError):
+        named = json.loads(text).get("architectures")
+    except (ValueError, AttributeError, RecursionError):
         raise InputError(where, "is not a JSON object", "save the model again") from None
     architecture = str(named[0]) if isinstance(named, list) and named else None
     if architecture not in ARCHITECTURES:

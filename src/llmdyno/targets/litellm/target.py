@@ -12,6 +12,7 @@ import os
 from collections.abc import Callable, Mapping
 from contextlib import ExitStack
 from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
 
 import msgspec
 
@@ -25,6 +26,7 @@ from llmdyno.runs.environment import ModelFacts
 from llmdyno.runs.server import Server
 from llmdyno.services.bedrock_import.facts import ask_model, model_facts
 from llmdyno.services.bedrock_import.identity import imported_model_arn
+from llmdyno.spec.keys import shown_value
 from llmdyno.spec.masking import Masker
 from llmdyno.spec.secrets import environ_secrets, spec_secrets
 from llmdyno.spec.spec import Spec, refuse
@@ -42,6 +44,7 @@ from llmdyno.workload.session import Messages, user_message
 if TYPE_CHECKING:
     from llmdyno.targets.litellm.library import Caught, LiteLLM
 
+_URLS = ("api_base", "aws_bedrock_runtime_endpoint")
 _DECODED = {
     "/invoke-with-response-stream": invoke_dialect(DEFAULT_FORMAT),
     "/converse-stream": CONVERSE,
@@ -67,10 +70,30 @@ def resolve(spec: Spec, environ: Mapping[str, str]) -> Spec:
         raise InputError("--base-url", "has a query, and LiteLLM puts it into the middle of its paths", fits)
     if spec.extra_body:
         raise InputError("--extra-body", "is for --api openai and bedrock", "use --litellm-param K=V")
+    for name in _URLS:
+        _check_url(name, spec.litellm_param.get(name))
     if spec.litellm_mode == "sdk" and (spec.insecure or spec.ca_file or spec.client_cert):
         fits = "use LiteLLM's own SSL_VERIFY, SSL_CERT_FILE and SSL_CERTIFICATE"
         raise InputError("--insecure, --ca-file, --client-cert", "are for our own sockets", fits)
     return spec
+
+
+def _check_url(name: str, given: Any) -> None:
+    """Check a parameter of LiteLLM's that is a URL.
+
+    Raises:
+        InputError: no request can go to it.
+    """
+    if given is None:
+        return
+    try:
+        parts = urlsplit(given) if isinstance(given, str) else None
+        fits = parts is not None and parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0
+    except ValueError:
+        fits = False
+    if not fits:
+        problem = f"{shown_value(given)} does not fit"
+        raise InputError(f"--litellm-param {name}", problem, "what fits: an http:// or https:// URL")
 
 
 def service(spec: Spec) -> str | None:

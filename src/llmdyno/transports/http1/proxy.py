@@ -12,6 +12,7 @@ from urllib.parse import unquote, urlsplit
 
 from llmdyno.errors import InputError
 from llmdyno.host.loopback import loopback
+from llmdyno.spec import readers
 from llmdyno.spec.secrets import header_secrets
 from llmdyno.transports.http1.wire import Origin
 
@@ -58,15 +59,20 @@ def find_proxy(origin: Origin) -> Proxy | None:
     if not url:
         return None
     where = f"{name.upper()}_PROXY"
-    parts = urlsplit(url if "://" in url else f"http://{url}")
     try:
+        parts = urlsplit(url if "://" in url else f"http://{url}")
         port = parts.port or 80
+        host = readers.host(parts.hostname or "missing")
+        if ("[" in parts.netloc) != (":" in host):
+            raise ValueError("brackets hold an IPv6 address")
     except ValueError:
-        raise InputError(where, "its port is not a number from 1 to 65535", "use http://host:port") from None
+        raise InputError(where, "its host or its port does not fit", "use http://host:port, or unset it") from None
     if parts.scheme != "http" or not parts.hostname:
         raise InputError(where, f"{parts.scheme} proxies are not supported", "use http://host:port, or unset it")
     authorization = None
     if parts.username is not None:
         plain = f"{unquote(parts.username)}:{unquote(parts.password or '')}"
+        if not plain.isprintable():
+            raise InputError(where, "its user or its password does not fit", "use printable text, percent-encoded")
         authorization = "Basic " + base64.b64encode(plain.encode()).decode()
     return Proxy(parts.hostname, port, authorization)

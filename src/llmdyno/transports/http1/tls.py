@@ -7,10 +7,12 @@ default, verifies the server; the bytes of the other side. The socket stays the 
 from __future__ import annotations
 
 import asyncio
+import os
 import socket
 import ssl
 
 from llmdyno.errors import InputError
+from llmdyno.host.inputs import refuse_special
 
 _READ_SIZE = 16384
 
@@ -29,6 +31,7 @@ def make_context(
     Raises:
         InputError: a file cannot be read, or does not have the right content.
     """
+    _check_files(ca_file, client_cert, client_key)
     try:
         context = ssl.create_default_context(cafile=ca_file)
     except (OSError, ssl.SSLError) as error:
@@ -46,6 +49,22 @@ def make_context(
             fits = "give PEM files: a certificate with its chain, and its private key without a password"
             raise InputError("--client-cert, --client-key", f"cannot be used ({_why(error)})", fits) from None
     return context
+
+
+def _check_files(ca_file: str | None, client_cert: str | None, client_key: str | None) -> None:
+    """Check the files that OpenSSL reads. It would wait for the writer of a FIFO, and tell little of the others.
+
+    Raises:
+        InputError: one is no file.
+    """
+    for flag, path in (("--ca-file", ca_file), ("--client-cert", client_cert), ("--client-key", client_key)):
+        refuse_special(path, flag, "give a PEM file")
+    if ca_file is None:
+        path = os.environ.get("SSL_CERT_FILE")
+        refuse_special(path, "SSL_CERT_FILE", "name a PEM file with the certificates of the authorities, or unset it")
+        for path in os.environ.get("SSL_CERT_DIR", "").split(os.pathsep):
+            refuse_special(path, "SSL_CERT_DIR", "name folders of certificates, or unset it")
+    refuse_special(os.environ.get("SSLKEYLOGFILE"), "SSLKEYLOGFILE", "name a file, or unset it")
 
 
 def _why(error: OSError) -> str:

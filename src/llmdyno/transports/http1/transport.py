@@ -140,6 +140,8 @@ async def open_client(
         await client.resolve()
     except OSError as error:
         raise InputError(str(origin), connect_text(error, origin), "check the URL") from None
+    except UnicodeError:
+        raise InputError(str(origin), f"no host can be named {origin.host}", "check the URL") from None
     return client
 
 

@@ -57,6 +57,8 @@ class Drawn:
 
     def lengths(self, phase: str, index: int) -> tuple[int, int]:
         """Input tokens wanted and max_tokens."""
+        if self.trace is not None and phase == MEASURED:
+            return self.trace[index].input_tokens, self.trace[index].output_tokens
         return self._drawn(phase, index, self._generator(phase, index))
 
     def turn(self, phase: str, index: int) -> Turn:

@@ -21,10 +21,10 @@ from datetime import datetime
 from typing import Any
 
 from llmdyno.errors import InputError
+from llmdyno.spec.limits import LONGEST_S, MOST_PLAN_TOKENS, MOST_REQUESTS, MOST_TOKENS
 
 WHERE = "--arrivals replay"
 FITS = "JSON lines with timestamp, input_tokens, output_tokens; Mooncake's JSON lines; BurstGPT's or Azure's CSV"
-_MOST_TOKENS = 2**53 - 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,6 +61,7 @@ def _entries(path: str, text: str, time_scale: float) -> list[Entry]:
     rows = _json_lines(path, lines) if first.lstrip().startswith("{") else _csv_lines(path, lines)
     entries: list[Entry] = []
     began_s = last_s = -math.inf
+    tokens = 0
     for number, time_s, inputs, outputs in rows:
         if time_s < last_s:
             raise _bad(path, number, f"its time goes back by {last_s - time_s:g} s", "a trace sorted by time")
@@ -68,10 +69,16 @@ def _entries(path: str, text: str, time_scale: float) -> list[Entry]:
         last_s = time_s
         if outputs < 1 or inputs < 1:
             continue
-        offset_ns = (time_s - began_s) * time_scale * 1e9
-        if offset_ns > 2**63 - 1:
-            raise _bad(path, number, f"it comes {time_s - began_s:g} s after the first request", "a shorter trace")
-        entries.append(Entry(round(offset_ns), inputs, outputs))
+        offset_s = (time_s - began_s) * time_scale
+        if not offset_s <= LONGEST_S:
+            fits = f"a shorter trace, of at most {LONGEST_S:,.0f} s"
+            raise _bad(path, number, f"it comes {offset_s:g} s after the first request", fits)
+        tokens += inputs + outputs
+        entries.append(Entry(round(offset_s * 1e9), inputs, outputs))
+        if len(entries) > MOST_REQUESTS or tokens > MOST_PLAN_TOKENS:
+            asked = f"{len(entries):,} requests with {tokens:,} tokens, and more follow"
+            fits = f"a trace of at most {MOST_REQUESTS:,} requests and {MOST_PLAN_TOKENS:,} tokens"
+            raise _bad(path, number, asked, fits)
     if not entries:
         raise _BadTrace(f"{path} holds no request")
     return entries
@@ -99,7 +106,10 @@ def _json_lines(path: str, lines: list[str]) -> Iterator[Row]:
 
 def _csv_lines(path: str, lines: list[str]) -> Iterator[Row]:
     reader = csv.DictReader(lines)
-    fields = set(reader.fieldnames or ())
+    try:
+        fields = set(reader.fieldnames or ())
+    except csv.Error as error:
+        raise _bad(path, 1, str(error)) from None
     seconds: Callable[[Any], float]
     if {"TIMESTAMP", "ContextTokens", "GeneratedTokens"} <= fields:
         when, names, seconds = "TIMESTAMP", ("ContextTokens", "GeneratedTokens"), _azure_seconds
@@ -119,14 +129,19 @@ def _row(
     path: str, number: int, value: dict[str, Any], when: str, names: tuple[str, str], seconds: Callable[[Any], float]
 ) -> Row:
     try:
+        if any(isinstance(value[name], bool) for name in (when, *names)):
+            raise ValueError
         time_s = seconds(value[when])
         inputs, outputs = (int(float(value[name])) for name in names)
-        if not math.isfinite(time_s) or max(inputs, outputs) > _MOST_TOKENS:
+        if not math.isfinite(time_s):
             raise ValueError
-    except (AttributeError, KeyError, TypeError, ValueError, OverflowError):
+    except (AttributeError, KeyError, TypeError, ValueError, OverflowError, OSError):
         shown = {name: value.get(name) for name in (when, *names)}
         fits = f"{when} is a time, {names[0]} and {names[1]} are numbers"
         raise _bad(path, number, f"{shown} does not fit", fits) from None
+    if max(inputs, outputs) > MOST_TOKENS:
+        asked = f"it has {inputs:.8g} input and {outputs:.8g} output tokens"
+        raise _bad(path, number, asked, f"requests and answers of at most {MOST_TOKENS:,} tokens")
     return number, time_s, inputs, outputs
 
 

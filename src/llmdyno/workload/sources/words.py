@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from random import Random
 
+from llmdyno.errors import InputError
 from llmdyno.workload.tokens import Approximation, TokenCounter
 
 CLOSING = "\nGo on with this story at length, in plain words."
@@ -87,10 +88,13 @@ def _fitted(pieces: list[str], closing: str, tokens: int, counter: TokenCounter,
     text = "".join(pieces)[1:]
     closing_tokens = counter.count(closing) if closing else 0
     ends = counter.ends(text)
-    while len(ends) < tokens + 1:  # one token of the vocabulary may hold several words
+    while (before := len(ends)) < tokens + 1:  # one token of the vocabulary may hold several words
         pieces = pieces + words(rng, tokens)
         text = "".join(pieces)[1:]
         ends = counter.ends(text)
+        if len(ends) <= before:
+            problem = f"{counter.name} makes no more than {before} tokens, however long the text is"
+            raise InputError("--tokenizer", problem, "use a tokenizer for English text")
     cut = max(1, tokens - closing_tokens)
     body = text[: ends[cut - 1]]
     # A cut inside a word changes how its letters become tokens, so count again and correct the cut.
