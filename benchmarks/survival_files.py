@@ -61,7 +61,7 @@ def _finished(server: TruthServer, out: Path) -> Path:
 
 
 def _killed(server: TruthServer, out: Path) -> Path:
-    process = subprocess.Popen([*_line(server, out), "--requests", "100000"], stdout=subprocess.DEVNULL)
+    process = subprocess.Popen([*_line(server, out), "--requests", "3000"], stdout=subprocess.DEVNULL)
     journal = out / "journal.jsonl"
     while not journal.exists() or journal.read_bytes().count(b"\n") < 100:
         pass

@@ -64,7 +64,7 @@ def _end(server: TruthServer, out: Path, number: signal.Signals, after_s: float,
     """Start a run and end it. The instant counts from the start of the process if `early`, else from the journal."""
     server.reset()
     line = [sys.executable, "-m", "llmdyno", "run", "--quiet", "--base-url", server.url, "--model", server.model]
-    line += ["--requests", "100000", "--concurrency", str(USERS), "--output-tokens", str(TOKENS)]
+    line += ["--requests", "3000", "--concurrency", str(USERS), "--output-tokens", str(TOKENS)]
     line += ["--no-preflight", "--out", str(out)]
     process = subprocess.Popen(line, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
     while not early and not (out / "journal.jsonl").exists() and process.poll() is None:
