@@ -154,7 +154,7 @@ def test_a_folder_that_cannot_be_imported_is_one_line(tmp_path: Path) -> None:
     [
         (["import", "x", "--bucket", "b", "--name", "n", "--create-role"], "x: is no folder"),
         (["import", "x", "--bucket", "b", "--name", "a--b", "--create-role"], "--name: 'a--b' does not fit"),
-        (["import", "x", "--bucket", "b", "--name", "n"], "--role --create-role is required"),
+        (["import", "x", "--bucket", "b", "--name", "n"], "--role or --create-role: not given; give one"),
         (["models", "show"], "NAME: not given, and show needs it"),
         (["models", "--profile", "nobody"], "nobody"),
         (["models", "--endpoint-url", "nonsense"], "--endpoint-url: 'nonsense' does not fit"),
