@@ -242,3 +242,12 @@ def test_local_estimates_are_not_taken_for_the_services_counts() -> None:
     assert (estimated.input_tokens, estimated.output_tokens) == (None, None)
     counted = library(f"bedrock/deepseek_r1/{ARN}").event(ended, 1)
     assert (counted.input_tokens, counted.output_tokens) == (8, 8)
+
+
+def test_a_message_of_litellm_s_is_masked_before_it_is_cut() -> None:
+    key = "sk-proj-Ab3dEf5hIj7lMn9p"
+    library = LiteLLM("openai/m", {"api_key": key}, settle=False, secrets=[key])
+    for before in range(275, 300):
+        _, _, failure = library.refusal(ValueError(f"{'x' * before} {key} is no key"), True)
+        assert not any(key[at : at + 4] in failure.message for at in range(len(key) - 4)), failure.message
+    assert library.refusal(ValueError(f"bad key {key}"), True)[2].message == "bad key ***"

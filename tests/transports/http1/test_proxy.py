@@ -89,3 +89,8 @@ def test_a_proxy_that_is_not_spoken(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("https_proxy", "socks5://p:1080")
     with pytest.raises(InputError, match="socks5 proxies are not supported"):
         find_proxy(Origin.of("https://far.example/v1"))
+
+
+def test_the_secrets_of_a_proxy() -> None:
+    assert Proxy("p", 1, "Basic dXNlcjpwYXNz").secrets == ("dXNlcjpwYXNz", "user:pass", "user", "pass")
+    assert Proxy("p", 1).secrets == ()
