@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 from boto3.exceptions import S3UploadFailedError
 from botocore.exceptions import ClientError, EndpointConnectionError
@@ -81,3 +83,21 @@ def test_a_client_is_made_once_and_goes_where_it_is_told(monkeypatch: pytest.Mon
     assert client.meta.config.retries == {"mode": "standard", "total_max_attempts": 2}
     assert client.meta.config.s3["addressing_style"] == "path"
     aws.close()
+
+
+def test_an_error_shows_no_credentials(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    (tmp_path / "credentials").write_text(
+        "[mine]\naws_access_key_id = AKIDOFAPROFILE00\naws_secret_access_key = key-of-a-profile-1\n"
+        "aws_session_token = token-of-a-profile-1\n",
+        encoding="utf-8",
+    )
+    monkeypatch.setenv("AWS_SHARED_CREDENTIALS_FILE", str(tmp_path / "credentials"))
+    monkeypatch.setenv("AWS_BEARER_TOKEN_BEDROCK", "token-of-a-variable-1")
+    aws = Aws("us-east-1", "mine", None)
+    assert aws.secrets == ("AKIDOFAPROFILE00", "key-of-a-profile-1", "token-of-a-profile-1")
+    said = "AKIDOFAPROFILE00 x-amz-security-token:token-of-a-profile-1 key-of-a-profile-1 token-of-a-variable-1"
+    with pytest.raises(InputError) as caught, aws_errors("x", aws):
+        raise refusal("InvalidSignatureException", "ListImportedModels", said)
+    assert (
+        caught.value.problem == "InvalidSignatureException: *** x-amz-security-token:*** *** *** (ListImportedModels)"
+    )

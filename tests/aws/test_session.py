@@ -65,7 +65,8 @@ def test_an_endpoint_from_the_environment(keys: pytest.MonkeyPatch) -> None:
 def test_a_bearer_token_goes_over_tls_only(keys: pytest.MonkeyPatch) -> None:
     keys.setenv("AWS_BEARER_TOKEN_BEDROCK", "secret")
     tls = find_endpoint("bedrock-runtime", None, None, None, ARN)
-    assert (tls.bearer_token, tls.credentials) == ("secret", None)
+    assert (tls.bearer_token, tls.credentials, tls.secrets) == ("secret", None, ("secret",))
+    assert "secret" not in repr(tls)
     assert find_endpoint("bedrock-runtime", None, None, "http://127.0.0.1:9", ARN).bearer_token is None
 
 

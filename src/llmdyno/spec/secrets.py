@@ -97,7 +97,7 @@ def header_secrets(name: str, value: str) -> list[str]:
     token = scheme[1] if scheme is not None else value
     found = [token, *_in_basic(token)] if scheme is not None else [token]
     found += [part.partition("=")[2].strip(' "') for part in re.split(r"[;,]", value) if "=" in part]
-    return [*found, *url_secrets(value)]
+    return [one for one in (*found, *url_secrets(value)) if one]
 
 
 def _in_basic(token: str) -> list[str]:

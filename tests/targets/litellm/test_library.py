@@ -251,3 +251,12 @@ def test_a_host_header_of_ones_own_is_carried() -> None:
         made = library("openai/m", api_base="http://127.0.0.1:9/v1", api_key="sk-x", **headers)
         found = made.catch(user_message("hello"), 5).request.headers
         assert {name: value for name, value in found.items() if name.lower() == "host"} == carried
+
+
+def test_a_message_of_litellm_s_is_masked_before_it_is_cut() -> None:
+    key = "sk-proj-Ab3dEf5hIj7lMn9p"
+    library = LiteLLM("openai/m", {"api_key": key}, settle=False, secrets=[key])
+    for before in range(275, 300):
+        _, _, failure = library.refusal(ValueError(f"{'x' * before} {key} is no key"), True)
+        assert not any(key[at : at + 4] in failure.message for at in range(len(key) - 4)), failure.message
+    assert library.refusal(ValueError(f"bad key {key}"), True)[2].message == "bad key ***"

@@ -117,3 +117,8 @@ def test_a_proxy_password_that_no_header_holds(monkeypatch: pytest.MonkeyPatch) 
     assert str(refused.value) == (
         "HTTPS_PROXY: its user or its password does not fit; use printable text, percent-encoded"
     )
+
+
+def test_the_secrets_of_a_proxy() -> None:
+    assert Proxy("p", 1, "Basic dXNlcjpwYXNz").secrets == ("dXNlcjpwYXNz", "user:pass", "user", "pass")
+    assert Proxy("p", 1).secrets == ()
