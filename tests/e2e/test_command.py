@@ -455,7 +455,7 @@ def test_a_socket_a_query_and_a_host_header(tmp_path: Path, scripted: Scripted) 
     assert shown == result.stdout
     again = command("run", "run/spec.toml", "--out", "again", cwd=tmp_path)
     assert (again.returncode, again.stderr.count("\n")) == (2, 1)
-    assert "this file leaves out: --base-url URL" in again.stderr
+    assert "this file leaves out: --base-url …" in again.stderr
     assert command("run", "run/spec.toml", "--base-url", url, "--out", "again", cwd=tmp_path).returncode == 0
 
 

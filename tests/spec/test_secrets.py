@@ -108,6 +108,7 @@ def test_secrets_in_urls(url: str, shown: str, found: list[str]) -> None:
          [base64.b64encode(b"me:pass:word").decode(), "me:pass:word", "me", "pass:word"]),
         ("Cookie", 'a=1; session="x y"', ['a=1; session="x y"', "1", "x y"]),
         ("X-Callback", "http://me:pw@h", ["http://me:pw@h", "me:pw", "me", "pw"]),
+        ("Host", "tenant-a.internal:8443", []),
     ],
 )  # fmt: skip
 def test_secrets_in_headers(name: str, value: str, found: list[str]) -> None:

@@ -44,6 +44,8 @@ _COMMON = re.compile(
     r"(?:application|audio|image|multipart|text|video|\*)/[\w.+*-]+(?:;.*)?|no-(?:cache|store)|keep-alive|identity",
     re.IGNORECASE,
 )
+_OPEN_HEADERS = ("host",)
+"""Headers whose values are no secret: what a Host header names is where the request goes."""
 _SHORTEST_HEADER = 8
 """A shorter value of a header that no name calls secret is likely to be a word. It is looked for nowhere."""
 _SHAPE = re.compile(
@@ -91,6 +93,8 @@ def url_secrets(text: str) -> list[str]:
 def header_secrets(name: str, value: str) -> list[str]:
     """The secrets in a header: its value without the scheme, and what a Basic header or a cookie holds."""
     value = value.strip()
+    if name.strip().lower() in _OPEN_HEADERS:
+        return []
     if not SECRET_HEADER.search(name) and (len(value) < _SHORTEST_HEADER or _COMMON.fullmatch(value)):
         return []
     scheme = _SCHEME.fullmatch(value)
@@ -168,7 +172,7 @@ def redacted(value: Any, *, name: str = "", below: bool = False) -> Any:
 
 def redacted_headers(headers: Mapping[str, Any], shown: Sequence[str] = ()) -> dict[str, Any]:
     """Headers as a file may hold them. `shown`: the names of those that are not secret."""
-    public = {name.lower() for name in shown}
+    public = {*_OPEN_HEADERS, *(name.lower() for name in shown)}
     return {
         name: value if str(name).lower() in public or _is_dummy_header(str(value)) else REDACTED
         for name, value in headers.items()
