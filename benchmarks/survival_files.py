@@ -52,7 +52,7 @@ def rows(setting: Setting) -> Iterator[Row]:
 
 def _line(server: TruthServer, out: Path) -> list[str]:
     line = [sys.executable, "-m", "llmdyno", "run", "--quiet", "--base-url", server.url, "--model", server.model]
-    return [*line, "--concurrency", "8", "--output-tokens", "16", "--no-preflight", "--out", str(out)]
+    return [*line, "--concurrency", "50", "--output-tokens", "16", "--no-preflight", "--out", str(out)]
 
 
 def _finished(server: TruthServer, out: Path) -> Path:

@@ -257,13 +257,21 @@ def wait_for(condition: Callable[[], bool]) -> None:
         time.sleep(0.02)
 
 
-@pytest.mark.parametrize("embedded", [True, False])
-@pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 130), (signal.SIGHUP, 130)])
+@pytest.mark.parametrize(
+    ("embedded", "number", "code"),
+    [
+        (True, signal.SIGINT, 130),
+        (False, signal.SIGINT, 130),
+        (False, signal.SIGTERM, 130),
+        (False, signal.SIGHUP, 130),
+    ],
+)
 def test_ctrl_c_ends_a_run_cleanly(
     tmp_path: Path, start: Start, emulator: str, embedded: bool, number: signal.Signals, code: int
 ) -> None:
-    where = ["--speed", "10"] if embedded else ["--base-url", emulator, "--requests", "500"]
-    process = start("run", *where, "--output-tokens", "400", "--out", "r", cwd=tmp_path)
+    where = ["--speed", "40", "--output-tokens", "1600"] if embedded else ["--base-url", emulator]
+    tokens = [] if embedded else ["--requests", "500", "--output-tokens", "400"]
+    process = start("run", *where, *tokens, "--out", "r", cwd=tmp_path)
     journal = tmp_path / "r" / "journal.jsonl"
     wait_for(lambda: journal.exists() and journal.read_bytes().count(b'"phase":"measured"') >= 3)
     process.send_signal(number)
@@ -295,7 +303,7 @@ def children_of(process: int) -> list[int]:
 
 @pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
 def test_a_killed_run_is_readable_and_takes_its_emulator_along(tmp_path: Path, start: Start) -> None:
-    process = start("run", "--speed", "10", "--output-tokens", "400", "--requests", "50", "--out", "r", cwd=tmp_path)
+    process = start("run", "--speed", "40", "--output-tokens", "1600", "--requests", "50", "--out", "r", cwd=tmp_path)
     journal = tmp_path / "r" / "journal.jsonl"
     wait_for(lambda: journal.exists() and journal.read_bytes().count(b'"phase":"measured"') >= 3)
     [child] = children_of(process.pid)

@@ -12,6 +12,7 @@ import time
 import urllib.error
 import urllib.request
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -56,9 +57,21 @@ def command(*arguments: str, cwd: Path, **environ: str) -> subprocess.CompletedP
     )
 
 
-@pytest.mark.parametrize("route", ["llama", "deepseek_r1", "qwen3", "moonshot", "converse", "openai", "mistral"])
-def test_every_route_goes_by_wire(awake: dict[str, str], tmp_path: Path, route: str) -> None:
-    result = through(awake, route, cwd=tmp_path)
+ROUTES = ("llama", "deepseek_r1", "qwen3", "moonshot", "converse", "openai", "mistral")
+
+
+@pytest.fixture(scope="module")
+def by_wire(awake: dict[str, str], tmp_path_factory: pytest.TempPathFactory) -> dict[str, tuple[Any, Path]]:
+    """A run of each route: its result and its folder. Two go at a time, since LiteLLM's import takes seconds."""
+    folders = {route: tmp_path_factory.mktemp(route) for route in ROUTES}
+    with ThreadPoolExecutor(2) as pool:
+        results = pool.map(lambda route: through(awake, route, cwd=folders[route]), ROUTES)
+        return {route: (result, folders[route]) for route, result in zip(ROUTES, results, strict=True)}
+
+
+@pytest.mark.parametrize("route", ROUTES)
+def test_every_route_goes_by_wire(by_wire: dict[str, tuple[Any, Path]], route: str) -> None:
+    result, tmp_path = by_wire[route]
     assert result.returncode == 0, result.stderr
     run = llmdyno.load(tmp_path / "r")
     assert run.succeeded == 6

@@ -152,3 +152,8 @@ def test_nested_values_and_errors_are_masked() -> None:
     assert (error.where, error.problem, error.fits) == ("http://h/***", "says ***", "check it")
     assert Masker([KEY], REDACTED).text(f"a {KEY}") == "a <redacted>"
     assert KEY not in repr(mask)
+
+
+def test_a_secret_that_is_no_text_is_masked() -> None:
+    secret = "sk-/\udcff\ud800-of-an-argument"
+    assert Masker([secret]).text(f"bad key {secret}") == "bad key ***"

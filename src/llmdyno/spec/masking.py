@@ -247,7 +247,8 @@ def _forms(secret: str) -> frozenset[str]:
         for style in ("\\u{:04x}", "\\u{:04X}"):
             text = "".join(style.format(ord(one)) if one in marks else _json_in_utf8(one) for one in secret)
             found |= {text, _json(text)}
-    urls = {quote(secret, safe=safe) for safe in _SAFE} | {quote_plus(secret)}
+    # An argument may hold bytes that are no text.
+    urls = {quote(secret, safe=safe, errors="replace") for safe in _SAFE} | {quote_plus(secret, errors="replace")}
     found |= urls | {_PERCENT.sub(lambda code: code[0].lower(), url) for url in urls} | {quote(url, "") for url in urls}
     pages = {html.escape(secret), html.escape(secret, quote=False), html.escape(secret).replace("&#x27;", "&#39;")}
     return frozenset(found | pages | {page.replace("&quot;", "&#34;") for page in pages})
