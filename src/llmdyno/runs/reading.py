@@ -250,7 +250,7 @@ class _Reader:
     # --- the journal
 
     def _journal(self) -> Recovered | None:
-        """The journal; None: there is none, or it cannot be read."""
+        """The journal; None if it does not exist or cannot be read."""
         if JOURNAL not in self.names:
             return None
         try:
