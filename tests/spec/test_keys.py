@@ -113,7 +113,7 @@ def deep() -> list[object]:
         (deep(), "the value given"),
         (
             {"a": 1, "api_key": "s3cret", "b": [{"X-Auth": "s3cret"}]},
-            "{'a': 1, 'api_key': '***', 'b': [{'X-Auth': '***'}]}",
+            "{'a': 1, 'api_key': '<redacted>', 'b': [{'X-Auth': '<redacted>'}]}",
         ),
         ("http://u:s3cret@h:1", "'http://***@h:1'"),
         ("x" * 500, "'" + "x" * 132 + "…" + "x" * 65 + "'"),

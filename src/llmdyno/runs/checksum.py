@@ -28,11 +28,6 @@ class Digest(NamedTuple):
     sha256: str
 
 
-def digest_of(content: bytes) -> Digest:
-    """The digest of bytes."""
-    return Digest(len(content), hashlib.sha256(content).hexdigest())
-
-
 def digest_of_file(path: Path) -> Digest:
     """The digest of a file, which is read piece by piece.
 

@@ -16,7 +16,7 @@ from llmdyno.spec import load, mappings, readers, urls
 from llmdyno.spec.distribution import Distribution
 from llmdyno.spec.limits import MOST_REQUESTS, MOST_RETRIES, MOST_USERS
 from llmdyno.spec.readers import BODY_FORMATS, CHAT_TEMPLATES, SLO_METRICS, Reader
-from llmdyno.spec.secrets import is_secret_name, masked_url, without_shapes
+from llmdyno.spec.secrets import masked_url, redacted, without_shapes
 
 REFERENCE_INPUT = "normal(500,25)"
 REFERENCE_OUTPUT = "normal(1000,100)"
@@ -469,18 +469,8 @@ def shown_value(value: Any) -> str:
     if isinstance(value, list) and len(value) == 1:
         value = value[0]  # a flag that may be given again, given once
     try:
-        return one_line(without_shapes(masked_url(repr(_masked(value)))), _SHOWN)
+        return one_line(without_shapes(masked_url(repr(redacted(value)))), _SHOWN)
     except ValueError:  # Python does not print a whole number of more than 4,300 digits
         return "the number given"
     except Exception:
         return "the value given"
-
-
-def _masked(value: Any) -> Any:
-    """The value; in mappings, also below others, the values of secret names are masked."""
-    if isinstance(value, Mapping):
-        return {
-            name: "***" if isinstance(name, str) and is_secret_name(name) else _masked(below)
-            for name, below in value.items()
-        }
-    return [_masked(below) for below in value] if isinstance(value, list) else value
