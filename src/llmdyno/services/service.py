@@ -1,7 +1,8 @@
 """The contract of a managed service: how it refuses, what it knows of a model, what it bills.
 
 A service is a folder here. Its module ``service`` has a value ``SERVICE`` that fulfils :class:`Service`. The folder's
-listing is the list of services: nothing registers. Callers hold a :class:`Service` and know no service by name.
+listing is the list of services: nothing registers. Callers hold a :class:`Service` and know no service by name. Its
+:attr:`Service.billing` names the module of ``reports`` that shows its cost report (``cost_<billing>``, or ``cost``).
 """
 
 from __future__ import annotations
@@ -35,13 +36,24 @@ def quiet(text: str) -> None:
     """A :data:`Say` that says nothing."""
 
 
+class TokenPrices(NamedTuple):
+    """Dollars a million tokens: input, output, input that comes from a cache (`cached`), input that is written to a
+    cache (`written`). None: unknown."""
+
+    input: Decimal
+    output: Decimal
+    cached: Decimal | None = None
+    written: Decimal | None = None
+
+
 @dataclass(frozen=True, slots=True)
 class Overrides:
-    """What the user knows better than the run.
+    """What the user knows better than the run. A service takes some of these: see :attr:`Service.takes`.
 
     `copies`: how many there were all the time. `units`, `units_version`: custom model units of a copy, and their
-    version, such as v1.0. `region`: of the price. `dollars_per_cmu_minute`: the rate. None: as the run or the service
-    says.
+    version, such as v1.0. `region`: of the price. `dollars_per_cmu_minute`: the rate. `prices`: of tokens.
+    `dollars_per_hour`: of a model unit, `model_units`: how many there are, `commitment`: for how long they are bought.
+    `compare_hour`: dollars an hour to compare with. None: as the run or the service says.
     """
 
     copies: int | None = None
@@ -49,6 +61,11 @@ class Overrides:
     units_version: str | None = None
     region: str | None = None
     dollars_per_cmu_minute: Decimal | None = None
+    prices: TokenPrices | None = None
+    dollars_per_hour: Decimal | None = None
+    model_units: int | None = None
+    commitment: str | None = None
+    compare_hour: Decimal | None = None
 
 
 NO_OVERRIDES = Overrides()
@@ -87,19 +104,12 @@ class Inquiry:
 ASK = Inquiry()
 
 
-class TokenPrices(NamedTuple):
-    """A price per token to compare with: dollars a million input tokens and a million output tokens."""
-
-    input: Decimal
-    output: Decimal
-
-
 @dataclass(frozen=True, slots=True)
 class CostBound:
     """The most that a load may cost.
 
-    `windows` billed on at most `copies` copies; `dollars` (None: unknown, and `unknown` says why); `basis` says what
-    the bound rests on.
+    `windows` billed on at most `copies` copies (0: it is not billed by the copy); `dollars` (None: unknown, and
+    `unknown` says why); `basis` says what the bound rests on.
     """
 
     windows: int
@@ -159,6 +169,21 @@ class Service(Protocol):
         ...
 
     @property
+    def billing(self) -> str:
+        """What it bills: ``copies``, ``tokens`` or ``hours``."""
+        ...
+
+    @property
+    def takes(self) -> frozenset[str]:
+        """The fields of :class:`Overrides` and :class:`ScalingOverrides` that its account uses."""
+        ...
+
+    @property
+    def by_hand(self) -> str:
+        """The field of :class:`Overrides` with which it prices a run on any other endpoint."""
+        ...
+
+    @property
     def refusals(self) -> Refusals:
         """How it refuses a request."""
         ...
@@ -175,6 +200,10 @@ class Service(Protocol):
 
     def facts(self, run: Run) -> ModelFacts | None:
         """What a run knows of its model; None: it measured no model of this service."""
+        ...
+
+    def bills(self, model: str | None) -> bool:
+        """Whether a model's name alone tells that this service bills it."""
         ...
 
     def account(self, run: Run, overrides: Overrides = NO_OVERRIDES, inquiry: Inquiry = ASK) -> Account:
@@ -220,6 +249,23 @@ def find(name: str) -> Service:
 
 
 def service_of(run: Run) -> Service | None:
-    """The service whose model a run measured; None: it measured none."""
+    """The service whose model a run measured; None: it measured none.
+
+    The run's environment names it. An older run is known by its model.
+    """
+    named = run.environment.endpoint.service
+    if named in known_services():
+        return find(str(named))
     found = (find(name) for name in known_services())
     return next((service for service in found if service.facts(run) is not None), None)
+
+
+def service_of_model(model: str | None) -> Service | None:
+    """The service that a model's name alone tells, such as an ARN; None: it tells none."""
+    found = (find(name) for name in known_services())
+    return next((service for service in found if service.bills(model)), None)
+
+
+def services_by_hand(overrides: Overrides) -> list[Service]:
+    """The services that can price a run on any endpoint, with what the user gives."""
+    return [one for one in map(find, known_services()) if getattr(overrides, one.by_hand) is not None]

@@ -32,6 +32,14 @@ class BedrockImport:
 
     name = NAME
     title = "Amazon Bedrock"
+    billing = "copies"
+    takes = frozenset(
+        {
+            *("copies", "units", "units_version", "region", "dollars_per_cmu_minute"),
+            *("calls_per_copy", "max_copies", "cold_start_s", "scale_up_s", "idle_s"),
+        }
+    )
+    by_hand = "copies"
     refusals = REFUSALS
     scales_to_zero = True
     idle_s = IDLE_S
@@ -45,6 +53,10 @@ class BedrockImport:
             return run.model_facts
         arn = imported_model_arn(run.spec.model)
         return None if arn is None else ModelFacts(arn, imported_model_region(arn))
+
+    def bills(self, model: str | None) -> bool:
+        """Whether the name holds an imported model's ARN."""
+        return imported_model_arn(model) is not None
 
     def account(self, run: Run, overrides: Overrides = NO_OVERRIDES, inquiry: Inquiry = ASK) -> Account:
         """The account of a run; CloudWatch and GetImportedModel are asked for what is not known yet."""

@@ -1,0 +1,1 @@
+"""Amazon Bedrock by the hour: provisioned throughput."""

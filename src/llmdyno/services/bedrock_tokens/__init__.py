@@ -1,0 +1,1 @@
+"""Amazon Bedrock by the token: foundation models, inference profiles, deployments on demand."""
