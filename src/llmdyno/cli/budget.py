@@ -34,17 +34,17 @@ def confirm_cost(spec: Spec, rounds: int | None, budget: Decimal, *, yes: bool, 
     Raises:
         InputError: the user does not agree, or there is no terminal to ask on.
     """
-    from llmdyno.services.service import find
+    from llmdyno.services.service import find, service_of_model
     from llmdyno.targets.target import managed_service, target_module
 
     name = managed_service(spec)
-    if name is None or spec.speed is not None:
+    service = find(name) if name is not None else service_of_model(spec.model)
+    if service is None or spec.speed is not None:
         return
     url = target_module(spec.api).url(spec, os.environ)
     local = url is not None and loopback(urlsplit(url).hostname or "")
     if local and rounds is None:
         return
-    service = find(name)
     bound = service.bound(spec, rounds=rounds)
     if local:
         if not quiet and bound.dollars is not None:

@@ -1,31 +1,30 @@
-"""``llmdyno cost RUN``: what the model copies of a run cost, and what a day of traffic would cost."""
+"""``llmdyno cost RUN``: what a run costs by the copy, by the token or by the hour, and what a day of traffic would."""
 
 from __future__ import annotations
 
 import argparse
 import json
-from collections.abc import Callable
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
+from llmdyno.cli import prices as price_flags
 from llmdyno.cli.aws_flags import add_aws_arguments, endpoint_url_of, say
 from llmdyno.cli.keeping import keep
 from llmdyno.errors import InputError
 
 if TYPE_CHECKING:
     from llmdyno.runs.run import Run
-    from llmdyno.services.service import Inquiry, Overrides, ScalingOverrides, Service, TokenPrices
+    from llmdyno.services.service import Inquiry, Overrides, ScalingOverrides
     from llmdyno.services.traffic import Traffic
 
 DESCRIPTION = (
-    "Show what a run on an imported model costs: its copies (from CloudWatch, or inferred from the load), their "
-    "five-minute windows, and the dollars per hour, per million tokens and per thousand requests. With --traffic or "
-    "--requests-per-hour, also show what a day and a month would cost."
+    "Show what a run costs. An imported model is billed by the copy: its copies (from CloudWatch, or inferred from the "
+    "load) and their five-minute windows. Other models are billed by the token, or by the hour. Show the dollars per "
+    "hour, per million tokens and per thousand requests. With --traffic or --requests-per-hour, also show what a day "
+    "and a month would cost."
 )
 T = TypeVar("T")
 
 _SHAPES = ("flat", "business-hours", "daytime")
-_BY_HAND = "bedrock_import"
-"""The service that prices a run on another endpoint, if the user gives the copies."""
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -53,6 +52,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     group.add_argument(
         "--compare-price", metavar="IN,OUT", help="compare with these prices per million input and output tokens"
     )
+    price_flags.add_arguments(parser)
     _add_projection_arguments(parser)
     add_aws_arguments(parser)
 
@@ -90,16 +90,17 @@ def call(arguments: argparse.Namespace) -> int:
     Raises:
         InputError: the path is not a run directory, or a value does not fit.
     """
-    from llmdyno.reports import cost
     from llmdyno.reports.console import Page
+    from llmdyno.reports.files import module_of
     from llmdyno.runs.directory import load
 
-    overrides, prices = overrides_of(arguments), _prices(arguments)
+    overrides, prices = overrides_of(arguments), price_flags.compared(arguments)
     inquiry, better, traffic = _inquiry(arguments), _scaling(arguments), _traffic(arguments)
     run = load(arguments.directory)
     _check_known(run, overrides)
-    account = _service(run, overrides).account(run, overrides, inquiry)
-    report = account.report(prices)
+    service = price_flags.service_for(run, overrides, better)
+    account = service.account(run, overrides, inquiry)
+    report = {"billing": service.billing, **account.report(prices)}
     if traffic is not None:
         try:
             report["projection"] = account.project(better, traffic)
@@ -110,7 +111,7 @@ def call(arguments: argparse.Namespace) -> int:
     if arguments.json:
         print(json.dumps(report, indent=2))
     else:
-        cost.show(report, Page(), run.path)
+        module_of("cost", report).show(report, Page(), run.path)
     return 0 if kept else 1
 
 
@@ -124,26 +125,12 @@ def _check_known(run: Run, overrides: Overrides) -> None:
 
     damages = "; ".join(run.damages)
     if REQUESTS in run.unread:
-        problem = f"its requests cannot be read, so its copies and windows are not known ({damages})"
+        problem = f"its requests cannot be read, so what they used is not known ({damages})"
         raise InputError(str(run.path), problem, "llmdyno show still shows its stored figures")
-    if ENVIRONMENT in run.unread and (overrides.copies is None or overrides.units is None):
+    by_copy = overrides.copies is not None and overrides.units is not None
+    if ENVIRONMENT in run.unread and not by_copy and overrides.prices is None and overrides.dollars_per_hour is None:
         problem = f"its model, and when it ran, are not known ({damages})"
-        raise InputError(str(run.path), problem, "give the copies: add --copies N --units N")
-
-
-def _service(run: Run, overrides: Overrides) -> Service:
-    """The service that bills the run.
-
-    Raises:
-        InputError: the run did not measure a managed model, and the user does not give the copies.
-    """
-    from llmdyno.services.service import find, service_of
-
-    service = service_of(run)
-    if service is None and overrides.copies is None:
-        problem = "this run did not measure an imported model"
-        raise InputError(str(run.path), problem, "add --copies N --units N to price it like one")
-    return service if service is not None else find(_BY_HAND)
+        raise InputError(str(run.path), problem, "give the copies: add --copies N --units N, or --price IN,OUT")
 
 
 def overrides_of(arguments: argparse.Namespace) -> Overrides:
@@ -156,24 +143,13 @@ def overrides_of(arguments: argparse.Namespace) -> Overrides:
     from llmdyno.spec import readers
 
     return Overrides(
-        _flag(arguments, "copies", readers.whole_number(1)),
-        _flag(arguments, "units", readers.whole_number(1)),
-        _flag(arguments, "units_version", readers.units_version),
-        _flag(arguments, "region", readers.text),
-        _flag(arguments, "rate", readers.dollars("dollars a unit and minute, such as 0.05718")),
+        price_flags.read(arguments, "copies", readers.whole_number(1)),
+        price_flags.read(arguments, "units", readers.whole_number(1)),
+        price_flags.read(arguments, "units_version", readers.units_version),
+        price_flags.read(arguments, "region", readers.text),
+        price_flags.read(arguments, "rate", readers.dollars("dollars a unit and minute, such as 0.05718")),
+        **price_flags.given(arguments),
     )
-
-
-def _flag(arguments: argparse.Namespace, name: str, reader: Callable[[Any], T]) -> T | None:
-    """The value of a flag; None: the user did not give the flag.
-
-    Raises:
-        InputError: the value does not fit.
-    """
-    from llmdyno.spec.keys import read_flag
-
-    given = getattr(arguments, name)
-    return None if given is None else read_flag(reader, given, "--" + name.replace("_", "-"))
 
 
 def _inquiry(arguments: argparse.Namespace) -> Inquiry:
@@ -181,10 +157,10 @@ def _inquiry(arguments: argparse.Namespace) -> Inquiry:
     from llmdyno.spec import readers
 
     return Inquiry(
-        region=_flag(arguments, "region", readers.text),
-        profile=_flag(arguments, "profile", readers.text),
+        region=price_flags.read(arguments, "region", readers.text),
+        profile=price_flags.read(arguments, "profile", readers.text),
         endpoint_url=endpoint_url_of(arguments),
-        wait_s=_flag(arguments, "wait", readers.pause_s) or 0.0,
+        wait_s=price_flags.read(arguments, "wait", readers.pause_s) or 0.0,
         refresh=arguments.refresh,
         say=say,
     )
@@ -195,11 +171,11 @@ def _scaling(arguments: argparse.Namespace) -> ScalingOverrides:
     from llmdyno.spec import readers
 
     return ScalingOverrides(
-        _flag(arguments, "calls_per_copy", readers.whole_number(1)),
-        _flag(arguments, "max_copies", readers.whole_number(1)),
-        _flag(arguments, "cold_start", readers.duration_s),
-        _flag(arguments, "scale_up", readers.duration_s),
-        _flag(arguments, "idle", readers.duration_s),
+        price_flags.read(arguments, "calls_per_copy", readers.whole_number(1)),
+        price_flags.read(arguments, "max_copies", readers.whole_number(1)),
+        price_flags.read(arguments, "cold_start", readers.duration_s),
+        price_flags.read(arguments, "scale_up", readers.duration_s),
+        price_flags.read(arguments, "idle", readers.duration_s),
     )
 
 
@@ -218,21 +194,8 @@ def _traffic(arguments: argparse.Namespace) -> Traffic | None:
     from llmdyno.services.traffic import by_shape, read_traffic
     from llmdyno.spec import readers
 
-    seed = _flag(arguments, "seed", readers.whole_number(0)) or 0
+    seed = price_flags.read(arguments, "seed", readers.whole_number(0)) or 0
     if arguments.traffic is not None:
         return read_traffic(arguments.traffic, seed)
-    per_hour = _flag(arguments, "requests_per_hour", readers.requests_per_hour)
+    per_hour = price_flags.read(arguments, "requests_per_hour", readers.requests_per_hour)
     return by_shape(per_hour or 0.0, arguments.shape or "flat", seed)
-
-
-def _prices(arguments: argparse.Namespace) -> TokenPrices | None:
-    """The prices per token to compare with; None: the user did not give any.
-
-    Raises:
-        InputError: the value does not fit.
-    """
-    from llmdyno.services.service import TokenPrices
-    from llmdyno.spec import readers
-
-    pair = _flag(arguments, "compare_price", readers.price_pair)
-    return None if pair is None else TokenPrices(*pair)

@@ -65,7 +65,7 @@ def find_export(name: str) -> Export:
 def kept_reports(path: Path) -> Iterator[Kept]:
     """The reports that later commands left in a run directory, in alphabetical order.
 
-    A module of this folder shows the report of its own name when it defines `show(report, page, path)`,
+    A module of this folder shows a report (see :func:`module_of`) when it defines `show(report, page, path)`,
     `title(report)` and `facts(report)`. A report that it cannot show is left out: see :func:`foreign_reports`.
     """
     return (kept for kept in _found(path) if _can_show(kept, path))
@@ -102,10 +102,23 @@ def _found(path: Path) -> Iterator[Kept]:
     """Every report of a run directory that is a JSON object and as it was written."""
     from llmdyno.runs.directory import load_json
 
-    folder = Path(__file__).parent
-    for name in sorted(module.name for module in pkgutil.iter_modules([str(folder)])):
+    for name in _modules():
         if name == "summary" or not (path / f"{name}.json").is_file():
             continue
-        report, module = load_json(path, f"{name}.json"), import_module(f"llmdyno.reports.{name}")
-        if report is not None and hasattr(module, "facts"):
+        report = load_json(path, f"{name}.json")
+        if report is not None and hasattr(module := module_of(name, report), "facts"):
             yield Kept(name, report, module)
+
+
+def module_of(name: str, report: dict[str, Any]) -> ModuleType:
+    """The module of this folder that shows a command's report.
+
+    A cost report says what is billed, and each kind may have a module of its own: ``cost_tokens`` shows one with
+    ``"billing": "tokens"``. Without such a module the one of the command's name shows it.
+    """
+    own = f"{name}_{report.get('billing')}"
+    return import_module(f"llmdyno.reports.{own if own in _modules() else name}")
+
+
+def _modules() -> list[str]:
+    return sorted(module.name for module in pkgutil.iter_modules([str(Path(__file__).parent)]))

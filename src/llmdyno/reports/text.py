@@ -20,6 +20,8 @@ def dollars(value: str | Decimal | None) -> str:
     if value is None:
         return "unknown"
     amount = Decimal(value)
+    if amount and abs(amount) < Decimal("0.000001"):
+        return f"${amount:.{1 - amount.adjusted()}f}"  # not as 5.4E-7
     if amount and abs(amount) < Decimal("0.01"):
         return f"${amount:.2g}"
     return f"${amount:,.3f}" if abs(amount) < 10 and amount % Decimal("0.01") else f"${amount:,.2f}"

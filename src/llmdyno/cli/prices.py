@@ -1,0 +1,142 @@
+"""The flags of ``llmdyno cost`` for prices by the token and by the hour, and which flags fit which bill.
+
+In: parsed arguments. Out: prices, and an error that names a flag that does not fit how the run is billed.
+"""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Callable
+from decimal import Decimal
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from llmdyno.errors import InputError
+
+if TYPE_CHECKING:
+    from llmdyno.runs.run import Run
+    from llmdyno.services.service import Overrides, ScalingOverrides, Service, TokenPrices
+
+T = TypeVar("T")
+
+COMMITMENTS = ("none", "1-month", "6-months")
+_WORDS = {"copies": "by the copy", "tokens": "by the token", "hours": "by the hour"}
+_FLAGS = {
+    "dollars_per_cmu_minute": "--rate",
+    "prices": "--price",
+    "dollars_per_hour": "--price-hour",
+    "cold_start_s": "--cold-start",
+    "scale_up_s": "--scale-up",
+    "idle_s": "--idle",
+}
+"""The flags of fields whose names are not theirs."""
+_INSTEAD = {
+    "prices": "compare with these prices: --compare-price IN,OUT",
+    "dollars_per_hour": "compare with this price: --compare-hour DOLLARS",
+}
+"""What else to do with a flag, if the bill is of another kind; the others are left out."""
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add the prices by the token and by the hour."""
+    group = parser.add_argument_group("by the token")
+    group.add_argument(
+        "--price",
+        metavar="IN,OUT[,CACHED]",
+        help="assume these prices per million input, output and cached input tokens; for any endpoint (default: from "
+        "the built-in table)",
+    )
+    group.add_argument("--compare-hour", metavar="DOLLARS", help="compare with this price an hour")
+    group = parser.add_argument_group("by the hour")
+    group.add_argument("--price-hour", metavar="DOLLARS", help="assume this price per model unit and hour")
+    group.add_argument("--model-units", metavar="N", help="assume N model units")
+    group.add_argument(
+        "--commitment",
+        metavar="TERM",
+        help=f"assume that they are bought for this term: {', '.join(COMMITMENTS)} (default: none)",
+    )
+
+
+def given(arguments: argparse.Namespace) -> dict[str, Any]:
+    """The fields of the overrides that these flags set.
+
+    Raises:
+        InputError: a value does not fit.
+    """
+    from llmdyno.spec import readers
+    from llmdyno.spec.prices import token_prices
+
+    return {
+        "prices": _prices(read(arguments, "price", token_prices)),
+        "dollars_per_hour": read(
+            arguments, "price_hour", readers.dollars("dollars a model unit and hour, such as 39.60")
+        ),
+        "model_units": read(arguments, "model_units", readers.whole_number(1)),
+        "commitment": read(arguments, "commitment", readers.one_of(*COMMITMENTS)),
+        "compare_hour": read(arguments, "compare_hour", readers.dollars("dollars an hour, such as 6.86")),
+    }
+
+
+def compared(arguments: argparse.Namespace) -> TokenPrices | None:
+    """The prices a million tokens to compare with; None: the user did not give any.
+
+    Raises:
+        InputError: the value does not fit.
+    """
+    from llmdyno.spec import readers
+
+    return _prices(read(arguments, "compare_price", readers.price_pair))
+
+
+def _prices(given: tuple[Decimal, ...] | None) -> TokenPrices | None:
+    from llmdyno.services.service import TokenPrices
+
+    return None if given is None else TokenPrices(*given)
+
+
+def read(arguments: argparse.Namespace, name: str, reader: Callable[[Any], T]) -> T | None:
+    """The value of a flag; None: the user did not give the flag.
+
+    Raises:
+        InputError: the value does not fit.
+    """
+    from llmdyno.spec.keys import read_flag
+
+    value = getattr(arguments, name)
+    return None if value is None else read_flag(reader, value, "--" + name.replace("_", "-"))
+
+
+def service_for(run: Run, overrides: Overrides, better: ScalingOverrides) -> Service:
+    """The service that bills the run: its own, or the one whose price the user gives.
+
+    Raises:
+        InputError: no price is known, or a flag does not fit how the run is billed.
+    """
+    from llmdyno.services.service import find, known_services, service_of, services_by_hand
+
+    service = service_of(run)
+    if service is None:
+        named = services_by_hand(overrides)
+        if not named:
+            problem = "this run did not measure a model whose bill is known"
+            fits = (
+                "add --price IN,OUT to price its tokens, --price-hour DOLLARS --model-units N, or --copies N --units N"
+            )
+            raise InputError(str(run.path), problem, fits)
+        if len(named) > 1:
+            flags = " and ".join(_flag(one.by_hand) for one in named)
+            raise InputError(flags, "each of them is another way to bill", "give one, and --compare-… for the other")
+        (service,) = named
+    for field in (*_set_fields(overrides), *_set_fields(better)):
+        if field not in service.takes:
+            owner = next((one for one in map(find, known_services()) if field in one.takes), service)
+            problem = f"is for a run that is billed {_WORDS[owner.billing]}, and this one is billed"
+            raise InputError(_flag(field), f"{problem} {_WORDS[service.billing]}", _INSTEAD.get(field, "leave it out"))
+    return service
+
+
+def _set_fields(value: Any) -> list[str]:
+    return [name for name in value.__dataclass_fields__ if getattr(value, name) is not None]
+
+
+def _flag(field: str) -> str:
+    return _FLAGS.get(field, "--" + field.replace("_", "-"))

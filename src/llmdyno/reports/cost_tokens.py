@@ -1,0 +1,160 @@
+"""The report of ``llmdyno cost`` for a run that is billed by the token.
+
+Takes cost.json's contents: dollars as exact texts, with two bounds for each figure. Gives lines on a page. Where the
+bounds differ, both are shown and no figure between them. An emulated run is named as one.
+"""
+
+from __future__ import annotations
+
+from decimal import Decimal
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from llmdyno.reports.text import dollars, duration, plural
+
+if TYPE_CHECKING:
+    from llmdyno.reports.console import Page
+
+WIDTH = 21
+"""The width of the labels, in columns."""
+EMULATED = "EMULATED: nothing was billed. The figures apply real prices to what the emulator did, at real speed."
+_HOUR_HEADS = ("hour", "requests", "dollars")
+
+
+def show(report: dict[str, Any], page: Page, path: Path) -> None:
+    """Show a run's cost; `path` is the run directory."""
+    page.blank()
+    page.title(f"{title(report)}: {path}")
+    if report["emulated"]:
+        page.warning(EMULATED)
+    for line in _basis(report):
+        page.aside(line)
+    page.blank()
+    page.facts(_run_facts(report), WIDTH)
+    if report.get("projection") is not None:
+        _show_projection(report["projection"], page)
+    page.notes(report["notes"], WIDTH)
+
+
+def title(report: dict[str, Any]) -> str:
+    """What the report is about."""
+    return "Cost by the token"
+
+
+def facts(report: dict[str, Any]) -> list[tuple[str, str]]:
+    """What the run costs, at what rate, and what the projected day would: labels and values."""
+    projection = report.get("projection")
+    if projection is None:
+        return _run_facts(report)
+    (_, day), (_, month), *_ = _projection_facts(projection)
+    return [*_run_facts(report), ("Projected day", f"{projection['traffic']}: {day}"), ("Projected month", month)]
+
+
+def _basis(report: dict[str, Any]) -> list[str]:
+    """The model and the prices that the cost rests on."""
+    model, price = report["model"], report["price"]
+    tier = f" · service tier {report['tier']}" if report["tier"] != "default" else ""
+    lines = [f"{model['name']}{' · ' + model['region'] if model['region'] else ''}{tier}"]
+    if price is not None:
+        lines.append(f"{prices_text(price)} per million tokens ({price['source']})")
+    return lines
+
+
+def prices_text(price: dict[str, Any]) -> str:
+    """Prices a million tokens: in, out, and cached input where it has a price."""
+    cached = "" if price["cached"] is None else f", {dollars(price['cached'])} cached"
+    return f"{dollars(price['input'])} in, {dollars(price['output'])} out{cached}"
+
+
+def _run_facts(report: dict[str, Any]) -> list[tuple[str, str]]:
+    found = [("Requests", requests_text(report["requests"])), ("Tokens", tokens_text(report["tokens"]))]
+    cost = report["cost"]
+    if cost is None:
+        return found
+    found.append(("This run", range_text(cost["run"])))
+    if cost["request"] is not None:
+        found.append(("A request", range_text(cost["request"])))
+        found.append(("A thousand requests", range_text(cost["thousand_requests"])))
+    if cost["million_output_tokens"] is not None:
+        found.append(("A million tokens out", f"{range_text(cost['million_output_tokens'])}, with their input"))
+    if cost["hour"] is not None:
+        found.append(("An hour of this load", f"{range_text(cost['hour'])} for {load_text(report['delivered'])}"))
+    return found + _comparison(report["comparison"]) + _hourly(report["hourly"])
+
+
+def requests_text(found: dict[str, Any]) -> str:
+    """How many requests were sent, and what became of them."""
+    parts = [f"{found['sent']:,} sent", f"{found['answered']:,} answered"]
+    parts += [f"{found[name]:,} {name}" for name in ("failed", "refused") if found[name]]
+    line = ", ".join(parts)
+    return f"{line}; {found['warmup']:,} of them warm-up" if found["warmup"] else line
+
+
+def tokens_text(found: dict[str, list[int]]) -> str:
+    """The tokens of all requests; a count that is bounded only has both bounds."""
+    inputs = [fresh + cached for fresh, cached in zip(found["fresh"], found["cached"], strict=True)]
+    cached = f" ({_count(found['cached'])} of them cached)" if found["cached"][2] else ""
+    return f"{_count(inputs)} in{cached}, {_count(found['output'])} out"
+
+
+def _count(bounds: list[int]) -> str:
+    low, _, high = bounds
+    return f"{low:,}" if low == high else f"{low:,} to {high:,}"
+
+
+def range_text(found: dict[str, Any] | None) -> str:
+    """Dollars, or both bounds where they differ."""
+    if found is None or found["dollars"] is None:
+        return "unknown"
+    low, high = dollars(found["low"]), dollars(found["high"])
+    return low if low == high else f"{low} to {high}"
+
+
+def load_text(found: dict[str, Any]) -> str:
+    """What the load delivered an hour, and the window that shows it."""
+    window = f"{'a steady' if found['steady'] else 'the whole run, no steady'} window"
+    return (
+        f"{found['requests_per_hour']:,.0f} requests with {found['input_tokens_per_hour']:,.0f} tokens in and "
+        f"{found['output_tokens_per_hour']:,.0f} out, from {window} of {duration(found['window_s'])}"
+    )
+
+
+def _comparison(found: dict[str, Any] | None) -> list[tuple[str, str]]:
+    if found is None:
+        return []
+    line = f"at {prices_text(found)} per million tokens, a thousand of these requests cost"
+    return [("Other prices", f"{line} {range_text(found['thousand_requests'])}")]
+
+
+def _hourly(found: dict[str, Any] | None) -> list[tuple[str, str]]:
+    if found is None:
+        return []
+    even = found["break_even_requests_per_hour"]
+    line = f"{dollars(found['hour'])} an hour"
+    if even is None:
+        return [("By the hour", f"{line}: never cheaper, because these requests cost nothing")]
+    verdict = "above" if found["cheaper"] else "below"
+    line += f" costs the same at {Decimal(even):,.0f} requests an hour, if it carries them; this load is {verdict} that"
+    return [("By the hour", line)]
+
+
+def _show_projection(found: dict[str, Any], page: Page) -> None:
+    page.blank()
+    page.title(f"A day: {found['traffic']}")
+    page.blank()
+    hours = [hour for hour in found["hours"] if hour["requests"]]
+    rows = [[str(hour["hour"]), f"{hour['requests']:,}", dollars(hour["dollars"])] for hour in hours]
+    page.table(_HOUR_HEADS, rows, left=())
+    page.blank()
+    page.facts(_projection_facts(found), WIDTH)
+    for index, assumption in enumerate(found["assumptions"]):
+        page.fact("" if index else "Assumed", assumption, WIDTH, style="dim", head="dim")
+
+
+def _projection_facts(found: dict[str, Any]) -> list[tuple[str, str]]:
+    tokens = found["tokens"]
+    day = f"{range_text(found['day'])}: {plural(found['requests'], 'request')}, {tokens['input']:,.0f} tokens in"
+    return [
+        ("A day", f"{day}, {tokens['output']:,.0f} out"),
+        ("A month", f"{range_text(found['month'])}: {found['days_a_month']} such days"),
+    ]
