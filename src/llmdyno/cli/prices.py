@@ -30,10 +30,11 @@ _FLAGS = {
 }
 """The flags of fields whose names are not theirs."""
 _INSTEAD = {
-    "prices": "compare with these prices: --compare-price IN,OUT",
-    "dollars_per_hour": "compare with this price: --compare-hour DOLLARS",
+    ("prices", "copies"): "compare with these prices: --compare-price IN,OUT",
+    ("prices", "hours"): "compare with these prices: --compare-price IN,OUT",
+    ("dollars_per_hour", "tokens"): "compare with this price: --compare-hour DOLLARS",
 }
-"""What else to do with a flag, if the bill is of another kind; the others are left out."""
+"""What to do with a field's flag where the bill is of another kind; everything else is left out."""
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -111,27 +112,35 @@ def service_for(run: Run, overrides: Overrides, better: ScalingOverrides) -> Ser
     Raises:
         InputError: no price is known, or a flag does not fit how the run is billed.
     """
-    from llmdyno.services.service import find, known_services, service_of, services_by_hand
+    from llmdyno.services.service import find, known_services, service_of
 
-    service = service_of(run)
-    if service is None:
-        named = services_by_hand(overrides)
-        if not named:
-            problem = "this run did not measure a model whose bill is known"
-            fits = (
-                "add --price IN,OUT to price its tokens, --price-hour DOLLARS --model-units N, or --copies N --units N"
-            )
-            raise InputError(str(run.path), problem, fits)
-        if len(named) > 1:
-            flags = " and ".join(_flag(one.by_hand) for one in named)
-            raise InputError(flags, "each of them is another way to bill", "give one, and --compare-… for the other")
-        (service,) = named
+    service = service_of(run) or _by_hand(run, overrides)
     for field in (*_set_fields(overrides), *_set_fields(better)):
         if field not in service.takes:
             owner = next((one for one in map(find, known_services()) if field in one.takes), service)
             problem = f"is for a run that is billed {_WORDS[owner.billing]}, and this one is billed"
-            raise InputError(_flag(field), f"{problem} {_WORDS[service.billing]}", _INSTEAD.get(field, "leave it out"))
+            fits = _INSTEAD.get((field, service.billing), "leave it out")
+            raise InputError(_flag(field), f"{problem} {_WORDS[service.billing]}", fits)
     return service
+
+
+def _by_hand(run: Run, overrides: Overrides) -> Service:
+    """The service whose price the user gives, for a run whose bill is not known.
+
+    Raises:
+        InputError: the user gives no price, or more than one.
+    """
+    from llmdyno.services.service import services_by_hand
+
+    named = services_by_hand(overrides)
+    if not named:
+        problem = "this run did not measure a model whose bill is known"
+        fits = "add --price IN,OUT to price its tokens, --price-hour DOLLARS --model-units N, or --copies N --units N"
+        raise InputError(str(run.path), problem, fits)
+    if len(named) > 1:
+        flags = " and ".join(_flag(one.by_hand) for one in named)
+        raise InputError(flags, "each of them is another way to bill", "give one of them")
+    return named[0]
 
 
 def _set_fields(value: Any) -> list[str]:

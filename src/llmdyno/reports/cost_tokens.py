@@ -53,7 +53,7 @@ def facts(report: dict[str, Any]) -> list[tuple[str, str]]:
 def _basis(report: dict[str, Any]) -> list[str]:
     """The model and the prices that the cost rests on."""
     model, price = report["model"], report["price"]
-    tier = f" · service tier {report['tier']}" if report["tier"] != "default" else ""
+    tier = f" · service tier {report['tier']}" if report["tier"] else ""
     lines = [f"{model['name']}{' · ' + model['region'] if model['region'] else ''}{tier}"]
     if price is not None:
         lines.append(f"{prices_text(price)} per million tokens ({price['source']})")

@@ -116,7 +116,6 @@ def _endpoint(server: Server, observed: Observed, mask: Masker) -> EndpointFacts
         models=mask.value(server.models[:_MODELS]) if server.models else None,
         emulated=emulated and msgspec.structs.replace(emulated, profile=mask.value(emulated.profile)),
         imported_model=server.imported_model,
-        service=server.service,
     )
 
 

@@ -27,12 +27,19 @@ class Emulation(msgspec.Struct, frozen=True):
 
 
 class ModelFacts(msgspec.Struct, frozen=True):
-    """Facts about a managed model; None: unknown. `units`: the custom model units of one copy."""
+    """Facts about a managed model; None: unknown. `units`: the custom model units of one copy.
+
+    `kind`: what the identifier names, as :mod:`llmdyno.aws.identity` says it; unset, and not in the file: an imported
+    model. For any other kind `arn` is the identifier as the user gave it, and `base_model` the ID of the foundation
+    model behind it (unset: unknown).
+    """
 
     arn: str | None = None
     region: str | None = None
     units: int | None = None
     units_version: str | None = None
+    kind: str | msgspec.UnsetType = msgspec.UNSET
+    base_model: str | msgspec.UnsetType = msgspec.UNSET
 
 
 class ClockFacts(msgspec.Struct, frozen=True):
@@ -49,7 +56,6 @@ class EndpointFacts(msgspec.Struct, frozen=True):
     `proxy`: the proxy that requests go through. `library`: the client library (None: our own sockets). `notes`: what
     was decided for the user. `server`: its Server header. `models`: the models that it lists. `emulated`: what it
     emulates (None: it is real, or does not say). `imported_model`: facts about a managed model (None: it is not one).
-    `service`: the name of the managed service that bills it (None: no such service is known).
     """
 
     proxy: str | None = None
@@ -61,7 +67,6 @@ class EndpointFacts(msgspec.Struct, frozen=True):
     models: tuple[str, ...] | None = None
     emulated: Emulation | None = None
     imported_model: ModelFacts | None = None
-    service: str | None = None
 
 
 class TokenizerFacts(msgspec.Struct, frozen=True):
@@ -134,8 +139,6 @@ def encode_environment(environment: Environment) -> bytes:
     """The bytes of the file: JSON, indented by two spaces, with a newline at the end."""
     # Not msgspec.json, which writes small numbers as 1e-6. The file has always had Python's 1e-06.
     value = msgspec.to_builtins(environment)
-    if environment.endpoint.service is None:
-        del value["endpoint"]["service"]  # as the files of earlier versions
     return json.dumps(value, indent=2, ensure_ascii=False, allow_nan=False).encode() + b"\n"
 
 

@@ -249,13 +249,7 @@ def find(name: str) -> Service:
 
 
 def service_of(run: Run) -> Service | None:
-    """The service whose model a run measured; None: it measured none.
-
-    The run's environment names it. An older run is known by its model.
-    """
-    named = run.environment.endpoint.service
-    if named in known_services():
-        return find(str(named))
+    """The service whose model a run measured; None: it measured none."""
     found = (find(name) for name in known_services())
     return next((service for service in found if service.facts(run) is not None), None)
 

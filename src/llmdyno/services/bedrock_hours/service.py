@@ -17,7 +17,7 @@ from llmdyno.protocols.bedrock import REFUSALS
 from llmdyno.runs.environment import ModelFacts
 from llmdyno.runs.run import Run
 from llmdyno.services.bedrock_hours.account import Account
-from llmdyno.services.bedrock_runs import identifier_in, identifier_of, region_in
+from llmdyno.services.bedrock_runs import facts_of, identifier_in
 from llmdyno.services.service import ASK, NO_OVERRIDES, CostBound, Inquiry, Overrides, Service
 from llmdyno.spec.spec import Spec
 
@@ -37,11 +37,8 @@ class BedrockHours:
     idle_s = math.inf
 
     def facts(self, run: Run) -> ModelFacts | None:
-        """The ARN of provisioned throughput and its region; None: it is no model of this service."""
-        identifier = identifier_of(run, NAME)
-        if identifier is None or kind_of(identifier) != PROVISIONED:
-            return None
-        return ModelFacts(identifier, region_in(run, identifier))
+        """What a run knows of its provisioned throughput; None: it is no model of this service."""
+        return facts_of(run, (PROVISIONED,))
 
     def bills(self, model: str | None) -> bool:
         """Whether the name holds the ARN of provisioned throughput."""

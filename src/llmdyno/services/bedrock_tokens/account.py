@@ -13,8 +13,8 @@ from typing import Any
 from llmdyno.errors import InputError
 from llmdyno.runs.environment import ModelFacts
 from llmdyno.runs.run import Run
-from llmdyno.services.bedrock_runs import tier_of, writes_cache
-from llmdyno.services.bedrock_tokens.prices import STANDARD, Quote, quote
+from llmdyno.services.bedrock_runs import tier_of, tiers_told, writes_cache
+from llmdyno.services.bedrock_tokens.prices import Quote, quote
 from llmdyno.services.bedrock_tokens.report import cost_report, projection_report
 from llmdyno.services.delivered import TokenRun
 from llmdyno.services.per_token import Bill, bill_of
@@ -26,10 +26,10 @@ from llmdyno.services.traffic import Traffic
 class Account(TokenRun):
     """What is known of a run's tokens and of their cost.
 
-    `tier`: the service tier that its requests asked for. `price` has the prices, or why there are none.
+    `tier`: the service tier of its requests (None: the default one). `price` has the prices, or why there are none.
     """
 
-    tier: str
+    tier: str | None
     price: Quote
 
     @cached_property
@@ -69,12 +69,15 @@ def account_of(run: Run, model: ModelFacts, overrides: Overrides) -> Account:
         model: its identifier and its region; without an identifier only the user knows prices.
         overrides: the user's prices and region, if the user gives any.
     """
-    tier = tier_of(run.spec) or STANDARD
     facts = ModelFacts(model.arn, overrides.region or model.region)
+    told = tiers_told(run.timeline)
+    tier = ", ".join(sorted(told)) or tier_of(run.spec)
     if overrides.prices is not None:
         found = Quote(overrides.prices, "the price given")
     elif facts.arn is None:
         found = Quote(None, None, "no price of this endpoint's tokens is known; give --price IN,OUT")
+    elif len(told) > 1:
+        found = Quote(None, None, f"the answers came from several service tiers ({tier}); give --price IN,OUT")
     else:
-        found = quote(facts.arn, facts.region, tier)
+        found = quote(facts.arn, model.base_model or None, facts.region, tier)
     return Account(run, facts, overrides, tier, found)

@@ -12,11 +12,11 @@ from functools import cache
 from importlib.resources import files
 from typing import Any, NamedTuple
 
-from llmdyno.aws.identity import PROFILE, base_model_of, kind_of
+from llmdyno.aws.identity import DEPLOYMENT, ROUTER, base_model_of, kind_of
 from llmdyno.services.service import TokenPrices
 
-STANDARD = "default"
-"""The service tier without a discount or a premium."""
+_STANDARD = frozenset({"default", "standard", "auto"})
+"""Names of the service tier without a discount or a premium."""
 _GIVE = "give --price IN,OUT"
 
 
@@ -29,20 +29,23 @@ class Quote(NamedTuple):
     note: str | None = None
 
 
-def quote(model: str, region: str | None, tier: str) -> Quote:
+def quote(model: str, base: str | None, region: str | None, tier: str | None) -> Quote:
     """The price of a model.
 
     Args:
         model: a foundation model or an inference profile, by ID or ARN.
+        base: the ID of the foundation model behind it; None: unknown.
         region: that requests are sent to, the source region of a profile; None: unknown.
-        tier: the service tier that requests ask for.
+        tier: the service tier of the requests; None: the default one.
     """
-    base = base_model_of(model)
     if base is None:
         return Quote(None, None, f"the model behind {model} is not known, so there is no price; {_GIVE}")
-    identifier = model.rpartition("/")[2]
+    if kind_of(model) in (DEPLOYMENT, ROUTER):
+        what = str(kind_of(model)).replace("-", " ")
+        return Quote(None, None, f"what a {what} bills a token is not known; {_GIVE}")
+    identifier = model.rpartition("/")[2] if base_model_of(model) else base
     rows = [row for row in _table() if row["model"] == identifier]
-    if not rows and kind_of(identifier) == PROFILE and not _profiles(base):
+    if not rows and identifier != base and not _profiles(base):
         rows = [row for row in _table() if row["model"] == base]
     if not rows:
         return Quote(None, None, f"the table has no price of {identifier}; {_GIVE}")
@@ -52,9 +55,9 @@ def quote(model: str, region: str | None, tier: str) -> Quote:
         wanted = f"{identifier} in {region or 'an unknown region'}"
         return Quote(None, None, f"the table has no price of {wanted} (it has {where}); {_GIVE}, or --region")
     source = f"noted {row['noted']}: {row['source']}"
-    if tier == STANDARD:
+    if tier is None or tier in _STANDARD:
         return Quote(_prices(row), source, note=_profile_note(identifier, row))
-    if tier not in row:
+    if not isinstance(row.get(tier), dict):
         return Quote(None, None, f"the table has no price of {identifier} in the service tier {tier}; {_GIVE}")
     return Quote(_prices(row[tier]), source, note=_profile_note(identifier, row))
 

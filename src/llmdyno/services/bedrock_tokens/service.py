@@ -11,16 +11,16 @@ import math
 from collections.abc import Callable
 from contextlib import AbstractContextManager
 
-from llmdyno.aws.identity import APPLICATION_PROFILE, DEPLOYMENT, FOUNDATION, PROFILE, ROUTER, kind_of
+from llmdyno.aws.identity import APPLICATION_PROFILE, DEPLOYMENT, FOUNDATION, PROFILE, ROUTER, base_model_of, kind_of
 from llmdyno.errors import InputError
 from llmdyno.protocols.bedrock import REFUSALS
 from llmdyno.runs.environment import ModelFacts
 from llmdyno.runs.run import Run
 from llmdyno.runs.traces import load_trace
-from llmdyno.services.bedrock_runs import identifier_in, identifier_of, region_asked, region_in, tier_of, writes_cache
+from llmdyno.services.bedrock_runs import facts_of, identifier_in, region_asked, tier_of, writes_cache
 from llmdyno.services.bedrock_tokens.account import Account, account_of
 from llmdyno.services.bedrock_tokens.budget import planned, token_bound
-from llmdyno.services.bedrock_tokens.prices import STANDARD, quote
+from llmdyno.services.bedrock_tokens.prices import quote
 from llmdyno.services.service import ASK, NO_OVERRIDES, CostBound, Inquiry, Overrides, Service
 from llmdyno.spec.spec import Spec
 
@@ -42,11 +42,8 @@ class BedrockTokens:
     idle_s = math.inf
 
     def facts(self, run: Run) -> ModelFacts | None:
-        """A model's identifier and the region that its requests went to; None: it is no model of this service."""
-        identifier = identifier_of(run, NAME)
-        if identifier is None or kind_of(identifier) not in KINDS:
-            return None
-        return ModelFacts(identifier, region_in(run, identifier))
+        """What a run knows of its model; None: it is no model of this service."""
+        return facts_of(run, KINDS)
 
     def bills(self, model: str | None) -> bool:
         """Whether the name holds the identifier of a model on demand."""
@@ -63,7 +60,7 @@ class BedrockTokens:
             InputError: the trace to replay cannot be read.
         """
         identifier = identifier_in(spec.model) or spec.model or ""
-        found = quote(identifier, _region(spec, identifier), tier_of(spec) or STANDARD)
+        found = quote(identifier, base_model_of(identifier), _region(spec, identifier), tier_of(spec))
         load = planned(spec, load_trace(spec) if rounds is None else None, rounds)
         return token_bound(load, found.prices, writes=writes_cache(spec), unknown=found.problem)
 
