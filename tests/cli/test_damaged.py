@@ -123,7 +123,7 @@ def test_a_cost_that_cannot_be_computed_says_why(
     assert main(["cost", str(path)]) == 2
     assert capsys.readouterr().err == (
         f"llmdyno: {path}: its model, and when it ran, are not known (environment.json is missing or cannot be read); "
-        "give the copies: add --copies N --units N\n"
+        "give the copies: add --copies N --units N, or --price IN,OUT\n"
     )
     assert main(["cost", str(path), "--copies", "1", "--units", "2"]) == 0
     capsys.readouterr()

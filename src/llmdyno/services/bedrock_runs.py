@@ -1,8 +1,8 @@
 """What a run says about a model on Bedrock: its identifier, its region, its service tier. PURE.
 
-In: a run, or a spec. Out: facts and texts. A model string of LiteLLM is read as well: ``bedrock/…`` and every string with an ARN
-of Bedrock's. A name such as ``gpt-4.1`` looks like an identifier of Bedrock's, so a bare name counts only where the
-run's endpoint is Bedrock.
+In: a run, or a spec. Out: facts and texts. A model string of LiteLLM is read as well: ``bedrock/…``, and every string
+with an ARN of Bedrock's. A name such as ``gpt-4.1`` looks like an identifier of Bedrock's, so a bare name counts only
+where the run's endpoint is Bedrock.
 """
 
 from __future__ import annotations

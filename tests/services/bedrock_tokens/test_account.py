@@ -1,0 +1,174 @@
+"""A run's cost by the token, as cost.json holds it; and the worked example of the documents, to the cent."""
+
+from __future__ import annotations
+
+import re
+from decimal import Decimal
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from tests.reports.made import EMULATED, drawn
+from tests.services.tokens import SONNET, answered, failed, token_run
+
+from llmdyno.errors import InputError
+from llmdyno.reports.files import module_of
+from llmdyno.runs.run import Run
+from llmdyno.services.bedrock_tokens.service import SERVICE
+from llmdyno.services.service import NO_OVERRIDES, Overrides, ScalingOverrides, TokenPrices
+from llmdyno.services.traffic import Traffic
+
+DOCUMENT = Path(__file__).parents[3] / "docs" / "cost.md"
+DAY = Traffic(np.array([9 * 3600.0] * 3000 + [10 * 3600.0] * 1000), 22, "a day")
+
+
+def report(run: Run, overrides: Overrides = NO_OVERRIDES, prices: TokenPrices | None = None) -> dict[str, Any]:
+    return {"billing": SERVICE.billing, **SERVICE.account(run, overrides).report(prices)}
+
+
+def example() -> Run:
+    """The run of the worked example in docs/cost.md."""
+    records = [answered(number, 500, 200, cached_input_tokens=100) for number in range(1000)]
+    for number in range(1000, 1010):
+        records.append(failed(number, "timeout", 50, server_input_tokens=500, sent_ns=2_000 * 10**9, end_ns=2_000 * 10**9))
+    for number in range(1010, 1015):
+        told = {"server_input_tokens": 500, "sent_ns": 2_000 * 10**9, "end_ns": 2_000 * 10**9}
+        records.append(failed(number, "stream_error", 120, **told))
+    for number in range(1015, 1035):
+        records.append(failed(number, "http_status", 0, 429, sent_ns=2_000 * 10**9, end_ns=2_000 * 10**9))
+    return token_run(*records)
+
+
+def test_the_worked_example_of_the_documents() -> None:
+    run = example()
+    found = report(run, Overrides(compare_hour=Decimal("39.60")))
+    assert found["cost"]["run"] == {"low": "4.23", "dollars": "4.23", "high": "4.3215"}
+    assert found["cost"]["thousand_requests"] == {"low": "4.23", "dollars": "4.23", "high": "4.3215"}
+    assert found["cost"]["million_output_tokens"] == {"low": "21.15", "dollars": "21.15", "high": "21.6075"}
+    text = DOCUMENT.read_text(encoding="utf-8")
+    shown = text[text.index("```text\n") + 8 :].partition("```")[0]
+    printed = drawn(lambda page: module_of("cost", found).show(found, page, run.path))
+    lines = [line for line in printed.splitlines() if not line.startswith("Cost by the token")]
+    assert "\n".join(lines).strip() == shown.strip()
+    assert max(map(len, lines)) <= 80
+
+
+def test_the_sums_of_the_worked_example_are_in_the_text() -> None:
+    text = re.sub(r"\s+", " ", DOCUMENT.read_text(encoding="utf-8"))
+    for sum_ in (
+        "400,000 × $3.00 + 100,000 × $0.30 + 200,000 × $15.00 = $4.23",
+        "10 × (500 × $3.00 + 400 × $15.00) = $0.075",
+        "5 × (500 × $3.00 + 120 × $15.00) = $0.0165",
+    ):
+        assert sum_ in text
+        factors = sum_.partition(" = ")[0].replace("$", "").replace(",", "").replace("×", "*")
+        assert eval(factors) / 1e6 == pytest.approx(float(sum_.rpartition("$")[2]))  # noqa: S307  our own text
+
+
+def test_a_run_without_a_price_has_its_tokens_and_says_why() -> None:
+    found = report(token_run(answered(0), model="bedrock/us-east-1/new.model-v1:0"))
+    assert (found["price"], found["cost"]) == (None, None)
+    assert found["tokens"] == {"fresh": [500] * 3, "cached": [0] * 3, "output": [200] * 3}
+    assert found["notes"] == ["the table has no price of new.model-v1:0; give --price IN,OUT"]
+
+
+def test_the_users_price_wins_and_prices_any_endpoint() -> None:
+    given = Overrides(prices=TokenPrices(Decimal("0.5"), Decimal("1.5")))
+    bedrock = report(token_run(answered(0)), given)
+    assert bedrock["price"]["source"] == "the price given"
+    assert bedrock["cost"]["run"]["dollars"] == "0.00055"
+    assert bedrock["notes"] == []
+    other = report(token_run(answered(0), api="openai", base_url="http://h/v1", model="gpt-4.1"), given)
+    assert other["cost"] == bedrock["cost"]
+    assert other["model"] == {"name": "gpt-4.1", "region": None}
+    assert other["notes"] == ["the price is the one given: llmdyno does not know what this endpoint bills"]
+
+
+def test_the_users_region_and_the_tier_of_the_answers() -> None:
+    run = token_run(answered(0), model="bedrock/us-east-1/amazon.nova-pro-v1:0")
+    assert report(run, Overrides(region="eu-west-1"))["cost"] is None
+    told = token_run(answered(0), answered(1), model="bedrock/us-east-1/amazon.nova-pro-v1:0")
+    tiers = told.timeline.requests["response_id"].copy()
+    told.timeline.requests["service_tier"] = tiers
+    tiers[:] = "flex"
+    assert report(told)["cost"]["run"]["dollars"] == "0.00104"  # 2 × (500 × $0.40 + 200 × $1.60)
+    assert report(told)["tier"] == "flex"
+    tiers[0] = "default"
+    mixed = report(told)
+    assert mixed["cost"] is None
+    assert mixed["notes"] == ["the answers came from several service tiers (default, flex); give --price IN,OUT"]
+
+
+def test_what_the_notes_say_of_requests_that_are_not_exact() -> None:
+    records = (answered(0, None, None), failed(1, "timeout", 5), failed(2, "http_status", 0, 429))
+    notes = report(token_run(*records, extra_body={"cachePoint": {}}))["notes"]
+    assert [note.partition(":")[0] for note in notes] == [
+        "the server did not count the tokens of 1 request",
+        "1 request failed, and what is billed for it is unknown",
+        "1 request was refused with a status from 400 to 499",
+        "the requests' own fields speak of a cache, and how many tokens are written to it is not recorded",
+    ]
+    cached = report(
+        token_run(answered(0, cached_input_tokens=9)), Overrides(prices=TokenPrices(Decimal(1), Decimal(2)))
+    )
+    assert cached["notes"][-1].endswith("give --price IN,OUT,CACHED")
+
+
+def test_rates_of_an_emulated_run_are_at_real_speed() -> None:
+    plain = report(token_run(*(answered(number) for number in range(9))))["delivered"]
+    fast = report(token_run(*(answered(number) for number in range(9)), emulated=EMULATED))
+    assert plain["requests_per_hour"] == pytest.approx(1800)
+    assert fast["emulated"]["speed"] == 10.0
+    assert fast["delivered"]["requests_per_hour"] == pytest.approx(180)
+    assert fast["delivered"]["window_s"] == pytest.approx(10 * plain["window_s"])
+
+
+def test_comparisons_with_other_prices_and_with_an_hour() -> None:
+    run = token_run(*(answered(number) for number in range(4)))
+    found = report(run, Overrides(compare_hour=Decimal("9.00")), TokenPrices(Decimal("0.22"), Decimal("0.88")))
+    assert found["comparison"]["thousand_requests"]["dollars"] == "0.286"  # 0.5 × $0.22 + 0.2 × $0.88
+    assert found["hourly"] == {"hour": "9.00", "break_even_requests_per_hour": "2000", "cheaper": False}
+    dear = report(run, Overrides(compare_hour=Decimal("8.00")))
+    assert dear["hourly"]["cheaper"] is True
+    assert (dear["comparison"], report(run)["hourly"]) == (None, None)
+
+
+def test_a_day_of_traffic() -> None:
+    account = SERVICE.account(token_run(*(answered(number) for number in range(4))))
+    found = account.project(ScalingOverrides(), DAY)
+    assert found["day"] == {"low": "18", "dollars": "18", "high": "18"}  # 4,000 × $0.0045, without any spread
+    assert found["month"]["dollars"] == "396"
+    assert found["tokens"] == {"input": 2_000_000.0, "output": 800_000.0}
+    assert [hour["requests"] for hour in found["hours"]][8:12] == [0, 3000, 1000, 0]
+    assert found["hours"][9]["dollars"] == "13.5"
+    assert len(found["hours"]) == 24
+    assert "which are too few to show it well" in found["assumptions"][0]
+
+
+def test_no_day_without_a_price_or_an_answer() -> None:
+    unpriced = SERVICE.account(token_run(answered(0), model="bedrock/us-east-1/new.model-v1:0"))
+    with pytest.raises(InputError, match="there is no price of a token; give --price IN,OUT"):
+        unpriced.project(ScalingOverrides(), DAY)
+    with pytest.raises(InputError, match="no request succeeded"):
+        SERVICE.account(token_run(failed(0, "timeout"))).project(ScalingOverrides(), DAY)
+
+
+def test_nothing_sent_or_nothing_answered_is_shown_too() -> None:
+    for run in (token_run(), token_run(failed(0, "timeout", 3))):
+        found = report(run, Overrides(compare_hour=Decimal(1)), TokenPrices(Decimal(1), Decimal(1)))
+        assert found["cost"]["request"] is None
+        assert (found["delivered"], found["comparison"], found["hourly"]) == (None, None, None)
+        assert drawn(lambda page, found=found: module_of("cost", found).show(found, page, run.path))  # type: ignore[misc]
+
+
+def test_the_service_itself() -> None:
+    assert (SERVICE.name, SERVICE.billing, SERVICE.by_hand, SERVICE.scales_to_zero) == (
+        "bedrock_tokens",
+        "tokens",
+        "prices",
+        False,
+    )
+    account = SERVICE.account(token_run(answered(0)))
+    assert (account.copies.lives, account.notes, len(account.calls), account.clock.speed) == ((), (), 1, 1.0)
+    assert SONNET in str(SERVICE.facts(account.run))  # type: ignore[attr-defined]
