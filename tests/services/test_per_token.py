@@ -8,7 +8,7 @@ import pytest
 from tests.services.tokens import answered, failed, token_run
 
 from llmdyno.services.delivered import usage_in
-from llmdyno.services.per_token import Bill, Range, bill_of, break_even_requests, dollars, traffic_dollars
+from llmdyno.services.per_token import Bill, BreakEven, Range, bill_of, break_even, dollars, traffic_dollars
 from llmdyno.services.service import TokenPrices
 from llmdyno.timeline.record import RequestRecord
 
@@ -65,7 +65,7 @@ def test_estimated_tokens_bound_a_million_of_them_too() -> None:
     """The most output makes a token cheapest: (384 × $3 + 400 × $15) ÷ 400, and (714 × $3 + 2 × $15) ÷ 2."""
     found = bill(answered(0, None, None), prices=PLAIN).million_output_tokens
     assert found is not None
-    assert (found.low, found.high) == (Decimal("17.88"), Decimal("1086"))
+    assert (found.low, found.high) == (Decimal("17.88"), Decimal(1086))
 
 
 def test_nothing_answered_has_a_bill_and_no_rates() -> None:
@@ -91,6 +91,15 @@ def test_one_answer_has_no_spread_and_none_no_traffic() -> None:
     assert traffic_dollars(bill(failed(0, "timeout")), 1000) is None
 
 
-def test_a_break_even() -> None:
-    assert break_even_requests(Decimal("39.60"), Decimal("0.0045")) == 8800
-    assert break_even_requests(Decimal("39.60"), Decimal(0)) is None
+def test_a_break_even_is_as_sure_as_the_price_of_a_request() -> None:
+    hour = Decimal("39.60")
+    exact = break_even(hour, exactly("0.0045"))
+    assert exact == BreakEven(Decimal(8800), Decimal(8800))
+    assert [exact.beyond(load) for load in (8799, 8801)] == [False, True]
+    between = break_even(hour, Range(Decimal("0.0044"), Decimal("0.0045"), Decimal("0.0045")))
+    assert between == BreakEven(Decimal(8800), Decimal(9000))
+    assert between.beyond(8900) is None
+    free = break_even(hour, Range(Decimal(0), Decimal(0), Decimal("0.0045")))
+    assert (free.low, free.high, free.beyond(9000)) == (8800, None, None)
+    assert break_even(hour, exactly("0")) == BreakEven(None, None)
+    assert BreakEven(None, None).beyond(1e9) is False

@@ -20,7 +20,9 @@ def test_the_listing_is_the_list() -> None:
 
 
 def test_an_unknown_service() -> None:
-    with pytest.raises(InputError, match="service: 'calls' is not known; one of bedrock_hours, bedrock_import, bedrock_tokens"):
+    with pytest.raises(
+        InputError, match="service: 'calls' is not known; one of bedrock_hours, bedrock_import, bedrock_tokens"
+    ):
         find("calls")
 
 

@@ -5,13 +5,13 @@ Takes cost.json's contents: dollars as exact texts. Gives lines on a page. An em
 
 from __future__ import annotations
 
-from decimal import Decimal
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from llmdyno.reports.cost_tokens import (
     EMULATED,
     WIDTH,
+    even_text,
     load_text,
     prices_text,
     range_text,
@@ -102,12 +102,7 @@ def _comparison(found: dict[str, Any] | None) -> list[tuple[str, str]]:
         return []
     line = f"at {prices_text(found)} per million tokens, a thousand of these requests cost"
     line += f" {range_text(found['thousand_requests'])}"
-    even = found["break_even_requests_per_hour"]
-    if even is not None:
-        verdict = "above that, where the units are cheaper" if found["cheaper_here"] else "below that"
-        line += f". The units cost the same at {Decimal(even):,.0f} requests an hour, if they carry them; this load is "
-        line += verdict
-    return [("By the token", line)]
+    return [("By the token", f"{line}. An hour of the units{even_text(found)}")]
 
 
 def _show_projection(found: dict[str, Any], page: Page) -> None:

@@ -129,13 +129,18 @@ def _comparison(found: dict[str, Any] | None) -> list[tuple[str, str]]:
 def _hourly(found: dict[str, Any] | None) -> list[tuple[str, str]]:
     if found is None:
         return []
-    even = found["break_even_requests_per_hour"]
-    line = f"{dollars(found['hour'])} an hour"
-    if even is None:
-        return [("By the hour", f"{line}: never cheaper, because these requests cost nothing")]
-    verdict = "above" if found["cheaper"] else "below"
-    line += f" costs the same at {Decimal(even):,.0f} requests an hour, if it carries them; this load is {verdict} that"
-    return [("By the hour", line)]
+    return [("By the hour", f"{dollars(found['hour'])} an hour{even_text(found)}")]
+
+
+def even_text(found: dict[str, Any]) -> str:
+    """From how many requests an hour on a fixed price an hour costs less, and where this load is."""
+    low, high = (found["break_even_requests_per_hour"][name] for name in ("low", "high"))
+    if low is None:
+        return " never costs less, because these requests cost nothing"
+    bounds = [f"{Decimal(bound):,.0f}" for bound in (low, high) if bound is not None]
+    between = f"{bounds[0]} or more" if high is None else " to ".join(dict.fromkeys(bounds))
+    where = {True: "above that", False: "below that", None: "between these bounds"}[found["beyond"]]
+    return f" costs the same at {between} requests an hour, if it carries them; this load is {where}"
 
 
 def _show_projection(found: dict[str, Any], page: Page) -> None:
@@ -143,7 +148,7 @@ def _show_projection(found: dict[str, Any], page: Page) -> None:
     page.title(f"A day: {found['traffic']}")
     page.blank()
     hours = [hour for hour in found["hours"] if hour["requests"]]
-    rows = [[str(hour["hour"]), f"{hour['requests']:,}", dollars(hour["dollars"])] for hour in hours]
+    rows = [[str(hour["hour"]), f"{hour['requests']:,}", range_text(hour["cost"])] for hour in hours]
     page.table(_HOUR_HEADS, rows, left=())
     page.blank()
     page.facts(_projection_facts(found), WIDTH)

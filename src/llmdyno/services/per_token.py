@@ -139,6 +139,25 @@ def traffic_dollars(bill: Bill, requests: int, days: int = 1) -> Range | None:
     return Range(max(Decimal(0), whole.low - margin), whole.dollars, whole.high + margin)
 
 
-def break_even_requests(hour: Decimal, request: Decimal) -> Decimal | None:
-    """From how many requests an hour on a fixed price an hour costs less than `request` dollars each; None: never."""
-    return hour / request if request else None
+@dataclass(frozen=True, slots=True)
+class BreakEven:
+    """From how many requests an hour on a fixed price an hour costs less than requests by the token.
+
+    `low` and `high` bound it. `high` is None if requests may cost nothing, and `low` is None if they do: then a fixed
+    price never costs less.
+    """
+
+    low: Decimal | None
+    high: Decimal | None
+
+    def beyond(self, requests_per_hour: float) -> bool | None:
+        """Whether a load is above it; None: it is between the bounds."""
+        load = Decimal(str(requests_per_hour))
+        if self.low is None or load < self.low:
+            return False
+        return True if self.high is not None and load > self.high else None
+
+
+def break_even(hour: Decimal, request: Range) -> BreakEven:
+    """The break-even of dollars an hour with dollars a request."""
+    return BreakEven(*(hour / bound if bound else None for bound in (request.high, request.low)))

@@ -6,11 +6,12 @@ numbers or texts bound a figure: the lowest, the best guess, the highest.
 
 from __future__ import annotations
 
+from decimal import Decimal
 from typing import Any
 
 from llmdyno.services.bedrock_import.cost import exact_text
 from llmdyno.services.delivered import Delivered
-from llmdyno.services.per_token import Range
+from llmdyno.services.per_token import Range, break_even
 from llmdyno.services.service import TokenPrices
 from llmdyno.services.usage import BEST, Counts, Usage
 
@@ -67,6 +68,18 @@ def delivered_report(usage: Usage, delivered: Delivered | None) -> dict[str, Any
 def range_report(found: Range | None) -> dict[str, str | None] | None:
     """Three bounds as exact texts."""
     return None if found is None else {name: exact_text(value) for name, value in found._asdict().items()}
+
+
+def even_report(hour: Decimal, request: Range, delivered: Delivered) -> dict[str, Any]:
+    """From how many requests an hour on a fixed price an hour costs less, and whether this load is beyond that.
+
+    `beyond` is None if the load is between the bounds of the break-even.
+    """
+    found = break_even(hour, request)
+    return {
+        "break_even_requests_per_hour": {"low": exact_text(found.low), "high": exact_text(found.high)},
+        "beyond": found.beyond(delivered.requests_per_hour),
+    }
 
 
 def usage_notes(usage: Usage) -> list[str]:

@@ -27,11 +27,20 @@ def report(run: Run, overrides: Overrides = NO_OVERRIDES, prices: TokenPrices | 
     return {"billing": SERVICE.billing, **SERVICE.account(run, overrides).report(prices)}
 
 
+def example_text() -> str:
+    """The section of the document with the worked example."""
+    return (
+        DOCUMENT.read_text(encoding="utf-8").partition("### A worked example by the token\n")[2].partition("\n## ")[0]
+    )
+
+
 def example() -> Run:
     """The run of the worked example in docs/cost.md."""
     records = [answered(number, 500, 200, cached_input_tokens=100) for number in range(1000)]
     for number in range(1000, 1010):
-        records.append(failed(number, "timeout", 50, server_input_tokens=500, sent_ns=2_000 * 10**9, end_ns=2_000 * 10**9))
+        records.append(
+            failed(number, "timeout", 50, server_input_tokens=500, sent_ns=2_000 * 10**9, end_ns=2_000 * 10**9)
+        )
     for number in range(1010, 1015):
         told = {"server_input_tokens": 500, "sent_ns": 2_000 * 10**9, "end_ns": 2_000 * 10**9}
         records.append(failed(number, "stream_error", 120, **told))
@@ -46,24 +55,27 @@ def test_the_worked_example_of_the_documents() -> None:
     assert found["cost"]["run"] == {"low": "4.23", "dollars": "4.23", "high": "4.3215"}
     assert found["cost"]["thousand_requests"] == {"low": "4.23", "dollars": "4.23", "high": "4.3215"}
     assert found["cost"]["million_output_tokens"] == {"low": "21.15", "dollars": "21.15", "high": "21.6075"}
-    text = DOCUMENT.read_text(encoding="utf-8")
-    shown = text[text.index("```text\n") + 8 :].partition("```")[0]
+    shown = example_text().partition("```text\n")[2].partition("```")[0]
     printed = drawn(lambda page: module_of("cost", found).show(found, page, run.path))
     lines = [line for line in printed.splitlines() if not line.startswith("Cost by the token")]
     assert "\n".join(lines).strip() == shown.strip()
     assert max(map(len, lines)) <= 80
 
 
-def test_the_sums_of_the_worked_example_are_in_the_text() -> None:
-    text = re.sub(r"\s+", " ", DOCUMENT.read_text(encoding="utf-8"))
-    for sum_ in (
-        "400,000 × $3.00 + 100,000 × $0.30 + 200,000 × $15.00 = $4.23",
-        "10 × (500 × $3.00 + 400 × $15.00) = $0.075",
-        "5 × (500 × $3.00 + 120 × $15.00) = $0.0165",
-    ):
-        assert sum_ in text
-        factors = sum_.partition(" = ")[0].replace("$", "").replace(",", "").replace("×", "*")
-        assert eval(factors) / 1e6 == pytest.approx(float(sum_.rpartition("$")[2]))  # noqa: S307  our own text
+@pytest.mark.parametrize(
+    ("sum_", "millionths"),
+    [
+        ("400,000 × $3.00 + 100,000 × $0.30 + 200,000 × $15.00 = $4.23", 400_000 * 3 + 30_000 + 200_000 * 15),
+        ("10 × (500 × $3.00 + 400 × $15.00) = $0.075", 10 * (500 * 3 + 400 * 15)),
+        ("5 × (500 × $3.00 + 120 × $15.00) = $0.0165", 5 * (500 * 3 + 120 * 15)),
+        ("$39.60 ÷ $0.0043215 = 9,163", round(39.60 / 0.0043215 * 1e6)),
+        ("$39.60 ÷ $0.00423 = 9,362", round(39.60 / 0.00423 * 1e6)),
+    ],
+)
+def test_the_sums_of_the_worked_example_are_right(sum_: str, millionths: int) -> None:
+    assert sum_ in re.sub(r"\s+", " ", example_text())
+    result = sum_.rpartition("= ")[2].replace("$", "").replace(",", "")
+    assert Decimal(millionths) / 1_000_000 == pytest.approx(Decimal(result), abs=Decimal("0.5") if "÷" in sum_ else 0)
 
 
 def test_a_run_without_a_price_has_its_tokens_and_says_why() -> None:
@@ -128,9 +140,13 @@ def test_comparisons_with_other_prices_and_with_an_hour() -> None:
     run = token_run(*(answered(number) for number in range(4)))
     found = report(run, Overrides(compare_hour=Decimal("9.00")), TokenPrices(Decimal("0.22"), Decimal("0.88")))
     assert found["comparison"]["thousand_requests"]["dollars"] == "0.286"  # 0.5 × $0.22 + 0.2 × $0.88
-    assert found["hourly"] == {"hour": "9.00", "break_even_requests_per_hour": "2000", "cheaper": False}
+    assert found["hourly"] == {
+        "hour": "9.00",
+        "break_even_requests_per_hour": {"low": "2000", "high": "2000"},
+        "beyond": False,
+    }
     dear = report(run, Overrides(compare_hour=Decimal("8.00")))
-    assert dear["hourly"]["cheaper"] is True
+    assert dear["hourly"]["beyond"] is True
     assert (dear["comparison"], report(run)["hourly"]) == (None, None)
 
 
@@ -141,7 +157,7 @@ def test_a_day_of_traffic() -> None:
     assert found["month"]["dollars"] == "396"
     assert found["tokens"] == {"input": 2_000_000.0, "output": 800_000.0}
     assert [hour["requests"] for hour in found["hours"]][8:12] == [0, 3000, 1000, 0]
-    assert found["hours"][9]["dollars"] == "13.5"
+    assert found["hours"][9]["cost"]["dollars"] == "13.5"
     assert len(found["hours"]) == 24
     assert "which are too few to show it well" in found["assumptions"][0]
 

@@ -13,10 +13,11 @@ import numpy as np
 
 from llmdyno.services.bedrock_hours.cost import Cost
 from llmdyno.services.bedrock_import.cost import exact_text
-from llmdyno.services.per_token import MILLION, THOUSAND, bill_of, break_even_requests
+from llmdyno.services.per_token import MILLION, THOUSAND, bill_of
 from llmdyno.services.service import TokenPrices
 from llmdyno.services.token_report import (
     delivered_report,
+    even_report,
     price_report,
     range_report,
     requests_report,
@@ -77,12 +78,10 @@ def _comparison(account: Account, prices: TokenPrices | None) -> dict[str, Any] 
     request = bill_of(account.usage, prices).request
     if request is None or account.delivered is None:
         return None
-    even = break_even_requests(account.cost.hour, request.dollars)
     return {
         **(price_report(prices, None) or {}),
         "thousand_requests": range_report(request.times(THOUSAND)),
-        "break_even_requests_per_hour": exact_text(even),
-        "cheaper_here": None if even is None else Decimal(str(account.delivered.requests_per_hour)) > even,
+        **even_report(account.cost.hour, request, account.delivered),
     }
 
 

@@ -10,11 +10,11 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from llmdyno.services.bedrock_import.cost import exact_text
-from llmdyno.services.per_token import THOUSAND, Bill, bill_of, break_even_requests, traffic_dollars
+from llmdyno.services.per_token import THOUSAND, Bill, bill_of, traffic_dollars
 from llmdyno.services.service import TokenPrices
 from llmdyno.services.token_report import (
     delivered_report,
+    even_report,
     means_of,
     price_report,
     range_report,
@@ -82,12 +82,7 @@ def _hourly(account: Account) -> dict[str, Any] | None:
     hour, bill, delivered = account.overrides.compare_hour, account.bill, account.delivered
     if hour is None or bill is None or bill.request is None or delivered is None:
         return None
-    even = break_even_requests(hour, bill.request.dollars)
-    return {
-        "hour": str(hour),
-        "break_even_requests_per_hour": exact_text(even),
-        "cheaper": None if even is None else Decimal(str(delivered.requests_per_hour)) > even,
-    }
+    return {"hour": str(hour), **even_report(hour, bill.request, delivered)}
 
 
 def _notes(account: Account) -> list[str]:
@@ -114,8 +109,7 @@ def _notes(account: Account) -> list[str]:
 
 def projection_report(account: Account, bill: Bill, traffic: Traffic) -> dict[str, Any]:
     """A day by the hour, and a month, in the form that cost.json holds."""
-    count, request = len(traffic.arrivals_s), bill.request
-    assert request is not None
+    count = len(traffic.arrivals_s)
     per_hour = np.bincount((traffic.arrivals_s // HOUR_S).astype(int), minlength=_HOURS)[:_HOURS].tolist()
     inputs, outputs = means_of(account.usage)
     return {
@@ -125,7 +119,7 @@ def projection_report(account: Account, bill: Bill, traffic: Traffic) -> dict[st
         "assumptions": _assumptions(bill, inputs, outputs),
         "tokens": {"input": inputs * count, "output": outputs * count},
         "hours": [
-            {"hour": hour, "requests": number, "dollars": exact_text(request.dollars * number)}
+            {"hour": hour, "requests": number, "cost": range_report(traffic_dollars(bill, number))}
             for hour, number in enumerate(per_hour)
         ],
         "day": range_report(traffic_dollars(bill, count)),
