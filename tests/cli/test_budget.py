@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from decimal import Decimal
+from typing import Any
 
 import pytest
 
-from llmdyno.cli.budget import decide
+from llmdyno.cli.budget import confirm_cost, decide
 from llmdyno.errors import InputError
 from llmdyno.services.service import CostBound
+from llmdyno.spec.spec import Spec
 
 BILLER, BUDGET = "The service", Decimal(5)
 BASIS = "6 windows of five minutes on up to 2 copies"
@@ -52,3 +54,19 @@ def test_an_unknown_price_is_beyond_any_budget(capsys: pytest.CaptureFixture[str
             CostBound(1, 1, None, "1 window", "no price for Frankfurt"), BILLER, BUDGET, yes=False, quiet=True, ask=None
         )
     assert "The service: the price is unknown (no price for Frankfurt)" in capsys.readouterr().err
+
+
+def test_a_load_by_the_token_is_bounded_before_it_is_sent(capsys: pytest.CaptureFixture[str]) -> None:
+    model = "bedrock/us-east-1/anthropic.claude-3-5-sonnet-20241022-v2:0"
+    keys: dict[str, Any] = {"api": "litellm", "model": model, "input_tokens": 500, "output_tokens": 200}
+    small, large = Spec(**keys, requests=100), Spec(**keys, requests=10_000)
+    confirm_cost(small, None, BUDGET, yes=False, quiet=False)
+    assert capsys.readouterr().err == (
+        "Amazon Bedrock bills at most $0.51: 100 requests with at most 71,400 input and 20,000 output tokens together\n"
+    )
+    with pytest.raises(InputError, match=r"--budget: \$5.00 may not be enough"):
+        confirm_cost(large, None, BUDGET, yes=False, quiet=True)
+    local = Spec(**keys, requests=10_000, endpoint_url="http://127.0.0.1:1")
+    confirm_cost(local, None, BUDGET, yes=False, quiet=False)
+    confirm_cost(Spec(**{**keys, "model": "openai/gpt-4o-mini"}, requests=10_000), None, BUDGET, yes=False, quiet=False)
+    assert "Amazon Bedrock bills at most $51.42" in capsys.readouterr().err

@@ -7,11 +7,12 @@ from pathlib import Path
 
 import pytest
 from tests.reports.made import CAPACITY, CHECK, COST, SCALING, good, run_of
+from tests.reports.test_cost_tokens import REPORT
 
 from llmdyno.errors import InputError
-from llmdyno.reports import capacity, cost, exports
+from llmdyno.reports import capacity, cost, cost_tokens, exports
 from llmdyno.reports.files import exports as files_of
-from llmdyno.reports.files import find_export, kept_reports, known_formats
+from llmdyno.reports.files import find_export, foreign_reports, kept_reports, known_formats, module_of
 
 
 def test_a_run_directory_ends_with_llmperfs_files() -> None:
@@ -49,6 +50,18 @@ def test_reports_of_later_commands_are_found_by_name(tmp_path: Path) -> None:
     (tmp_path / "scaling.json").write_text("{ cut off", encoding="utf-8")
     assert list(kept_reports(tmp_path)) == [("capacity", CAPACITY, capacity), ("cost", COST, cost)]
     assert list(kept_reports(tmp_path / "nowhere")) == []
+
+
+def test_a_cost_report_is_shown_by_the_module_of_what_is_billed(tmp_path: Path) -> None:
+    assert module_of("cost", REPORT) is cost_tokens
+    assert module_of("cost", {**COST, "billing": "copies"}) is cost
+    assert module_of("cost", COST) is cost  # of a version that did not say what is billed
+    assert module_of("cost", {"billing": "../x"}) is cost
+    (tmp_path / "cost.json").write_text(json.dumps(REPORT), encoding="utf-8")
+    assert list(kept_reports(tmp_path)) == [("cost", REPORT, cost_tokens)]
+    (tmp_path / "cost.json").write_text(json.dumps({**COST, "billing": "tokens"}), encoding="utf-8")
+    assert list(kept_reports(tmp_path)) == []
+    assert foreign_reports(tmp_path) == ["cost.json is not what a command wrote: it is left out"]
 
 
 def test_every_report_of_a_command_can_be_shown(tmp_path: Path) -> None:

@@ -112,10 +112,13 @@ def range_text(found: dict[str, Any] | None) -> str:
 
 def load_text(found: dict[str, Any]) -> str:
     """What the load delivered an hour, and the window that shows it."""
-    window = f"{'a steady' if found['steady'] else 'the whole run, no steady'} window"
+    length = duration(found["window_s"])
+    window = (
+        f"a steady window of {length}" if found["steady"] else f"the whole run of {length}, which has no steady window"
+    )
     return (
         f"{found['requests_per_hour']:,.0f} requests with {found['input_tokens_per_hour']:,.0f} tokens in and "
-        f"{found['output_tokens_per_hour']:,.0f} out, from {window} of {duration(found['window_s'])}"
+        f"{found['output_tokens_per_hour']:,.0f} out, from {window}"
     )
 
 

@@ -18,6 +18,7 @@ from llmdyno.runs.run import Run
 from llmdyno.services.bedrock_tokens.service import SERVICE
 from llmdyno.services.service import NO_OVERRIDES, Overrides, ScalingOverrides, TokenPrices
 from llmdyno.services.traffic import Traffic
+from llmdyno.timeline.record import RequestRecord
 
 DOCUMENT = Path(__file__).parents[3] / "docs" / "cost.md"
 DAY = Traffic(np.array([9 * 3600.0] * 3000 + [10 * 3600.0] * 1000), 22, "a day")
@@ -170,12 +171,14 @@ def test_no_day_without_a_price_or_an_answer() -> None:
         SERVICE.account(token_run(failed(0, "timeout"))).project(ScalingOverrides(), DAY)
 
 
-def test_nothing_sent_or_nothing_answered_is_shown_too() -> None:
-    for run in (token_run(), token_run(failed(0, "timeout", 3))):
-        found = report(run, Overrides(compare_hour=Decimal(1)), TokenPrices(Decimal(1), Decimal(1)))
-        assert found["cost"]["request"] is None
-        assert (found["delivered"], found["comparison"], found["hourly"]) == (None, None, None)
-        assert drawn(lambda page, found=found: module_of("cost", found).show(found, page, run.path))  # type: ignore[misc]
+@pytest.mark.parametrize("records", [(), (failed(0, "timeout", 3),)])
+def test_nothing_sent_or_nothing_answered_is_shown_too(records: tuple[RequestRecord, ...]) -> None:
+    run = token_run(*records)
+    found = report(run, Overrides(compare_hour=Decimal(1)), TokenPrices(Decimal(1), Decimal(1)))
+    assert found["cost"]["request"] is None
+    assert (found["delivered"], found["comparison"], found["hourly"]) == (None, None, None)
+    shown = drawn(lambda page: module_of("cost", found).show(found, page, run.path))
+    assert f"Requests              {len(records)} sent, 0 answered" in shown
 
 
 def test_the_service_itself() -> None:
@@ -187,4 +190,9 @@ def test_the_service_itself() -> None:
     )
     account = SERVICE.account(token_run(answered(0)))
     assert (account.copies.lives, account.notes, len(account.calls), account.clock.speed) == ((), (), 1, 1.0)
-    assert SONNET in str(SERVICE.facts(account.run))  # type: ignore[attr-defined]
+    facts = SERVICE.facts(account.run)
+    assert facts is not None
+    assert (facts.arn, facts.region, facts.base_model) == (SONNET, "us-east-1", SONNET)
+    SERVICE.after(account.run)
+    with SERVICE.watch(account.run.spec, print) as nothing:
+        assert nothing is None
