@@ -242,7 +242,7 @@ def test_a_run_of_no_imported_model_says_so(emulator: str, tmp_path: Path) -> No
     assert command(*line, cwd=tmp_path).returncode == 0
     result = command("cost", "r", cwd=tmp_path, **KEYS)
     assert (result.returncode, result.stderr.count("\n")) == (2, 1)
-    assert "did not measure an imported model; add --copies N --units N" in result.stderr
+    assert "did not measure a model whose bill is known; add --price IN,OUT" in result.stderr
     line = ["cost", "r", "--copies", "1", "--units", "2", "--units-version", "v1.0", "--region", "us-east-1"]
     known = command(*line, cwd=tmp_path, **KEYS)
     assert known.returncode == 0, known.stderr

@@ -18,7 +18,7 @@ def bounds(low: str | None, high: str | None = None) -> dict[str, str | None]:
 REPORT: dict[str, Any] = {
     "billing": "tokens",
     "emulated": None,
-    "model": {"name": "m", "region": None},
+    "model": {"name": "m", "base": None, "region": None},
     "tier": None,
     "price": {"input": "3.00", "output": "15.00", "cached": None, "written": None, "source": "the price given"},
     "requests": {"sent": 3, "answered": 3, "estimated": 0, "failed": 0, "refused": 0, "warmup": 0},
@@ -115,7 +115,12 @@ def test_a_projected_day_in_short_and_in_full() -> None:
 
 
 def test_an_emulated_run_and_a_tier_are_named() -> None:
-    report = {**REPORT, "emulated": {"profile": "p"}, "tier": "flex", "model": {"name": "m", "region": "us-east-1"}}
+    report = {
+        **REPORT,
+        "emulated": {"profile": "p"},
+        "tier": "flex",
+        "model": {"name": "m", "base": "b", "region": "us-east-1"},
+    }
     shown = drawn(lambda page: cost_tokens.show(report, page, Path("runs/x")))
     assert "EMULATED: nothing was billed." in shown
-    assert "m · us-east-1 · service tier flex" in shown
+    assert "m · b · us-east-1 · service tier flex" in shown

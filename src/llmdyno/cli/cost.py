@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import argparse
 import json
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING
 
 from llmdyno.cli import prices as price_flags
 from llmdyno.cli.aws_flags import add_aws_arguments, endpoint_url_of, say
 from llmdyno.cli.keeping import keep
+from llmdyno.cli.prices import compared as _prices
+from llmdyno.cli.prices import read as _flag
 from llmdyno.errors import InputError
 
 if TYPE_CHECKING:
@@ -22,7 +24,6 @@ DESCRIPTION = (
     "hour, per million tokens and per thousand requests. With --traffic or --requests-per-hour, also show what a day "
     "and a month would cost."
 )
-T = TypeVar("T")
 
 _SHAPES = ("flat", "business-hours", "daytime")
 
@@ -94,7 +95,7 @@ def call(arguments: argparse.Namespace) -> int:
     from llmdyno.reports.files import module_of
     from llmdyno.runs.directory import load
 
-    overrides, prices = overrides_of(arguments), price_flags.compared(arguments)
+    overrides, prices = overrides_of(arguments), _prices(arguments)
     inquiry, better, traffic = _inquiry(arguments), _scaling(arguments), _traffic(arguments)
     run = load(arguments.directory)
     _check_known(run, overrides)
@@ -143,11 +144,11 @@ def overrides_of(arguments: argparse.Namespace) -> Overrides:
     from llmdyno.spec import readers
 
     return Overrides(
-        price_flags.read(arguments, "copies", readers.whole_number(1)),
-        price_flags.read(arguments, "units", readers.whole_number(1)),
-        price_flags.read(arguments, "units_version", readers.units_version),
-        price_flags.read(arguments, "region", readers.text),
-        price_flags.read(arguments, "rate", readers.dollars("dollars a unit and minute, such as 0.05718")),
+        _flag(arguments, "copies", readers.whole_number(1)),
+        _flag(arguments, "units", readers.whole_number(1)),
+        _flag(arguments, "units_version", readers.units_version),
+        _flag(arguments, "region", readers.text),
+        _flag(arguments, "rate", readers.dollars("dollars a unit and minute, such as 0.05718")),
         **price_flags.given(arguments),
     )
 
@@ -157,10 +158,10 @@ def _inquiry(arguments: argparse.Namespace) -> Inquiry:
     from llmdyno.spec import readers
 
     return Inquiry(
-        region=price_flags.read(arguments, "region", readers.text),
-        profile=price_flags.read(arguments, "profile", readers.text),
+        region=_flag(arguments, "region", readers.text),
+        profile=_flag(arguments, "profile", readers.text),
         endpoint_url=endpoint_url_of(arguments),
-        wait_s=price_flags.read(arguments, "wait", readers.pause_s) or 0.0,
+        wait_s=_flag(arguments, "wait", readers.pause_s) or 0.0,
         refresh=arguments.refresh,
         say=say,
     )
@@ -171,11 +172,11 @@ def _scaling(arguments: argparse.Namespace) -> ScalingOverrides:
     from llmdyno.spec import readers
 
     return ScalingOverrides(
-        price_flags.read(arguments, "calls_per_copy", readers.whole_number(1)),
-        price_flags.read(arguments, "max_copies", readers.whole_number(1)),
-        price_flags.read(arguments, "cold_start", readers.duration_s),
-        price_flags.read(arguments, "scale_up", readers.duration_s),
-        price_flags.read(arguments, "idle", readers.duration_s),
+        _flag(arguments, "calls_per_copy", readers.whole_number(1)),
+        _flag(arguments, "max_copies", readers.whole_number(1)),
+        _flag(arguments, "cold_start", readers.duration_s),
+        _flag(arguments, "scale_up", readers.duration_s),
+        _flag(arguments, "idle", readers.duration_s),
     )
 
 
@@ -194,8 +195,8 @@ def _traffic(arguments: argparse.Namespace) -> Traffic | None:
     from llmdyno.services.traffic import by_shape, read_traffic
     from llmdyno.spec import readers
 
-    seed = price_flags.read(arguments, "seed", readers.whole_number(0)) or 0
+    seed = _flag(arguments, "seed", readers.whole_number(0)) or 0
     if arguments.traffic is not None:
         return read_traffic(arguments.traffic, seed)
-    per_hour = price_flags.read(arguments, "requests_per_hour", readers.requests_per_hour)
+    per_hour = _flag(arguments, "requests_per_hour", readers.requests_per_hour)
     return by_shape(per_hour or 0.0, arguments.shape or "flat", seed)

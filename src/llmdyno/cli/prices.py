@@ -6,7 +6,8 @@ In: parsed arguments. Out: prices, and an error that names a flag that does not 
 from __future__ import annotations
 
 import argparse
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from dataclasses import fields, is_dataclass
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -143,8 +144,14 @@ def _by_hand(run: Run, overrides: Overrides) -> Service:
     return named[0]
 
 
-def _set_fields(value: Any) -> list[str]:
-    return [name for name in value.__dataclass_fields__ if getattr(value, name) is not None]
+def _set_fields(value: Any) -> Iterator[str]:
+    """The names of the fields that the user set, of the values inside too."""
+    for field in fields(value):
+        one = getattr(value, field.name)
+        if is_dataclass(one):
+            yield from _set_fields(one)
+        elif one != field.default:
+            yield field.name
 
 
 def _flag(field: str) -> str:

@@ -13,6 +13,7 @@ from llmdyno.reports.cost_tokens import (
     WIDTH,
     even_text,
     load_text,
+    model_text,
     prices_text,
     range_text,
     requests_text,
@@ -54,8 +55,8 @@ def facts(report: dict[str, Any]) -> list[tuple[str, str]]:
 
 
 def _basis(report: dict[str, Any]) -> list[str]:
-    model, price = report["model"], report["price"]
-    lines = [f"{model['name']}{' · ' + model['region'] if model['region'] else ''}"]
+    price = report["price"]
+    lines = [model_text(report["model"])]
     if price is not None:
         units = "unknown model units" if price["model_units"] is None else plural(price["model_units"], "model unit")
         line = f"{units} at {dollars(price['dollars_per_unit_hour'])} each an hour ({price['source']})"

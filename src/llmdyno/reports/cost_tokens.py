@@ -52,12 +52,18 @@ def facts(report: dict[str, Any]) -> list[tuple[str, str]]:
 
 def _basis(report: dict[str, Any]) -> list[str]:
     """The model and the prices that the cost rests on."""
-    model, price = report["model"], report["price"]
+    price = report["price"]
     tier = f" · service tier {report['tier']}" if report["tier"] else ""
-    lines = [f"{model['name']}{' · ' + model['region'] if model['region'] else ''}{tier}"]
+    lines = [f"{model_text(report['model'])}{tier}"]
     if price is not None:
         lines.append(f"{prices_text(price)} per million tokens ({price['source']})")
     return lines
+
+
+def model_text(model: dict[str, Any]) -> str:
+    """The model, the foundation model behind it where its name does not say it, and its region."""
+    base = model["base"] if model["base"] and model["base"] not in model["name"] else None
+    return " · ".join(part for part in (model["name"], base, model["region"]) if part)
 
 
 def prices_text(price: dict[str, Any]) -> str:

@@ -10,10 +10,16 @@ from decimal import Decimal
 from typing import Any
 
 from llmdyno.services.bedrock_import.cost import exact_text
-from llmdyno.services.delivered import Delivered
+from llmdyno.services.delivered import Delivered, TokenRun
 from llmdyno.services.per_token import Range, break_even
 from llmdyno.services.service import TokenPrices
 from llmdyno.services.usage import BEST, Counts, Usage
+
+
+def model_report(account: TokenRun) -> dict[str, str | None]:
+    """The model: its name as the run has it, the foundation model behind it, its region. None: unknown."""
+    model = account.model
+    return {"name": model.arn or account.run.model, "base": model.base_model or None, "region": model.region}
 
 
 def price_report(prices: TokenPrices | None, source: str | None) -> dict[str, Any] | None:

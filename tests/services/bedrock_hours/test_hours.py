@@ -2,20 +2,23 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from decimal import Decimal
 from typing import Any
+from urllib.parse import quote
 
 import numpy as np
 import pytest
 from tests.reports.made import EMULATED, drawn, run_of
 from tests.services.tokens import answered, failed
+from tests.support import ScriptedServer
 
 from llmdyno.errors import InputError
 from llmdyno.reports.files import module_of
 from llmdyno.runs.run import Run
 from llmdyno.services.bedrock_hours.cost import COMMITMENTS, Cost, cost_of
 from llmdyno.services.bedrock_hours.service import SERVICE
-from llmdyno.services.service import NO_OVERRIDES, CostBound, Overrides, ScalingOverrides, TokenPrices
+from llmdyno.services.service import NO_OVERRIDES, CostBound, Inquiry, Overrides, ScalingOverrides, TokenPrices
 from llmdyno.services.traffic import Traffic
 
 ARN = "arn:aws:bedrock:us-east-1:123456789012:provisioned-model/abcdefghijkl"
@@ -29,7 +32,7 @@ def hours_run(count: int = 900, **keys: Any) -> Run:
 
 
 def report(run: Run, overrides: Overrides = GIVEN, prices: TokenPrices | None = None) -> dict[str, Any]:
-    return {"billing": SERVICE.billing, **SERVICE.account(run, overrides).report(prices)}
+    return {"billing": SERVICE.billing, **SERVICE.account(run, overrides, Inquiry(ask=False)).report(prices)}
 
 
 def shown(found: dict[str, Any]) -> str:
@@ -94,7 +97,9 @@ def test_what_is_missing_is_said(overrides: Overrides, problem: str) -> None:
     assert found["notes"][0].startswith(problem)
     assert "This run" not in shown(found)
     with pytest.raises(InputError, match=problem):
-        SERVICE.account(hours_run(2), overrides).project(ScalingOverrides(), Traffic(np.array([1.0]), 30, "a day"))
+        SERVICE.account(hours_run(2), overrides, Inquiry(ask=False)).project(
+            ScalingOverrides(), Traffic(np.array([1.0]), 30, "a day")
+        )
 
 
 def test_a_day_costs_the_same_whatever_the_traffic() -> None:
@@ -109,6 +114,30 @@ def test_a_day_costs_the_same_whatever_the_traffic() -> None:
     assert "the busiest has 2,000 requests, and this run drove only 1,800 an hour" in " ".join(text.split())
     none = account.project(ScalingOverrides(), Traffic(np.empty(0), 22, "nothing"))
     assert (none["requests"], none["thousand_requests"]) == (0, None)
+
+
+@pytest.mark.parametrize(
+    ("answer", "units", "term"),
+    [
+        ({"modelUnits": 3}, 3, "none"),
+        ({"modelUnits": 1, "commitmentDuration": "SixMonths"}, 1, "6-months"),
+        (None, None, "none"),
+    ],
+)
+def test_aws_is_asked_for_the_units_of_a_price(
+    answer: dict[str, object] | None, units: int | None, term: str, control_plane: Callable[..., ScriptedServer]
+) -> None:
+    server = control_plane(model=answer)
+    run, inquiry = hours_run(2), Inquiry(endpoint_url=server.url.removesuffix("/v1"))
+    account = SERVICE.account(run, Overrides(dollars_per_hour=Decimal("39.60")), inquiry)
+    found = account.report()
+    assert (found["price"]["model_units"], found["price"]["commitment"]) == (units, term)
+    assert server.asked == [b"GET /provisioned-model-throughput/" + quote(ARN, safe="").encode() + b" HTTP/1.1"]
+    if answer is None:
+        assert found["notes"][0].startswith("the number of model units is not known (GetProvisionedModelThroughput was")
+    SERVICE.account(run, GIVEN, inquiry).report()
+    SERVICE.account(run, NO_OVERRIDES, inquiry).report()
+    assert len(server.asked) == 1
 
 
 def test_it_prices_any_run_and_one_that_failed() -> None:

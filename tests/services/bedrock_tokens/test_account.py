@@ -94,7 +94,7 @@ def test_the_users_price_wins_and_prices_any_endpoint() -> None:
     assert bedrock["notes"] == []
     other = report(token_run(answered(0), api="openai", base_url="http://h/v1", model="gpt-4.1"), given)
     assert other["cost"] == bedrock["cost"]
-    assert other["model"] == {"name": "gpt-4.1", "region": None}
+    assert other["model"] == {"name": "gpt-4.1", "base": None, "region": None}
     assert other["notes"] == ["the price is the one given: llmdyno does not know what this endpoint bills"]
 
 

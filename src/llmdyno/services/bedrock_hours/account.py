@@ -23,8 +23,10 @@ _GIVE = "give --price-hour DOLLARS and --model-units N"
 
 @dataclass(frozen=True)
 class Account(TokenRun):
-    """What is known of provisioned throughput and of a run on it: the user gives the price, the units and the
-    commitment."""
+    """What is known of provisioned throughput and of a run on it. `unasked`: why AWS did not say the number of units
+    (None: it did, or it was not asked)."""
+
+    unasked: str | None = None
 
     @property
     def commitment(self) -> str:
@@ -37,7 +39,8 @@ class Account(TokenRun):
         if self.overrides.dollars_per_hour is None:
             return f"the price of a model unit and hour is not known: AWS tells most of them to its customers; {_GIVE}"
         if self.overrides.model_units is None:
-            return "the number of model units is not known; give --model-units N"
+            why = "" if self.unasked is None else f" ({self.unasked})"
+            return f"the number of model units is not known{why}; give --model-units N"
         return None
 
     @cached_property

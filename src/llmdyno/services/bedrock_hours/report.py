@@ -18,6 +18,7 @@ from llmdyno.services.service import TokenPrices
 from llmdyno.services.token_report import (
     delivered_report,
     even_report,
+    model_report,
     price_report,
     range_report,
     requests_report,
@@ -36,7 +37,7 @@ def cost_report(account: Account, prices: TokenPrices | None = None) -> dict[str
     hourly = overrides.dollars_per_hour
     return {
         "emulated": account.run.emulated_json,
-        "model": {"name": account.model.arn or account.run.model, "region": account.model.region},
+        "model": model_report(account),
         "price": None
         if hourly is None
         else {

@@ -45,8 +45,12 @@ class BedrockHours:
         return kind_of(identifier_in(model) or "") == PROVISIONED
 
     def account(self, run: Run, overrides: Overrides = NO_OVERRIDES, inquiry: Inquiry = ASK) -> Account:
-        """The account of a run. Nobody is asked."""
-        return Account(run, self.facts(run) or ModelFacts(), overrides)
+        """The account of a run. AWS is asked for the model units, if the user gives their price alone."""
+        from llmdyno.services.bedrock_hours.units import with_units
+
+        facts = self.facts(run) or ModelFacts()
+        known, problem = with_units(run, facts, overrides, inquiry)
+        return Account(run, facts, known, problem)
 
     def bound(self, spec: Spec, *, rounds: int | None = None) -> CostBound:
         """Nothing: the units are paid whether the load is sent or not."""

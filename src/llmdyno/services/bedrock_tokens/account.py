@@ -10,6 +10,8 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
+from msgspec.structs import replace
+
 from llmdyno.errors import InputError
 from llmdyno.runs.environment import ModelFacts
 from llmdyno.runs.run import Run
@@ -69,7 +71,7 @@ def account_of(run: Run, model: ModelFacts, overrides: Overrides) -> Account:
         model: its identifier and its region; without an identifier only the user knows prices.
         overrides: the user's prices and region, if the user gives any.
     """
-    facts = ModelFacts(model.arn, overrides.region or model.region)
+    facts = replace(model, region=overrides.region or model.region)
     told = tiers_told(run.timeline)
     tier = ", ".join(sorted(told)) or tier_of(run.spec)
     if overrides.prices is not None:
@@ -79,5 +81,5 @@ def account_of(run: Run, model: ModelFacts, overrides: Overrides) -> Account:
     elif len(told) > 1:
         found = Quote(None, None, f"the answers came from several service tiers ({tier}); give --price IN,OUT")
     else:
-        found = quote(facts.arn, model.base_model or None, facts.region, tier)
+        found = quote(facts.arn, facts.base_model or None, facts.region, tier)
     return Account(run, facts, overrides, tier, found)

@@ -16,6 +16,7 @@ from llmdyno.services.token_report import (
     delivered_report,
     even_report,
     means_of,
+    model_report,
     price_report,
     range_report,
     requests_report,
@@ -37,7 +38,7 @@ def cost_report(account: Account, prices: TokenPrices | None = None) -> dict[str
     """The report of an account; `prices` adds a comparison with other prices."""
     return {
         "emulated": account.run.emulated_json,
-        "model": {"name": account.model.arn or account.run.model, "region": account.model.region},
+        "model": model_report(account),
         "tier": account.tier,
         "price": price_report(account.price.prices, account.price.source),
         "requests": requests_report(account.usage),
