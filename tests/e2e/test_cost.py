@@ -249,6 +249,19 @@ def test_a_run_of_no_imported_model_says_so(emulator: str, tmp_path: Path) -> No
     assert "$0.572" in known.stdout
 
 
+def test_a_price_by_the_token_prices_a_run_on_any_endpoint(emulator: str, tmp_path: Path) -> None:
+    line = ["run", "--base-url", emulator, "--requests", "4", "--output-tokens", "20", "--quiet", "--out", "r"]
+    assert command(*line, cwd=tmp_path).returncode == 0
+    result = command("cost", "r", "--price", "0.50,1.50", cwd=tmp_path)
+    assert result.returncode == 0, result.stderr
+    assert "EMULATED: nothing was billed" in result.stdout
+    requests = llmdyno.load(tmp_path / "r").timeline.requests
+    inputs, outputs = (int(requests[f"server_{name}_tokens"].sum()) for name in ("input", "output"))
+    report = json.loads((tmp_path / "r/cost.json").read_text())
+    due = (inputs * Decimal("0.50") + outputs * Decimal("1.50")) / 1_000_000
+    assert {Decimal(bound) for bound in report["cost"]["run"].values()} == {due}
+
+
 def test_a_step_on_another_endpoint_has_no_copies(emulator: str, tmp_path: Path) -> None:
     line = ["scaling", "--base-url", emulator, "--from", "1", "--to", "3", "--before", "100s", "--hold", "200s"]
     line += ["--after", "100s", "--output-tokens", "50", "--slo", "ttft_s=1", "--out", "r", "--quiet"]

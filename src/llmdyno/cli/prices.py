@@ -119,9 +119,9 @@ def service_for(run: Run, overrides: Overrides, better: ScalingOverrides) -> Ser
     for field in (*_set_fields(overrides), *_set_fields(better)):
         if field not in service.takes:
             owner = next((one for one in map(find, known_services()) if field in one.takes), service)
-            problem = f"is for a run that is billed {_WORDS[owner.billing]}, and this one is billed"
+            problem = f"is for a run that is billed {_words(owner)}, and this one is billed"
             fits = _INSTEAD.get((field, service.billing), "leave it out")
-            raise InputError(_flag(field), f"{problem} {_WORDS[service.billing]}", fits)
+            raise InputError(_flag(field), f"{problem} {_words(service)}", fits)
     return service
 
 
@@ -142,6 +142,10 @@ def _by_hand(run: Run, overrides: Overrides) -> Service:
         flags = " and ".join(_flag(one.by_hand) for one in named)
         raise InputError(flags, "each of them is another way to bill", "give one of them")
     return named[0]
+
+
+def _words(service: Service) -> str:
+    return _WORDS.get(service.billing, f"by {service.billing}")
 
 
 def _set_fields(value: Any) -> Iterator[str]:
