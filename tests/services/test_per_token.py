@@ -86,6 +86,15 @@ def test_traffic_has_the_spread_of_its_requests() -> None:
     assert float(found.high) == pytest.approx(200 + margin)
 
 
+def test_a_number_of_requests_that_is_poisson_adds_to_the_spread() -> None:
+    """One kind of request at $0.0045: 1.96 × $0.0045 × √10,000 on each side of $45."""
+    found = traffic_dollars(bill(answered(0), answered(1)), 10_000, poisson=True)
+    assert found is not None
+    assert found.dollars == 45
+    assert (float(found.low), float(found.high)) == pytest.approx((45 - 0.882, 45 + 0.882))
+    assert traffic_dollars(bill(answered(0)), 12.5) == exactly("0.05625")
+
+
 def test_one_answer_has_no_spread_and_none_no_traffic() -> None:
     assert traffic_dollars(bill(answered(0, cached_input_tokens=100)), 1000, 30) == exactly("126.9")
     assert traffic_dollars(bill(failed(0, "timeout")), 1000) is None

@@ -122,20 +122,24 @@ def _million(answered: Usage, shared: Range, prices: TokenPrices) -> Range | Non
     return Range(low * MILLION, shared.dollars / best * MILLION, high * MILLION)
 
 
-def traffic_dollars(bill: Bill, requests: int, days: int = 1) -> Range | None:
+def traffic_dollars(bill: Bill, requests: float, days: int = 1, *, poisson: bool = False) -> Range | None:
     """What `days` days with `requests` requests each cost: the mean request's dollars, with 95% of their spread.
 
-    The spread has two parts: the mean is known from the run's answers only, and each request differs. A run with one
-    answer shows no spread, and then the bounds are those of that answer. None: no request was answered.
+    The spread has three parts: the mean is known from the run's answers only, each request differs, and with `poisson`
+    their number is Poisson with that mean. A run with one answer shows no difference between requests. None: no request
+    was answered.
     """
     if bill.request is None:
         return None
     total = requests * days
-    whole = bill.request.times(Decimal(total))
-    if bill.spread is None:
+    whole = bill.request.times(Decimal(repr(float(total))))
+    deviation = bill.spread or 0.0
+    variance = deviation**2 * (total * total / bill.answered + total)
+    if poisson:
+        variance += total * float(bill.request.dollars) ** 2
+    if not variance:
         return whole
-    beside = _Z95 * bill.spread * math.sqrt(total * total / bill.answered + total)
-    margin = Decimal(repr(beside))
+    margin = Decimal(repr(_Z95 * math.sqrt(variance)))
     return Range(max(Decimal(0), whole.low - margin), whole.dollars, whole.high + margin)
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from decimal import Decimal
+from types import SimpleNamespace
 from typing import Any
 from urllib.parse import quote
 
@@ -112,6 +113,12 @@ def test_a_day_costs_the_same_whatever_the_traffic() -> None:
     assert (many["busiest_hour"], many["carried"], many["thousand_requests"]) == (2000, False, "950.4")
     text = shown({**report(hours_run()), "projection": many})
     assert "the busiest has 2,000 requests, and this run drove only 1,800 an hour" in " ".join(text.split())
+    drawn: Any = SimpleNamespace(
+        arrivals_s=np.array([1.0, 2.0]), days_a_month=30, description="d", total=3.0, expected=3.0,
+        peak=SimpleNamespace(requests=2.5), notes=("read as rates",),
+    )  # fmt: skip
+    expected = account.project(ScalingOverrides(), drawn)
+    assert (expected["requests"], expected["busiest_hour"], expected["assumptions"][-1]) == (3, 2, "read as rates")
     none = account.project(ScalingOverrides(), Traffic(np.empty(0), 22, "nothing"))
     assert (none["requests"], none["thousand_requests"]) == (0, None)
 

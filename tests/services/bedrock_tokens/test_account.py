@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from decimal import Decimal
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -161,6 +162,18 @@ def test_a_day_of_traffic() -> None:
     assert found["hours"][9]["cost"]["dollars"] == "13.5"
     assert len(found["hours"]) == 24
     assert "which are too few to show it well" in found["assumptions"][0]
+
+
+def test_a_day_whose_arrivals_are_a_draw_has_the_expected_number() -> None:
+    drawn: Any = SimpleNamespace(
+        arrivals_s=np.array([1.0, 2.0]), days_a_month=30, description="d", total=10_000.0, expected=10_000.0,
+        notes=("read as rates",),
+    )  # fmt: skip
+    found = SERVICE.account(token_run(answered(0), answered(1))).project(ScalingOverrides(), drawn)
+    assert (found["requests"], found["day"]["dollars"], found["hours"][0]["requests"]) == (10_000, "45", 2)
+    assert float(found["day"]["high"]) == pytest.approx(45.882)
+    assert "their number is Poisson" in found["assumptions"][1]
+    assert found["assumptions"][-1] == "read as rates"
 
 
 def test_no_day_without_a_price_or_an_answer() -> None:

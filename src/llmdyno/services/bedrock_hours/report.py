@@ -95,8 +95,11 @@ def _notes(account: Account, prices: TokenPrices | None) -> list[str]:
 
 def projection_report(account: Account, cost: Cost, traffic: Traffic) -> dict[str, Any]:
     """A day and a month, in the form that cost.json holds. They cost the same whatever the traffic."""
-    count = len(traffic.arrivals_s)
-    busiest = int(np.bincount((traffic.arrivals_s // HOUR_S).astype(int)).max()) if count else 0
+    # Traffic whose arrivals are a draw has the expected numbers beside them.
+    count = round(getattr(traffic, "expected", len(traffic.arrivals_s)))
+    peak = getattr(traffic, "peak", None)
+    hours = np.bincount((traffic.arrivals_s // HOUR_S).astype(int), minlength=1)
+    busiest = int(hours.max()) if peak is None else round(peak.requests)
     delivered = account.delivered
     seen = delivered.requests_per_hour if delivered is not None else 0.0
     return {
@@ -111,5 +114,6 @@ def projection_report(account: Account, cost: Cost, traffic: Traffic) -> dict[st
         "assumptions": [
             "the units are there day and night, and cost the same whatever the traffic: a month is 30 whole days",
             "what a model unit carries is not public: only a run shows it",
+            *getattr(traffic, "notes", ()),
         ],
     }

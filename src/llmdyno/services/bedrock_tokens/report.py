@@ -110,33 +110,36 @@ def _notes(account: Account) -> list[str]:
 
 def projection_report(account: Account, bill: Bill, traffic: Traffic) -> dict[str, Any]:
     """A day by the hour, and a month, in the form that cost.json holds."""
-    count = len(traffic.arrivals_s)
+    # Traffic whose arrivals are a draw has the expected number of requests beside them.
+    drawn = getattr(traffic, "total", None) is not None
+    count: float = getattr(traffic, "expected", len(traffic.arrivals_s))
     per_hour = np.bincount((traffic.arrivals_s // HOUR_S).astype(int), minlength=_HOURS)[:_HOURS].tolist()
     inputs, outputs = means_of(account.usage)
     return {
         "traffic": traffic.description,
-        "requests": count,
+        "requests": round(count),
         "days_a_month": traffic.days_a_month,
-        "assumptions": _assumptions(bill, inputs, outputs),
+        "assumptions": [*_assumptions(bill, inputs, outputs, drawn=drawn), *getattr(traffic, "notes", ())],
         "tokens": {"input": inputs * count, "output": outputs * count},
         "hours": [
             {"hour": hour, "requests": number, "cost": range_report(traffic_dollars(bill, number))}
             for hour, number in enumerate(per_hour)
         ],
-        "day": range_report(traffic_dollars(bill, count)),
-        "month": range_report(traffic_dollars(bill, count, traffic.days_a_month)),
+        "day": range_report(traffic_dollars(bill, count, poisson=drawn)),
+        "month": range_report(traffic_dollars(bill, count, traffic.days_a_month, poisson=drawn)),
     }
 
 
-def _assumptions(bill: Bill, inputs: float, outputs: float) -> list[str]:
+def _assumptions(bill: Bill, inputs: float, outputs: float, *, drawn: bool) -> list[str]:
     if bill.spread is None:
         spread = "the run has one answer, which shows no spread"
     else:
         spread = f"the bounds have 95% of the spread of this run's {bill.answered:,} answers"
         if bill.answered < _FEW:
             spread += ", which are too few to show it well"
+    number = "so many requests come on average; their number is Poisson, and the hours show one draw of it"
     return [
         f"a request has {inputs:,.0f} input and {outputs:,.0f} output tokens, the means of this run; {spread}",
-        "exactly so many requests come; when they come in the day does not matter to the bill",
+        number if drawn else "exactly so many requests come; when they come in the day does not matter to the bill",
         "the service answers all of them: it refuses none at that rate, and as many fail as in this run",
     ]
