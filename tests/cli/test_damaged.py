@@ -129,7 +129,7 @@ def test_a_cost_that_cannot_be_computed_says_why(
     capsys.readouterr()
     (path / "requests.parquet").write_bytes(b"")
     assert main(["cost", str(path), "--copies", "1", "--units", "2"]) == 2
-    assert "its requests cannot be read, so its copies and windows are not known (" in capsys.readouterr().err
+    assert "its requests cannot be read, so what they used is not known (" in capsys.readouterr().err
 
 
 def test_a_report_that_no_command_wrote_is_left_out(

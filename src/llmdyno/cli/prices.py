@@ -50,11 +50,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     group.add_argument("--compare-hour", metavar="DOLLARS", help="compare with this price an hour")
     group = parser.add_argument_group("by the hour")
     group.add_argument("--price-hour", metavar="DOLLARS", help="assume this price per model unit and hour")
-    group.add_argument("--model-units", metavar="N", help="assume N model units")
+    group.add_argument(
+        "--model-units", metavar="N", help="assume N model units (default: as GetProvisionedModelThroughput says)"
+    )
     group.add_argument(
         "--commitment",
         metavar="TERM",
-        help=f"assume that they are bought for this term: {', '.join(COMMITMENTS)} (default: none)",
+        help=f"assume that they are bought for this term: {', '.join(COMMITMENTS)} (default: as it says, or none)",
     )
 
 
