@@ -27,12 +27,19 @@ class Emulation(msgspec.Struct, frozen=True):
 
 
 class ModelFacts(msgspec.Struct, frozen=True):
-    """Facts about a managed model; None: unknown. `units`: the custom model units of one copy."""
+    """Facts about a managed model; None: unknown. `units`: the custom model units of one copy.
+
+    `kind`: what the identifier names, as :mod:`llmdyno.aws.identity` says it; unset, and not in the file: an imported
+    model. For any other kind `arn` is the identifier as the user gave it, and `base_model` the ID of the foundation
+    model behind it (unset: unknown).
+    """
 
     arn: str | None = None
     region: str | None = None
     units: int | None = None
     units_version: str | None = None
+    kind: str | msgspec.UnsetType = msgspec.UNSET
+    base_model: str | msgspec.UnsetType = msgspec.UNSET
 
 
 class ClockFacts(msgspec.Struct, frozen=True):

@@ -24,7 +24,7 @@ from llmdyno.timeline.emulated import Emulated
 from llmdyno.transports.clock import Clock
 
 ROUTES = (*bedrock.ROUTES, *DIALECTS)
-_OTHERS = ("base_url", "unix_socket", "model", "api_key", "region", "profile", "endpoint_url")
+_OTHERS = ("base_url", "unix_socket", "model", "api_key", "region", "profile", "endpoint_url", "service_tier")
 
 
 def resolve(spec: Spec, environ: Mapping[str, str]) -> Spec:

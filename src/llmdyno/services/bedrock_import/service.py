@@ -11,6 +11,8 @@ from contextlib import AbstractContextManager
 from dataclasses import replace
 from decimal import Decimal
 
+from msgspec import UNSET
+
 from llmdyno.errors import InputError
 from llmdyno.protocols.bedrock import REFUSALS
 from llmdyno.runs.environment import ModelFacts
@@ -42,7 +44,7 @@ class BedrockImport:
         A run that kept no facts is known by the ARN in its model's name.
         """
         if run.model_facts is not None:
-            return run.model_facts
+            return run.model_facts if run.model_facts.kind is UNSET else None
         arn = imported_model_arn(run.spec.model)
         return None if arn is None else ModelFacts(arn, imported_model_region(arn))
 

@@ -64,6 +64,7 @@ def resolve(spec: Spec, environ: Mapping[str, str]) -> Spec:
         raise InputError("--model", "not given", "give it as LiteLLM names it, such as openai/gpt-4o-mini")
     refuse(spec, ("deployment", "speed"), "the embedded emulator", "or leave out --api")
     refuse(spec, ("route",), "--api openai and bedrock", "because LiteLLM's model string holds its route")
+    refuse(spec, ("service_tier",), "--api bedrock", "and use --litellm-param K=V")
     refuse_unix_socket(spec)
     if "?" in (spec.base_url or ""):
         fits = "use --api openai, or a parameter of LiteLLM's, such as --litellm-param api_version=2024-06-01"
