@@ -8,16 +8,26 @@ Bedrock ("Inference request parameters and response fields") and of Nova ("Compl
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import dataclasses
+from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
 
 from llmdyno.protocols.anthropic import AnthropicDecoder
-from llmdyno.protocols.bedrock import Body, InvokeDecoder, bedrock_dialect, invoke_request
+from llmdyno.protocols.bedrock import (
+    REFUSALS,
+    Body,
+    InvokeDecoder,
+    bedrock_dialect,
+    error_type,
+    header_facts,
+    invoke_request,
+)
 from llmdyno.protocols.converse import ConverseDecoder, converse_messages
 from llmdyno.protocols.dialect import Dialect, Envelope, HttpRequest, chat_messages, text_of
 from llmdyno.protocols.events import Decoder, Event
 from llmdyno.protocols.frames import METRICS, FrameReader, content_of, object_in_chunk, with_latencies
-from llmdyno.protocols.server_error import failure_in
+from llmdyno.protocols.openai import CHAT, encode_chat
+from llmdyno.protocols.server_error import error_name, failure_in
 from llmdyno.protocols.values import loads, object_of
 from llmdyno.workload.session import Messages
 
@@ -164,3 +174,28 @@ def family_dialect(body_format: str) -> Dialect:
         return invoke_request(envelope, {**body, **envelope.extra_body})
 
     return bedrock_dialect(f"bedrock invoke, {body_format}", encode, family.decoder)
+
+
+def _encode_chat(envelope: Envelope, messages: Messages, max_tokens: int) -> HttpRequest:
+    """``POST /openai/v1/chat/completions``. Whoever signs it adds the API key, if there is one."""
+    tier = {"service_tier": envelope.service_tier} if envelope.service_tier is not None else {}
+    bound = {"max_tokens": None, "max_completion_tokens": max_tokens}
+    more = {**bound, **tier, **envelope.extra_body}
+    place = dataclasses.replace(envelope, path=f"{envelope.path}/openai/v1", api_key=None, extra_body=more)
+    return encode_chat(place, messages, max_tokens)
+
+
+def _error_name(headers: Mapping[bytes, bytes], body: bytes) -> str | None:
+    """The error's name: the service's own in a header or the body, or OpenAI's."""
+    return error_type(headers, body) or error_name(body)
+
+
+RUNTIME_CHAT = dataclasses.replace(
+    CHAT,
+    name="bedrock openai chat",
+    encode=_encode_chat,
+    error_type=_error_name,
+    refusals=REFUSALS,
+    header_facts=header_facts,
+)
+"""OpenAI's Chat Completions as Bedrock's runtime serves them: server-sent events, under the path `/openai/v1`."""

@@ -16,7 +16,8 @@ from urllib.parse import urlsplit
 
 import msgspec
 
-from llmdyno.aws.session import LITELLM_URLS, bedrock_url, credential_secrets, region_of
+from llmdyno.aws.identity import region_of
+from llmdyno.aws.session import LITELLM_URLS, bedrock_url, credential_secrets
 from llmdyno.errors import InputError
 from llmdyno.protocols.bedrock import REFUSALS, header_facts, invoke_dialect
 from llmdyno.protocols.converse import CONVERSE
