@@ -124,7 +124,7 @@ class InvokeDecoder(FrameReader):
         if stop is not None or metrics:
             self.finished = True
         *before, (kind, text) = outputs
-        told = count_of(metrics.get("inputTokenCount")), count_of(metrics.get("outputTokenCount"))
+        told = _input_of(metrics), count_of(metrics.get("outputTokenCount"))
         last = Event(
             end,
             kind,
@@ -183,6 +183,13 @@ def _output_of(chunk: dict[str, Any], choices: list[dict[str, Any]], *, whole: b
         reasons = [GUARDRAIL]
     stops = (finish_reason_of(reason) for reason in reasons)
     return merged(found) or [(OTHER, "")], next((stop for stop in stops if stop is not None), None)
+
+
+def _input_of(metrics: dict[str, Any]) -> int | None:
+    """All input tokens in invocation metrics, which count those of the cache apart."""
+    found = count_of(metrics.get("inputTokenCount"))
+    names = ("cacheReadInputTokenCount", "cacheWriteInputTokenCount")
+    return found if found is None else found + sum(count_of(metrics.get(name)) or 0 for name in names)
 
 
 def _count_in(chunk: dict[str, Any], *names: str) -> int | None:
