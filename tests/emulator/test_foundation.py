@@ -11,7 +11,7 @@ from typing import Any
 import boto3
 import openai
 import pytest
-from botocore.eventstream import ChecksumMismatch
+from botocore.eventstream import ChecksumMismatch, EventStreamBuffer
 from botocore.exceptions import ClientError, EventStreamError
 from tests.emulator.test_bedrock_runtime import Running, code_of, started
 
@@ -239,20 +239,25 @@ def test_a_tier_that_is_none(running: Running) -> None:
 def test_a_fault_in_the_middle_of_claudes_stream() -> None:
     with started("--fault", "stream_throttle=1") as endpoint:
         answer = endpoint.client.invoke_model_with_response_stream(modelId=SONNET, body=json.dumps(claude()))
-        with pytest.raises(EventStreamError, match="throttlingException"):
+        with contextlib.closing(answer["body"]), pytest.raises(EventStreamError, match="throttlingException"):
             list(answer["body"])
         with pytest.raises(ClientError) as caught:
             endpoint.client.invoke_model(modelId=SONNET, body=json.dumps(claude()))
         assert code_of(caught) == ("ThrottlingException", 429)
 
 
-def test_damage_and_refusals_before_the_answer() -> None:
+def test_damage_in_a_familys_stream() -> None:
+    body = {"messages": [{"role": "user", "content": [{"text": "x"}]}], "inferenceConfig": {"maxTokens": 3}}
     with started("--fault", "crc=1") as endpoint:
-        answer = endpoint.client.invoke_model_with_response_stream(modelId=NOVA, body=json.dumps(
-            {"messages": [{"role": "user", "content": [{"text": "x"}]}], "inferenceConfig": {"maxTokens": 3}}
-        ))  # fmt: skip
-        with contextlib.closing(answer["body"]), pytest.raises(ChecksumMismatch):
-            list(answer["body"])
+        url = f"{endpoint.root}/model/{NOVA}/invoke-with-response-stream"
+        with urllib.request.urlopen(urllib.request.Request(url, data=json.dumps(body).encode())) as answer:
+            buffer = EventStreamBuffer()
+            buffer.add_data(answer.read())
+    with pytest.raises(ChecksumMismatch):
+        list(buffer)
+
+
+def test_a_refusal_before_the_answer() -> None:
     with started("--fault", "denied=1") as endpoint:
         with pytest.raises(ClientError) as caught:
             endpoint.client.converse(modelId=NOVA, messages=[{"role": "user", "content": [{"text": "x"}]}])

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
@@ -11,6 +11,10 @@ from msgspec import UNSET
 from tests.support import ScriptedServer, chunk, response, stream_head
 from tests.targets.helpers import AWS, look, refused_look, send, settled
 
+from llmdyno.emulator.embedded import EmbeddedEmulator
+from llmdyno.emulator.model import DEFAULT_PROFILE
+from llmdyno.emulator.signatures import ACCESS_KEY, SECRET_KEY
+from llmdyno.protocols.events import TEXT
 from llmdyno.runs.environment import ModelFacts
 from llmdyno.services.service import known_services
 from llmdyno.spec.spec import Spec
@@ -205,3 +209,58 @@ def test_an_api_key_that_is_left_out_is_told(monkeypatch: pytest.MonkeyPatch) ->
     monkeypatch.setenv("AWS_BEARER_TOKEN_BEDROCK", "s3cret")
     _, server = look(spec(SONNET, endpoint_url="http://runtime.example"))
     assert server.notes[-1] == "AWS_BEARER_TOKEN_BEDROCK is left out: the URL is plain http"
+
+
+# --- against the emulator
+
+
+@pytest.fixture(scope="module")
+def root() -> Iterator[str]:
+    more = ["--verify-signatures", "--api-key", "bedrock-api-key-1", "--cold-start", "1000"]
+    with EmbeddedEmulator(DEFAULT_PROFILE, speed=1000.0, seed=3, more=more) as emulator:
+        yield emulator.ready()["root"]
+
+
+@pytest.mark.parametrize(
+    ("model", "route", "chosen", "base"),
+    [
+        (SONNET, None, "converse", SONNET),
+        (f"us.{SONNET}", "invoke", "anthropic", SONNET),
+        ("global.amazon.nova-2-lite-v1:0", "invoke", "nova", "amazon.nova-2-lite-v1:0"),
+        ("amazon.titan-text-express-v1", "invoke", "titan", "amazon.titan-text-express-v1"),
+        ("cohere.command-r-v1:0", "invoke", "cohere", "cohere.command-r-v1:0"),
+        ("meta.llama3-1-8b-instruct-v1:0", "invoke", "bedrock-completion", "meta.llama3-1-8b-instruct-v1:0"),
+        ("mistral.mistral-7b-instruct-v0:2", "invoke", "mistral", "mistral.mistral-7b-instruct-v0:2"),
+        ("us.deepseek.r1-v1:0", "invoke", "openai-completion", "deepseek.r1-v1:0"),
+        ("openai.gpt-oss-20b-1:0", "invoke", "gpt-oss", "openai.gpt-oss-20b-1:0"),
+        ("qwen.qwen3-32b-v1:0", "openai", "openai", "qwen.qwen3-32b-v1:0"),
+        (PROFILE, "invoke", "anthropic", SONNET),
+        (DEPLOYMENT, "invoke", "nova", "amazon.nova-lite-v1:0"),
+        (PROVISIONED, "invoke", "bedrock-completion", "meta.llama3-1-8b-instruct-v1:0"),
+        (ROUTER, None, "converse", None),
+    ],
+)
+def test_every_kind_on_its_route(
+    root: str, monkeypatch: pytest.MonkeyPatch, model: str, route: str | None, chosen: str, base: str | None
+) -> None:
+    """The control plane says what the identifier does not, and the first answer has the tier and the counts."""
+    for name, value in {"AWS_ACCESS_KEY_ID": ACCESS_KEY, "AWS_SECRET_ACCESS_KEY": SECRET_KEY}.items():
+        monkeypatch.setenv(name, value)
+    monkeypatch.delenv("AWS_ENDPOINT_URL_BEDROCK")
+    keys: dict[str, Any] = {"extra_body": {"ignore_eos": True}, "endpoint_url": root, "service_tier": "priority"}
+    one, server = look(spec(model, route=route, **keys))
+    assert server.imported_model is not None
+    assert (server.format, server.imported_model.base_model) == (chosen, UNSET if base is None else base)
+    record = send(one, server, "Hello you", 4)
+    assert (record.state, record.service_tier) == ("ok", "priority"), record.error_message
+    assert (record.server_input_tokens, record.server_output_tokens) == (2, 4)
+    assert [kind for kind in record.kinds if kind == TEXT] == [TEXT] * 4
+    assert str(record.finish_reason).lower() in ("length", "max_tokens")
+
+
+@pytest.mark.parametrize(("key", "status"), [("bedrock-api-key-1", 200), ("another", 403)])
+def test_an_api_key_at_the_emulator(root: str, key: str, status: int) -> None:
+    one, server = look(spec(SONNET, endpoint_url=root, api_key=key))
+    record = send(one, server)
+    assert record.http_status == status
+    assert record.error_type == (None if status == 200 else "AccessDeniedException")
