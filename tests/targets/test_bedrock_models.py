@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from msgspec import UNSET
 from tests.support import ScriptedServer, chunk, response, stream_head
-from tests.targets.helpers import AWS, look, refused_look, send, settled
+from tests.targets.helpers import AWS, look, refusal, refused_look, send, settled
 
 from llmdyno.emulator.embedded import EmbeddedEmulator
 from llmdyno.emulator.model import DEFAULT_PROFILE
@@ -77,6 +77,36 @@ def test_the_default_route_and_the_service_that_bills(model: str, route: str, se
 def test_the_format_and_the_dialect(model: str, keys: dict[str, Any], chosen: str, dialect: str) -> None:
     _, server = look(spec(model, **keys))
     assert (server.format, server.dialect) == (chosen, dialect)
+
+
+@pytest.mark.parametrize(
+    ("keys", "found"),
+    [
+        (
+            {"api": "bedrock", "model": SONNET, "route": "converse", "body_format": "anthropic"},
+            ("--body-format", "is for --route invoke, and this is converse", "leave one of them out"),
+        ),
+        (
+            {"api": "bedrock", "model": "my-model", "body_format": "nova"},
+            (
+                "--body-format",
+                "'nova' is a format of foundation models, and this is an imported model",
+                "what fits: auto, bedrock-completion, openai-completion, openai-chat, mistral, qwen",
+            ),
+        ),
+        (
+            {"api": "bedrock", "model": SONNET, "route": "chat"},
+            ("--route", "'chat' is no route of --api bedrock", "what fits: converse, invoke, openai"),
+        ),
+    ],
+)
+def test_formats_and_routes_that_do_not_go_together(keys: dict[str, Any], found: tuple[str, str, str]) -> None:
+    assert refusal(requests=1, **keys) == found
+
+
+def test_a_body_format_means_the_invoke_route() -> None:
+    assert spec(SONNET, body_format="anthropic").route == "invoke"
+    assert refusal(api="emulator", body_format="nova")[0] == "--body-format"
 
 
 def test_what_is_known_without_asking() -> None:

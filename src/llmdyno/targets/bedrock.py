@@ -28,7 +28,7 @@ from llmdyno.aws.identity import (
     kind_of,
 )
 from llmdyno.errors import InputError
-from llmdyno.protocols.bedrock import invoke_dialect
+from llmdyno.protocols.bedrock import BODY_FORMATS, invoke_dialect
 from llmdyno.protocols.converse import CONVERSE
 from llmdyno.protocols.dialect import Dialect
 from llmdyno.protocols.families import FAMILY_FORMATS, RUNTIME_CHAT, family_dialect, family_format
@@ -58,10 +58,10 @@ _UNCONFIRMED_CHAT = "route openai: no document says that the runtime serves {} t
 
 
 def resolve(spec: Spec, environ: Mapping[str, str]) -> Spec:
-    """Settle the route: InvokeModel for imported models, Converse for all others.
+    """Settle the route: InvokeModel for imported models and where a body format is named, else Converse.
 
     Raises:
-        InputError: there is no model, or a key of the spec belongs to another API.
+        InputError: there is no model, a key of the spec belongs to another API, or the body format does not fit.
     """
     if spec.model is None:
         raise InputError("--model", "not given", "give the model's ID or ARN")
@@ -69,9 +69,25 @@ def resolve(spec: Spec, environ: Mapping[str, str]) -> Spec:
     refuse(spec, ("deployment", "speed"), "the embedded emulator", "or leave out --api")
     refuse_litellm(spec)
     refuse_unix_socket(spec)
-    imported = kind_of(spec.model) in (IMPORTED, None)  # the preflight refuses what is nothing
-    routes = (*(ROUTES if imported else ROUTES[::-1]), OPENAI)
-    return dataclasses.replace(spec, route=settle_route(spec, routes))
+    if kind_of(spec.model) in (IMPORTED, None):  # the preflight refuses what is nothing
+        refuse_family_format(spec)
+        return dataclasses.replace(spec, route=settle_route(spec, (*ROUTES, OPENAI)))
+    if spec.body_format == "auto":
+        return dataclasses.replace(spec, route=settle_route(spec, (*ROUTES[::-1], OPENAI)))
+    if settle_route(spec, (*ROUTES, OPENAI)) != "invoke":
+        raise InputError("--body-format", f"is for --route invoke, and this is {spec.route}", "leave one of them out")
+    return dataclasses.replace(spec, route="invoke")
+
+
+def refuse_family_format(spec: Spec) -> None:
+    """Check that the body format of a spec for an imported model is one that imported models have.
+
+    Raises:
+        InputError: only foundation models have it.
+    """
+    if spec.body_format in FAMILY_FORMATS:
+        what = f"{spec.body_format!r} is a format of foundation models, and this is an imported model"
+        raise InputError("--body-format", what, f"what fits: auto, {', '.join(BODY_FORMATS)}")
 
 
 def service(spec: Spec) -> str | None:

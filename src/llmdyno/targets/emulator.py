@@ -38,6 +38,7 @@ def resolve(spec: Spec, environ: Mapping[str, str]) -> Spec:
             what = "is for a server of your own, and this run measures the embedded emulator"
             raise InputError(flag_name(key), what, "give --base-url URL or --api bedrock, or leave it out")
     refuse_litellm(spec)
+    bedrock.refuse_family_format(spec)
     deployment = spec.deployment or DEFAULT_PROFILE
     if deployment not in PROFILES:
         raise InputError("--deployment", f"{deployment!r} is not known", "deployments: " + ", ".join(PROFILES))
