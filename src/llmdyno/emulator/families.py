@@ -62,12 +62,12 @@ def read_family_call(operation: str, body: bytes, model: FoundationModel, tier: 
     if operation not in (INVOKE, INVOKE_STREAM):
         named = value.get("serviceTier")
         tier = check_tier(named.get("type") if isinstance(named, dict) else named)
-        return Asking(dataclasses.replace(read_call(operation, body, _AS_IMPORTED), tier=tier), None)
+        return Asking(dataclasses.replace(_as_imported(operation, value), tier=tier), None)
     tier = check_tier(tier)
     if model.family == "anthropic":
         return _anthropic(operation, value, model, tier, number)
     if model.family in _OPENAI:
-        call = read_call(operation, json.dumps(_renamed(value)).encode(), _as_imported(model.family))
+        call = _as_imported(operation, _renamed(value), mistral=model.family == "mistral")
         if call.format != model.family:
             raise _malformed("required keys are missing")
     else:
@@ -82,11 +82,9 @@ class Asking(NamedTuple):
     message: Message | None
 
 
-_AS_IMPORTED = ImportedModel("", "")
-
-
-def _as_imported(family: str) -> ImportedModel:
-    return ImportedModel("", "", mistral=family == "mistral")
+def _as_imported(operation: str, value: dict[str, Any], *, mistral: bool = False) -> Call:
+    """What a body asks for, read as that of an imported model."""
+    return read_call(operation, json.dumps(value).encode(), ImportedModel("", "", mistral=mistral))
 
 
 def _invalid(message: str) -> ServiceError:
@@ -135,7 +133,7 @@ def _nova(operation: str, value: dict[str, Any]) -> Call:
     config = value.get("inferenceConfig")
     if isinstance(config, dict) and "max_new_tokens" in config:
         config = {**config, "maxTokens": config["max_new_tokens"]}
-    found = read_call(CONVERSE, json.dumps({**value, "inferenceConfig": config}).encode(), _AS_IMPORTED)
+    found = _as_imported(CONVERSE, {**value, "inferenceConfig": config})
     return dataclasses.replace(found, stream=operation == INVOKE_STREAM)
 
 
@@ -162,8 +160,7 @@ def _cohere(operation: str, value: dict[str, Any]) -> Call:
 
 
 def _completion(operation: str, plain: dict[str, Any], value: dict[str, Any]) -> Call:
-    body = {**plain, "ignore_eos": value.get("ignore_eos") is True}
-    return read_call(operation, json.dumps(body).encode(), _AS_IMPORTED)
+    return _as_imported(operation, {**plain, "ignore_eos": value.get("ignore_eos") is True})
 
 
 _READERS: dict[str, Callable[[str, dict[str, Any]], Call]] = {"nova": _nova, "titan": _titan, "cohere": _cohere}
