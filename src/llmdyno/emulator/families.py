@@ -144,7 +144,8 @@ def _titan(operation: str, value: dict[str, Any]) -> Call:
     if not isinstance(config, dict):
         raise _malformed("textGenerationConfig is not an object")
     plain = {"prompt": value["inputText"], "max_gen_len": config.get("maxTokenCount")}
-    return _completion(operation, {**plain, "temperature": config.get("temperature")}, value)
+    more = {"temperature": config.get("temperature"), "stop": config.get("stopSequences")}
+    return _completion(operation, {**plain, **more}, value)
 
 
 def _cohere(operation: str, value: dict[str, Any]) -> Call:
@@ -156,7 +157,8 @@ def _cohere(operation: str, value: dict[str, Any]) -> Call:
     parts = [value.get("preamble"), *(one.get("message") for one in history), value["message"]]
     prompt = "\n".join(part for part in parts if isinstance(part, str))
     plain = {"prompt": prompt, "max_gen_len": value.get("max_tokens")}
-    return _completion(operation, {**plain, "temperature": value.get("temperature")}, value)
+    more = {"temperature": value.get("temperature"), "stop": value.get("stop_sequences")}
+    return _completion(operation, {**plain, **more}, value)
 
 
 def _completion(operation: str, plain: dict[str, Any], value: dict[str, Any]) -> Call:

@@ -21,9 +21,11 @@ from llmdyno.emulator.http import JSON
 
 _PADDING = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ"
 _METRICS = "amazon-bedrock-invocationMetrics"
-_NOVA_STOPS = {"length": "max_tokens", "stop": "end_turn"}
-_COHERE_STOPS = {"length": "MAX_TOKENS", "stop": "COMPLETE"}
-_TITAN_STOPS = {"length": "LENGTH", "stop": "FINISH"}
+SEQUENCE = "sequence"
+"""The finish reason of an answer that a stop sequence of the request ended, beside those of the model."""
+_NOVA_STOPS = {"length": "max_tokens", "stop": "end_turn", SEQUENCE: "stop_sequence"}
+_COHERE_STOPS = {"length": "MAX_TOKENS", "stop": "COMPLETE", SEQUENCE: "COMPLETE"}
+_TITAN_STOPS = {"length": "LENGTH", "stop": "FINISH", SEQUENCE: "STOP_CRITERIA_MET"}
 
 
 def answer_of(asking: Asking, model: FoundationModel, number: int, created: int) -> Answer:
@@ -177,8 +179,16 @@ class _FamilyAnswer(_Framed):
             return b""
         return b"".join(map(self.frame, self._shape.token(index, text)))
 
-    def end(self, output_tokens: int, finish_reason: str, latency_ms: int, first_byte_ms: int) -> bytes:
-        """What follows the last token, or the whole body."""
+    def end(
+        self,
+        output_tokens: int,
+        finish_reason: str,
+        latency_ms: int,
+        first_byte_ms: int,
+        stopped_by: str | None = None,
+    ) -> bytes:
+        """What follows the last token, or the whole body; `stopped_by` is the sequence that ended the answer."""
+        finish_reason = finish_reason if stopped_by is None else SEQUENCE
         if not self.stream:
             self.count(output_tokens, latency_ms)
             text = "".join(self._texts)
@@ -200,9 +210,16 @@ class _AnthropicAnswer(_Framed):
         """The frames of one token; nothing when the answer is not streamed."""
         return b"".join(map(self.frame, _events_in(self._inner.token(index, text))))
 
-    def end(self, output_tokens: int, finish_reason: str, latency_ms: int, first_byte_ms: int) -> bytes:
+    def end(
+        self,
+        output_tokens: int,
+        finish_reason: str,
+        latency_ms: int,
+        first_byte_ms: int,
+        *stopped_by: str | None,
+    ) -> bytes:
         """The end of the message, whose last event has the metrics; or the whole body."""
-        body = self._inner.end(output_tokens, finish_reason, latency_ms, first_byte_ms)
+        body = self._inner.end(output_tokens, finish_reason, latency_ms, first_byte_ms, *stopped_by)
         if not self.stream:
             self.count(output_tokens, latency_ms)
             return body
