@@ -91,6 +91,7 @@ MAY_SET = {
     "emulator/null.py": {"connection"},
     "emulator/reply.py": {"self.truth"},
     "emulator/routes.py": {"truth"},
+    "emulator/runtime.py": {"truth"},
     "emulator/server.py": {"job"},
     "engine/driver.py": {"self.observed", "exchange"},  # the planned instant of an exchange that it just made
     "engine/pacing.py": {"lane"},  # how many sessions wait, which the lane shows

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from llmdyno.aws.session import LITELLM_URLS, bedrock_url, check_model, check_variables, find_endpoint, region_of
+from llmdyno.aws.session import LITELLM_URLS, bedrock_url, check_variables, find_endpoint
 from llmdyno.errors import InputError
 
 ARN = "arn:aws:bedrock:us-east-1:123456789012:imported-model/a1b2c3d4e5f6"
@@ -62,12 +62,30 @@ def test_an_endpoint_from_the_environment(keys: pytest.MonkeyPatch) -> None:
     assert (found.region, found.url) == ("us-west-2", "http://127.0.0.1:9")
 
 
-def test_a_bearer_token_goes_over_tls_only(keys: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("url", [None, "http://127.0.0.1:9", "http://localhost:9", "http://[::1]:9", "https://h"])
+@pytest.mark.parametrize(("variable", "given"), [("secret", None), (None, "secret"), ("other", "secret")])
+def test_an_api_key_goes_over_tls_or_stays_on_this_machine(
+    keys: pytest.MonkeyPatch, url: str | None, variable: str | None, given: str | None
+) -> None:
+    if variable is not None:
+        keys.setenv("AWS_BEARER_TOKEN_BEDROCK", variable)
+    found = find_endpoint("bedrock-runtime", None, None, url, ARN, given)
+    assert (found.bearer_token, found.credentials, found.secrets) == ("secret", None, ("secret",))
+    assert "secret" not in repr(found)
+
+
+@pytest.mark.parametrize("url", ["http://10.0.0.1:9", "http://runtime.example"])
+def test_an_api_key_never_leaves_this_machine_in_the_clear(keys: pytest.MonkeyPatch, url: str) -> None:
+    """The environment's is left out, and the signature serves; the user's own is refused, because nothing serves."""
     keys.setenv("AWS_BEARER_TOKEN_BEDROCK", "secret")
-    tls = find_endpoint("bedrock-runtime", None, None, None, ARN)
-    assert (tls.bearer_token, tls.credentials, tls.secrets) == ("secret", None, ("secret",))
-    assert "secret" not in repr(tls)
-    assert find_endpoint("bedrock-runtime", None, None, "http://127.0.0.1:9", ARN).bearer_token is None
+    found = find_endpoint("bedrock-runtime", None, None, url, ARN)
+    assert (found.bearer_token, found.credentials.access_key) == (None, "x")
+    with pytest.raises(InputError) as refused:
+        find_endpoint("bedrock-runtime", None, None, url, ARN, "s3cret")
+    host = url.partition("://")[2].partition(":")[0]
+    assert str(refused.value) == (
+        f"--api-key: would go to {host} in the clear; use an https:// URL, or leave it out and use AWS credentials"
+    )
 
 
 @pytest.mark.parametrize(
@@ -93,16 +111,6 @@ def test_no_credentials(keys: pytest.MonkeyPatch) -> None:
         keys.delenv(name)
     with pytest.raises(InputError, match="AWS credentials: none were found"):
         find_endpoint("bedrock-runtime", None, None, None, ARN)
-
-
-def test_a_model_by_its_arn() -> None:
-    check_model(ARN)
-    check_model("mine")
-    assert (region_of(ARN), region_of("mine")) == ("us-east-1", None)
-    with pytest.raises(InputError, match="is a provisioned model, not an imported model"):
-        check_model(ARN.replace("imported", "provisioned"))
-    with pytest.raises(InputError, match="is not the ARN of a Bedrock model"):
-        check_model("arn:aws:s3:::bucket")
 
 
 def test_a_variable_that_is_no_url() -> None:

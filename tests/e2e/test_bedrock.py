@@ -213,11 +213,11 @@ ABSENT = "arn:aws:bedrock:us-east-1:123456789012:imported-model/000000000000"
         (["--model", "nonsense", "--region", "us-east-1"], {}, "ValidationException: The provided model identifier"),
         (["--model", "nonsense"], {}, "--region: not given"),
         (
-            ["--model", "arn:aws:bedrock:us-east-1::foundation-model/x.y-v1:0"],
+            ["--model", "arn:aws:bedrock:us-east-1:123456789012:custom-model/x.y/a1b2c3d4e5f6"],
             {},
-            "is a foundation model, not an imported",
+            "is a custom model, which cannot be called by itself; deploy it",
         ),
-        (["--model", "arn:aws:s3:::bucket"], {}, "is not the ARN of a Bedrock model"),
+        (["--model", "arn:aws:s3:::bucket"], {}, "is no identifier that Bedrock's runtime takes"),
         (["--region", "eu-central-1"], {}, "--region: 'eu-central-1' is not the model's own; its ARN says us-east-1"),
         (["--profile", "nobody"], {}, "--profile: 'nobody' is not configured"),
         (["--endpoint-url", "http://127.0.0.1:1"], {}, "cannot connect to 127.0.0.1 port 1"),
@@ -332,3 +332,28 @@ def test_what_has_no_cold_start_is_refused(tmp_path: Path, name: str) -> None:
     assert result.returncode == 2
     assert "has no cold start to measure; use --api bedrock" in result.stderr
     assert list(tmp_path.iterdir()) == []
+
+
+FOUNDATION = "us.anthropic.claude-3-5-sonnet-20241022-v2:0"
+
+
+def test_a_foundation_model_with_an_api_key(tmp_path: Path) -> None:
+    """It needs no waking. The tier that served each request is kept, and the key is shown nowhere."""
+    key = "bedrock-api-key-of-nobody"
+    with emulated("--verify-signatures", "--api-key", key) as facts:
+        line = ["--model", FOUNDATION, "--region", "us-east-1", "--api-key", key, "--service-tier", "priority"]
+        no_keys = {"AWS_ACCESS_KEY_ID": "", "AWS_SECRET_ACCESS_KEY": ""}
+        result = run_bedrock(facts, *line, "--requests", "4", cwd=tmp_path, **no_keys)
+    assert result.returncode == 0, result.stderr
+    assert "EMULATED" in result.stdout
+    told = "model: an inference profile · foundation model: anthropic.claude-3-5-sonnet-20241022-v2:0 · service tier:"
+    assert told in " ".join(result.stdout.split())
+    run = llmdyno.load(tmp_path / "r")
+    assert (run.succeeded, run.summary["cold_starts"]) == (4, [])
+    assert run.measured.requests["service_tier"].tolist() == ["priority"] * 4
+    assert run.timeline.requests["request"].tolist() == [0, 1, 2, 3]
+    assert run.model_facts is not None
+    assert (run.model_facts.arn, run.model_facts.kind) == (FOUNDATION, "inference-profile")
+    for file in (tmp_path / "r").rglob("*.*"):
+        assert key.encode() not in file.read_bytes()
+    assert key not in result.stdout + result.stderr

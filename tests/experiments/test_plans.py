@@ -91,12 +91,16 @@ def test_waking_is_one_phase_and_measures_no_load() -> None:
         ({**SERVER, "requests": 1}, "--api openai --route chat has no cold start to measure"),
         ({"route": "chat"}, "--api emulator --route chat has no cold start to measure"),
         ({"api": "litellm", "model": "openai/m", "requests": 1}, "--api litellm has no cold start to measure"),
+        (
+            {"api": "bedrock", "model": "us.amazon.nova-lite-v1:0", "requests": 1},
+            "--api bedrock --route converse has no cold start to measure",
+        ),
     ],
 )
 def test_only_a_model_that_scales_to_zero_can_be_woken(keys: dict[str, Any], what: str) -> None:
     with pytest.raises(InputError) as caught:
         check_wakes(spec(**keys), {})
-    assert str(caught.value) == f"--api: {what}; use --api bedrock"
+    assert str(caught.value) == f"--api: {what}; use --api bedrock with an imported model"
     check_wakes(spec(**IMPORTED, requests=1), {})
 
 

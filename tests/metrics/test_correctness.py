@@ -46,6 +46,7 @@ ASKED = {
         (NUMBER, "<think>4217</think>4218", "stop", 9, "is not 4217"),
         (NUMBER, "42171", "stop", 9, "is not 4217"),
         (NUMBER, "Let me think", "length", 50, "cut at max_tokens"),
+        (NUMBER, "Let me think", "MAX_TOKENS", 50, "cut at max_tokens"),
         (ECHO, " The red fox 12\n", "stop", 9, None),
         (ECHO, '"The red fox 12"', "stop", 9, None),
         (ECHO, "The red fox", "stop", 9, "does not repeat the line"),

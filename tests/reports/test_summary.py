@@ -254,6 +254,24 @@ def test_what_is_known_of_answers_is_shown() -> None:
     assert labels[:3] == ["Time to first token", "  to first reasoning", "  to first answer"]
 
 
+@pytest.mark.parametrize(
+    ("tiers", "counts", "line"),
+    [
+        ([None, None], None, None),
+        (["default", "default"], {"default": 2}, None),
+        (["flex", None], {"flex": 1}, "1 × flex"),
+        (["reserved", "default", "reserved"], {"reserved": 2, "default": 1}, "2 × reserved, 1 × default"),
+    ],
+)
+def test_the_service_tiers_that_answered_are_shown(
+    tiers: list[str | None], counts: dict[str, int] | None, line: str | None
+) -> None:
+    chunks = [(1.0, TEXT, 4), (2.0, TEXT, 4)]
+    run = run_of(*(make_record(number, 0.0, chunks, service_tier=tier) for number, tier in enumerate(tiers)))
+    assert run.summary.get("service_tiers") == counts
+    assert dict(summary.facts(run)).get("Tiers") == line
+
+
 def test_more_cached_tokens_than_expected_are_told() -> None:
     chunks = [(1.0, TEXT, 4), (2.0, TEXT, 4)]
     run = run_of(make_record(0, 0.0, chunks, input_tokens=100, server_input_tokens=100, cached_input_tokens=96))

@@ -35,6 +35,7 @@ FOREIGN: dict[str, Any] = {
     "region": "eu-west-1",
     "profile": "p",
     "endpoint_url": "http://h:1",
+    "service_tier": "flex",
     "litellm_param": ["a=1"],
     "litellm_mode": "sdk",
     "base_url": "http://h:1/v1",

@@ -19,6 +19,7 @@ REFUSED = {
     "region": ("--region", "is for Amazon Bedrock", "leave it out, or add --api bedrock"),
     "profile": ("--profile", "is for Amazon Bedrock", "leave it out, or add --api bedrock"),
     "endpoint_url": ("--endpoint-url", "is for Amazon Bedrock", "leave it out, or add --api bedrock"),
+    "service_tier": ("--service-tier", "is for Amazon Bedrock", "leave it out, or add --api bedrock"),
     "litellm_param": ("--litellm-param", "is for --api litellm, and this is anthropic", "use --extra-body"),
     "litellm_mode": ("--litellm-mode", "is for --api litellm, and this is anthropic", "leave it out"),
     "route": ("--route", "'chat' is no route of --api anthropic", "what fits: messages"),

@@ -16,16 +16,7 @@ from llmdyno.spec.spec import Spec
 from llmdyno.targets import bedrock
 
 REFUSED = {
-    "base_url": (
-        "--base-url",
-        "is for OpenAI-compatible servers",
-        "leave it out, and use --endpoint-url, or AWS credentials",
-    ),
-    "api_key": (
-        "--api-key",
-        "is for OpenAI-compatible servers",
-        "leave it out, and use --endpoint-url, or AWS credentials",
-    ),
+    "base_url": ("--base-url", "is for OpenAI-compatible servers", "leave it out, and use --endpoint-url"),
     "unix_socket": (
         "--unix-socket",
         "is for --api openai and anthropic, and this is bedrock",
@@ -35,7 +26,7 @@ REFUSED = {
     "speed": ("--speed", "is for the embedded emulator", "leave it out, or leave out --api"),
     "litellm_param": ("--litellm-param", "is for --api litellm, and this is bedrock", "use --extra-body"),
     "litellm_mode": ("--litellm-mode", "is for --api litellm, and this is bedrock", "leave it out"),
-    "route": ("--route", "'chat' is no route of --api bedrock", "what fits: invoke, converse"),
+    "route": ("--route", "'chat' is no route of --api bedrock", "what fits: invoke, converse, openai"),
 }
 
 
@@ -57,7 +48,7 @@ def test_another_apis_key_is_refused_with_a_remedy(key: str) -> None:
 
 
 def test_a_model_is_needed() -> None:
-    assert refusal(api="bedrock", requests=1) == ("--model", "not given", "give the imported model's ARN")
+    assert refusal(api="bedrock", requests=1) == ("--model", "not given", "give the model's ID or ARN")
 
 
 def test_its_service_and_its_routes() -> None:
@@ -84,11 +75,11 @@ def test_the_runtimes_url(environ: dict[str, str], given: str | None, url: str |
 @pytest.mark.parametrize(
     ("keys", "where", "problem"),
     [
-        ({"model": "arn:aws:s3:::b"}, "--model", "'arn:aws:s3:::b' is not the ARN of a Bedrock model"),
+        ({"model": "arn:aws:s3:::b"}, "--model", "'arn:aws:s3:::b' is no identifier that Bedrock's runtime takes"),
         (
             {"model": ARN.replace("imported-model", "custom-model")},
             "--model",
-            f"'{ARN.replace('imported-model', 'custom-model')}' is a custom model, not an imported model",
+            f"'{ARN.replace('imported-model', 'custom-model')}' is a custom model, which cannot be called by itself",
         ),
         ({"model": "name"}, "--region", "not given"),
         ({"region": "us-east-1"}, "--region", "'us-east-1' is not the model's own"),

@@ -15,7 +15,7 @@ from llmdyno.timeline.emulated import Emulated
 
 WHAT = "is for a server of your own, and this run measures the embedded emulator"
 FITS = "give --base-url URL or --api bedrock, or leave it out"
-OTHERS = ["base_url", "unix_socket", "model", "api_key", "region", "profile", "endpoint_url"]
+OTHERS = ["base_url", "unix_socket", "model", "api_key", "region", "profile", "endpoint_url", "service_tier"]
 
 
 @pytest.mark.parametrize("key", OTHERS)

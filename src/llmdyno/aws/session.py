@@ -7,23 +7,26 @@ session tokens, SSO, instance roles, assumed roles and bearer tokens. It also re
 from __future__ import annotations
 
 import os
-import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
+from urllib.parse import urlsplit
 
+from llmdyno.aws.identity import region_of
 from llmdyno.errors import InputError
 from llmdyno.host.inputs import refuse_special
+from llmdyno.host.loopback import loopback
 from llmdyno.spec.keys import read_flag, read_value
 from llmdyno.spec.readers import secret
 
-ARN = re.compile(r"arn:aws[a-z-]*:bedrock:(?P<region>[a-z0-9-]{1,20}):([0-9]{12})?:(?P<kind>[a-z-]+)/.+")
 BOTOCORE_URLS = ("AWS_ENDPOINT_URL_BEDROCK_RUNTIME", "AWS_ENDPOINT_URL")
 """Variables that move Bedrock's runtime for botocore, the first one first."""
 LITELLM_URLS = ("AWS_BEDROCK_RUNTIME_ENDPOINT",)
 """The variable that moves it for LiteLLM, which does not read botocore's."""
 _IGNORE = "AWS_IGNORE_CONFIGURED_ENDPOINT_URLS"
-_KEYS = ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN", "AWS_BEARER_TOKEN_BEDROCK")
+BEARER_VARIABLE = "AWS_BEARER_TOKEN_BEDROCK"
+"""The variable with an API key of Bedrock's."""
+_KEYS = ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN", BEARER_VARIABLE)
 _FILES = ("AWS_CONFIG_FILE", "AWS_SHARED_CREDENTIALS_FILE", "AWS_CA_BUNDLE", "AWS_WEB_IDENTITY_TOKEN_FILE")
 _LOGIN = "set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, name a --profile, or log in (aws sso login)"
 
@@ -49,25 +52,6 @@ def credential_secrets(credentials: Any) -> tuple[str, ...]:
         return ()
     frozen = credentials.get_frozen_credentials()
     return tuple(str(value) for value in (frozen.access_key, frozen.secret_key, frozen.token) if value)
-
-
-def check_model(model: str) -> None:
-    """Check that a model given by its ARN is an imported one.
-
-    Raises:
-        InputError: the ARN names another resource.
-    """
-    found, fits = ARN.fullmatch(model), "give an imported model's ARN or name"
-    if found is None and model.startswith("arn:"):
-        raise InputError("--model", f"{model!r} is not the ARN of a Bedrock model", fits)
-    if found is not None and found["kind"] != "imported-model":
-        raise InputError("--model", f"{model!r} is a {found['kind'].replace('-', ' ')}, not an imported model", fits)
-
-
-def region_of(model: str) -> str | None:
-    """The region in a model's ARN; None: it is a name."""
-    found = ARN.fullmatch(model)
-    return found["region"] if found else None
 
 
 def configured_region(session: Any) -> str | None:
@@ -110,12 +94,18 @@ def check_variables(environ: Mapping[str, str]) -> None:
 
 
 def find_endpoint(
-    service: str, region: str | None, profile: str | None, endpoint_url: str | None, model: str
+    service: str,
+    region: str | None,
+    profile: str | None,
+    endpoint_url: str | None,
+    model: str,
+    api_key: str | None = None,
 ) -> AwsEndpoint:
-    """Find a service's endpoint and the credentials for it.
+    """Find a service's endpoint and the credentials for it. An API key of Bedrock's goes before all others.
 
     Raises:
-        InputError: botocore is not installed; there is no region, no such profile, or no credentials.
+        InputError: botocore is not installed; there is no region, no such profile, or no credentials; an API key is
+            given and the URL is not safe for it.
     """
     try:
         import botocore.session
@@ -127,7 +117,7 @@ def find_endpoint(
         session = botocore.session.Session(profile=profile)
         region = _region(session, region, model)
         url = _url(session, service, region, endpoint_url)
-        token = os.environ.get("AWS_BEARER_TOKEN_BEDROCK") if url.startswith("https:") else None
+        token = _bearer_token(url, api_key)
         credentials = None if token else session.get_credentials()
         if credentials is not None:
             credentials.get_frozen_credentials()
@@ -143,6 +133,21 @@ def find_endpoint(
     if credentials is None and token is None:
         raise InputError("AWS credentials", "none were found", _LOGIN)
     return AwsEndpoint(region, url.rstrip("/"), credentials, token)
+
+
+def _bearer_token(url: str, api_key: str | None) -> str | None:
+    """The API key that goes to a URL: the user's, or the environment's. Nobody but this machine gets one without TLS.
+
+    Raises:
+        InputError: the user gave one, and it would be sent in the clear.
+    """
+    parts = urlsplit(url)
+    if parts.scheme == "https" or loopback(parts.hostname or ""):
+        return api_key or os.environ.get(BEARER_VARIABLE) or None
+    if api_key:
+        what = f"would go to {parts.hostname} in the clear"
+        raise InputError("--api-key", what, "use an https:// URL, or leave it out and use AWS credentials")
+    return None
 
 
 def _region(session: Any, given: str | None, model: str) -> str:

@@ -77,10 +77,11 @@ class ImportedModel:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Call(Asked):
-    """What a request asks for; `format` is the body format that its fields show."""
+    """What a request asks for; `format` is the body format that its fields show, `tier` the service tier."""
 
     operation: str
     format: str
+    tier: str | None = None
 
 
 def split_path(raw: str) -> tuple[str, str] | None:
@@ -192,6 +193,8 @@ class BedrockAnswer:
         self.headers = [f"x-amzn-RequestId: {number:08x}-0000-4000-8000-000000000000"]
         if call.operation == INVOKE_STREAM:
             self.headers.append("x-amzn-bedrock-content-type: application/json")
+        if call.tier is not None and call.operation in (INVOKE, INVOKE_STREAM):
+            self.headers.append(f"X-Amzn-Bedrock-Service-Tier: {call.tier}")
         self._call = call
         self._number = number
         self._created = created
@@ -243,7 +246,7 @@ class BedrockAnswer:
             return (
                 frames.event("contentBlockStop", {"contentBlockIndex": 0})
                 + frames.event("messageStop", {"stopReason": _STOPS[finish_reason]})
-                + frames.event("metadata", {"usage": usage, "metrics": {"latencyMs": latency_ms}})
+                + frames.event("metadata", {"usage": usage, "metrics": {"latencyMs": latency_ms}, **_tier(call)})
             )
         metrics = {
             "inputTokenCount": call.input_tokens,
@@ -282,6 +285,7 @@ class BedrockAnswer:
                 "stopReason": _STOPS[finish_reason],
                 "usage": _converse_usage(call.input_tokens, output_tokens),
                 "metrics": {"latencyMs": latency_ms},
+                **_tier(call),
             }
         if call.format == "bedrock-completion":
             return {
@@ -311,6 +315,10 @@ def _generation(text: str, prompt_tokens: int | None, generated: int, stop_reaso
         "generation_token_count": generated,
         "stop_reason": stop_reason,
     }
+
+
+def _tier(call: Call) -> dict[str, Any]:
+    return {} if call.tier is None else {"serviceTier": {"type": call.tier}}
 
 
 def _usage(inputs: int, outputs: int) -> dict[str, int]:

@@ -126,7 +126,7 @@ def _bad(message: str) -> Refusal:
 class Answer:
     """The bytes of one answer: streamed events, or one body at the end."""
 
-    def __init__(self, asked: Completion, number: int, created: int, model: str) -> None:
+    def __init__(self, asked: Completion, number: int, created: int, model: str, tier: str | None = None) -> None:
         self.stream = asked.stream
         self.media_type = "text/event-stream; charset=utf-8" if asked.stream else "application/json"
         self.headers: list[str] = []
@@ -138,7 +138,7 @@ class Answer:
         self._head = (
             f'{{"id":"{prefix}-{number:032x}","object":"{kind}","created":{created},"model":{json.dumps(model)},'
             f'"system_fingerprint":"{FINGERPRINT}",'
-        )
+        ) + ("" if tier is None else f'"service_tier":{json.dumps(tier)},')
 
     def token(self, index: int, text: str) -> bytes:
         """The event of one token, the first with the role before it; nothing when the answer is not streamed."""

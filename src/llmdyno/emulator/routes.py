@@ -9,11 +9,10 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Callable, Sequence
-from datetime import UTC, datetime
 from functools import partial
 from typing import TYPE_CHECKING, NamedTuple
 
-from llmdyno.emulator import anthropic, anthropic_request, bedrock, http, openai, signatures
+from llmdyno.emulator import anthropic, anthropic_request, bedrock, foundation, http, openai, runtime
 from llmdyno.emulator.bedrock import ServiceError
 from llmdyno.emulator.body import shown
 from llmdyno.emulator.control import operate
@@ -139,10 +138,12 @@ def _invoke(server: Emulator, request: Request, wire: Wire) -> Outcome:
         truth.status, truth.end_ns = 200, server.now_ns()
         return _ready(server, bedrock.UNKNOWN_OPERATION)
     identifier, operation = found
+    other = foundation.find(identifier)
+    if other is not None:
+        return runtime.invoke(server, request, wire, truth, other, operation)
     fault = server.faults.of(truth.number)
     try:
-        if server.verify_signatures:
-            signatures.check("POST", request.path, request.headers, request.body, datetime.now(UTC))
+        runtime.check_access(server, request)
         model = server.find_model(identifier)
         call = bedrock.read_call(operation, request.body, model)
         if fault in BEFORE:
@@ -185,6 +186,21 @@ def _operate(server: Emulator, request: Request, wire: Wire) -> Outcome:
         return Whole(http.whole(error.status, error.body, server.label, headers=error.headers))
     server.follow_control()
     return Whole(http.whole(status, json.dumps(answer).encode(), server.label))
+
+
+def _describe(server: Emulator, request: Request, wire: Wire) -> Outcome:
+    """What the control plane says of a model that is no imported one."""
+    answer = foundation.describe(request.path, server.created)
+    if answer is None and server.services is not None:
+        return _forward(server, request)
+    if answer is None:
+        refused = ServiceError(404, "ResourceNotFoundException", "The resource was not found.")
+        return Whole(http.whole(refused.status, refused.body, server.label, headers=refused.headers))
+    return _ready(server, json.dumps(answer).encode())
+
+
+def _runtime_chat(server: Emulator, request: Request, wire: Wire) -> Outcome:
+    return runtime.chat(server, request, wire)
 
 
 async def _forward(server: Emulator, request: Request) -> Whole:
@@ -238,6 +254,8 @@ ROUTES = (
     Route("POST", openai.COMPLETIONS_PATH, _complete),
     Route("POST", anthropic_request.MESSAGES_PATH, _message),
     Route("POST", "/model/…", _invoke),
+    Route("POST", runtime.CHAT_PATH, _runtime_chat),
+    *(Route("GET", f"{path}…", _describe) for path in foundation.PATHS),
     Route("", "/model-import-jobs", _operate),
     Route("", "/model-import-jobs/…", _operate),
     Route("", "/imported-models", _operate),

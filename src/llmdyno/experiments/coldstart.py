@@ -9,7 +9,7 @@ from llmdyno.runs.counter import load_counter
 from llmdyno.runs.run import Run
 from llmdyno.spec.readers import duration_s, whole_number
 from llmdyno.spec.spec import Spec
-from llmdyno.targets.target import managed_service
+from llmdyno.targets.target import scales_to_zero
 from llmdyno.workload.plan import Plan
 from llmdyno.workload.sources.drawn import Drawn
 
@@ -31,9 +31,10 @@ def check_wakes(spec: Spec, options: Options) -> None:
     Raises:
         InputError: it does not.
     """
-    if managed_service(spec) is None:
+    if not scales_to_zero(spec):
         route = f" --route {spec.route}" if spec.route else ""
-        raise InputError("--api", f"--api {spec.api}{route} has no cold start to measure", "use --api bedrock")
+        fits = "use --api bedrock with an imported model"
+        raise InputError("--api", f"--api {spec.api}{route} has no cold start to measure", fits)
 
 
 def announce(spec: Spec, options: Options) -> str | None:

@@ -9,7 +9,7 @@ from llmdyno.runs.counter import load_counter
 from llmdyno.runs.traces import load_trace
 from llmdyno.spec.load import placed
 from llmdyno.spec.spec import Spec
-from llmdyno.targets.target import managed_service
+from llmdyno.targets.target import scales_to_zero
 from llmdyno.workload.plan import MEASURED, WARM, WARMUP, Phase, Plan, Sessions, Source
 from llmdyno.workload.sources.drawn import Drawn
 from llmdyno.workload.tokens import TokenCounter
@@ -53,7 +53,7 @@ def load_plan(
         InputError: no request is planned.
     """
     phases = []
-    if spec.warm and managed_service(spec) is not None:
+    if spec.warm and scales_to_zero(spec):
         phases.append(wake_phase(spec, counter, None, 0.0))
     if source.warmup:
         pace = users(warmup_users or spec.concurrency)

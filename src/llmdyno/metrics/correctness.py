@@ -36,7 +36,7 @@ class Answer:
 def judge(question: Question, answer: Answer) -> str | None:
     """What is wrong with an answer to a request that succeeded; None if it is right."""
     text = answer.text.rpartition("</think>")[2].strip()
-    cut = " (cut at max_tokens)" if answer.finish_reason in _LENGTH_REASONS else ""
+    cut = " (cut at max_tokens)" if (answer.finish_reason or "").lower() in _LENGTH_REASONS else ""
     return _JUDGES[question.kind](question, answer, text, cut)
 
 

@@ -153,10 +153,14 @@ def summarise(measured: Timeline, figures: RequestMetrics, slo: Mapping[str, flo
             "tokens_per_text_chunk": _ratio(int(tokens.sum()), output_chunks),
             "by_kind": chunks_by_kind(measured),
         },
-        "finish_reasons": dict(
-            Counter(str(reason) for reason in requests["finish_reason"] if reason is not None).most_common()
-        ),
+        "finish_reasons": _counted(requests["finish_reason"]),
+        **({"service_tiers": tiers} if (tiers := _counted(requests["service_tier"])) else {}),
     }
+
+
+def _counted(column: NDArray[Any]) -> dict[str, int]:
+    """How often each text is in a column, the most frequent first."""
+    return dict(Counter(str(text) for text in column if text is not None).most_common())
 
 
 def _requests(measured: Timeline, figures: RequestMetrics) -> dict[str, Any]:

@@ -105,12 +105,12 @@ class AnthropicDecoder:
         for found in self._sse.feed(data):
             if self._over:
                 break
-            events += self._read(found)
+            events += self.read(found)
         return events
 
     def close(self) -> list[Event]:
         """The last event, if its blank line is missing, and a failure if the answer did not end."""
-        events = [event for found in self._sse.close() for event in cut_off(self._read(found), self._events)]
+        events = [event for found in self._sse.close() for event in cut_off(self.read(found), self._events)]
         if self._over or self._stop_reason is not None:
             return events
         if self._events:
@@ -120,7 +120,8 @@ class AnthropicDecoder:
             failure = Failure(MALFORMED_EVENT, None, "the answer holds no event")
         return [*events, Event(self._end, failure=failure)]
 
-    def _read(self, found: SseEvent) -> list[Event]:
+    def read(self, found: SseEvent) -> list[Event]:
+        """The chunks of one event; Bedrock sends the same events in frames of its own."""
         end, name, payload = found
         if self._over or not payload or payload.isspace():
             return []
@@ -176,9 +177,14 @@ class AnthropicDecoder:
         if kind == "message_start":
             # Its output count is a placeholder. The real one comes with message_delta.
             message = object_of(value.get("message"))
-            given, name = self._input_tokens(message.get("usage")), text_in(message.get("id"))[:300]
-            cached = usage_of(message.get("usage")).cached
-            return Event(end, input_tokens=given, response_id=name or None, cached_input_tokens=cached)
+            usage = message.get("usage")
+            return Event(
+                end,
+                input_tokens=self._input_tokens(usage),
+                response_id=text_in(message.get("id"))[:300] or None,
+                cached_input_tokens=usage_of(usage).cached,
+                service_tier=text_in(object_of(usage).get("service_tier"))[:100] or None,
+            )
         if kind == "message_delta":
             reason = finish_reason_of(object_of(value.get("delta")).get("stop_reason"))
             self._stop_reason = reason or self._stop_reason

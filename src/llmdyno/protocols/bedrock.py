@@ -1,10 +1,11 @@
-"""Amazon Bedrock's runtime for imported models: InvokeModelWithResponseStream in every body format.
+"""Amazon Bedrock's runtime: InvokeModelWithResponseStream in the body formats that imported models have.
 
-It takes an envelope whose model is an imported model's ARN or name, and messages, or the bytes of an event stream. It
+It takes an envelope whose model is an identifier of the runtime, and messages, or the bytes of an event stream. It
 gives an unsigned request, or events. It does not sign. The payload of a chunk frame holds the model's own JSON in
-base64. The service tells a request's format by its fields and answers in the same format: `generation` (Llama,
-DeepSeek, Qwen), `outputs` (Mistral), `choices` with `text` or `delta` (the OpenAI formats). One decoder reads them
-all. An error in mid-stream is a frame of its own, after a status of 200.
+base64. The service tells an imported model's format by the request's fields and answers in the same format:
+`generation` (Llama, DeepSeek, Qwen), `outputs` (Mistral), `choices` with `text` or `delta` (the OpenAI formats). One
+decoder reads them all, and Titan's and Cohere's chunks, which are alike. An error in mid-stream is a frame of its own,
+after a status of 200. What else foundation models write is in :mod:`~llmdyno.protocols.families`.
 """
 
 from __future__ import annotations
@@ -24,29 +25,16 @@ from llmdyno.protocols.dialect import (
     Refusals,
     chat_messages,
     count_in,
-    error_text,
     text_of,
     without_nulls,
 )
-from llmdyno.protocols.events import (
-    BROKEN_STREAM,
-    MALFORMED_EVENT,
-    OTHER,
-    STREAM_ERROR,
-    TEXT,
-    Decoder,
-    Event,
-    Failure,
-    finish_reason_of,
-)
-from llmdyno.protocols.eventstream import EventStreamDecoder, Frame
+from llmdyno.protocols.events import OTHER, TEXT, Decoder, Event, finish_reason_of
+from llmdyno.protocols.frames import MEDIA_TYPE, METRICS, FrameReader, content_of, object_in_chunk
 from llmdyno.protocols.server_error import failure_in
 from llmdyno.protocols.usage import usage_in
 from llmdyno.protocols.usual import Choice, plain_output
-from llmdyno.protocols.values import LARGEST_COUNT, count_of, loads, object_in, object_of, objects_of, text_in
+from llmdyno.protocols.values import LARGEST_COUNT, count_of, object_in, object_of, objects_of, text_in
 from llmdyno.workload.session import Messages
-
-MEDIA_TYPE = "application/vnd.amazon.eventstream"
 
 REFUSALS = Refusals(
     not_ready=frozenset({"ModelNotReadyException"}),
@@ -63,6 +51,10 @@ REFUSALS = Refusals(
 )
 """How the runtime refuses. A cold model and too many calls have the same status; only the name tells them apart."""
 
+GUARDRAIL = "guardrail_intervened"
+"""The finish reason of an answer that a guardrail changed, under Converse's name for it."""
+
+TIER_HEADER = "X-Amzn-Bedrock-Service-Tier"
 LATENCY_HEADER = b"x-amzn-bedrock-invocation-latency"
 INPUT_COUNT_HEADER = b"x-amzn-bedrock-input-token-count"
 OUTPUT_COUNT_HEADER = b"x-amzn-bedrock-output-token-count"
@@ -78,10 +70,6 @@ BODY_FORMATS: dict[str, Body] = {
     "qwen": lambda messages, tokens: {"prompt": text_of(messages), "max_gen_len": tokens},
 }
 """Request bodies by format. Mistral and Qwen use fields of other formats, but answer in formats of their own."""
-
-
-class _Payload(msgspec.Struct):
-    content: bytes | None = msgspec.field(default=None, name="bytes")
 
 
 class _Output(msgspec.Struct):
@@ -102,121 +90,41 @@ class _Plain(msgspec.Struct):
     error: Any = None
     message: Any = None
     detail: Any = None
-    metrics: Any = msgspec.field(default=None, name="amazon-bedrock-invocationMetrics")
+    metrics: Any = msgspec.field(default=None, name=METRICS)
 
 
-_payload = msgspec.json.Decoder(_Payload).decode
 _plain = msgspec.json.Decoder(_Plain).decode
-_METRICS = "amazon-bedrock-invocationMetrics"
-
-
-class FrameReader:
-    """What both of Bedrock's decoders share.
-
-    It checks the frames, turns error frames into failures and notices a stream that ends early. Nothing counts after
-    the end mark or a failure. `events` counts the frames so far; `finished` says that the answer has ended.
-    """
-
-    def __init__(self) -> None:
-        self.events = 0
-        self.finished = False
-        self._frames = EventStreamDecoder()
-        self._end = 0
-        self._reported = False
-        self._over = False
-
-    def feed(self, data: bytes) -> list[Event]:
-        """The events completed by these bytes."""
-        events: list[Event] = []
-        for frame in self._frames.feed(data):
-            if not self._over:
-                events += self._event(frame)
-        if self._over:
-            return events
-        if self._frames.broken is not None and not self._reported:
-            self._reported = self.finished = True
-            events.append(Event(self._end, failure=Failure(MALFORMED_EVENT, None, self._frames.broken)))
-        return events
-
-    def close(self) -> list[Event]:
-        """A failure if the stream ended before the answer."""
-        if self.finished:
-            return []
-        if self._frames.pending:
-            what = f"the stream ended inside a frame, after {self.events} events"
-        elif self.events:
-            what = f"the stream ended after {self.events} events without a stop reason"
-        else:
-            what = "the answer holds no event"
-        kind = BROKEN_STREAM if self.events or self._frames.pending else MALFORMED_EVENT
-        return [Event(self._end, failure=Failure(kind, None, what))]
-
-    def _event(self, frame: Frame) -> list[Event]:
-        self._end = frame.end
-        self.events += 1
-        headers = frame.headers
-        kind = headers.get(":message-type")
-        if kind == "event":
-            try:
-                events = self.read(frame.end, str(headers.get(":event-type")), frame.payload)
-            except (ValueError, RecursionError) as error:
-                shown = frame.payload[:80].decode("utf-8", "replace")
-                message = f"event {self.events} ({shown!r}): {error}"
-                events = [Event(frame.end, failure=Failure(MALFORMED_EVENT, None, message))]
-        else:
-            events = [Event(frame.end, failure=frame_failure(frame))]
-        self._over = events[-1].end_mark or events[-1].failure is not None
-        self.finished = self.finished or self._over
-        return events
-
-    def read(self, end: int, event_type: str, payload: bytes) -> list[Event]:
-        """Read one event frame; each dialect has its own.
-
-        Raises:
-            ValueError: the payload cannot be read.
-        """
-        raise NotImplementedError
-
-
-def frame_failure(frame: Frame) -> Failure:
-    """The failure in an exception frame or an error frame.
-
-    An exception's name begins with a capital here, as in the header of an HTTP error.
-    """
-    headers = frame.headers
-    if headers.get(":message-type") == "exception":
-        name = str(headers.get(":exception-type"))
-        text = error_text(frame.payload)
-        return Failure(STREAM_ERROR, None, text or "no message", name[:1].upper() + name[1:100])
-    text = str(headers.get(":error-message", "no message"))
-    return Failure(STREAM_ERROR, None, text[:300], str(headers.get(":error-code", "unknown"))[:100])
 
 
 class InvokeDecoder(FrameReader):
     """Decodes InvokeModelWithResponseStream: chunk events around the model's own JSON."""
 
+    def __init__(self) -> None:
+        super().__init__()
+        self._from_delta = False  # choices hold a delta, so a message beside them is no further output
+
     def read(self, end: int, event_type: str, payload: bytes) -> list[Event]:
         """Read one chunk, in any body format: one event for each kind of output in it."""
-        inner = _payload(payload).content
-        if event_type != "chunk" or inner is None:
+        inner = content_of(event_type, payload)
+        if inner is None:
             return [Event(end)]
         if self.events > 1 and (event := _plain_event(end, inner)) is not None:
             return [event]
-        chunk = loads(inner)
-        if not isinstance(chunk, dict):
-            raise ValueError("it is not an object")
+        chunk = object_in_chunk(inner)
         if (failure := failure_in(chunk)) is not None:
             return [Event(end, failure=failure)]
-        outputs, stop = _output_of(chunk)
+        choices = objects_of(chunk.get("choices"))
+        outputs, stop = _output_of(chunk, choices, whole=not self._from_delta)
+        self._from_delta = self._from_delta or any(isinstance(one.get("delta"), dict) for one in choices)
         usage = usage_in(chunk)
-        inputs = usage.input or count_of(chunk.get("prompt_token_count"))
-        counted = usage.output or count_of(chunk.get("generation_token_count"))
+        inputs = usage.input or _count_in(chunk, "prompt_token_count", "inputTextTokenCount")
+        counted = usage.output or _count_in(chunk, "generation_token_count", "totalOutputTextTokenCount")
         name = text_in(chunk.get("id"))[:300] or None if self.events == 1 else None
-        metrics = object_of(chunk.get(_METRICS))
+        metrics = object_of(chunk.get(METRICS))
         if stop is not None or metrics:
             self.finished = True
         *before, (kind, text) = outputs
-        told = count_of(metrics.get("inputTokenCount")), count_of(metrics.get("outputTokenCount"))
+        told = _input_of(metrics), count_of(metrics.get("outputTokenCount"))
         last = Event(
             end,
             kind,
@@ -257,18 +165,35 @@ def _plain_event(end: int, inner: bytes) -> Event | None:
     return Event(end, output[0], output[1], None, read, written)
 
 
-def _output_of(chunk: dict[str, Any]) -> tuple[list[Output], str | None]:
-    """The output of a chunk, one pair for each kind, and why the answer ends, if it does."""
-    found: list[Output] = [(TEXT, text_in(chunk.get("generation")) or text_in(chunk.get("text")))]
-    reasons = [chunk.get("stop_reason")]
+def _output_of(chunk: dict[str, Any], choices: list[dict[str, Any]], *, whole: bool) -> tuple[list[Output], str | None]:
+    """The output of a chunk, one pair for each kind, and why the answer ends, if it does.
+
+    `whole`: a choice may hold a message in place of a delta, as Mistral's chat models are documented to write it.
+    """
+    text = next((one for name in ("generation", "text", "outputText") if (one := text_in(chunk.get(name)))), "")
+    found: list[Output] = [(TEXT, text)]
+    reasons = [chunk.get(name) for name in ("stop_reason", "finish_reason", "completionReason")]
     if parts := objects_of(chunk.get("outputs")):
         found = [(TEXT, text_in(part.get("text"))) for part in parts]
         reasons = [part.get("stop_reason") for part in parts]
-    elif choices := objects_of(chunk.get("choices")):
-        found = [pair for choice in choices for pair in outputs_of(choice, whole=False)]
+    elif choices:
+        found = [pair for choice in choices for pair in outputs_of(choice, whole=whole)]
         reasons = [choice.get("finish_reason") or choice.get("stop_reason") for choice in choices]
+    if chunk.get("amazon-bedrock-guardrailAction") == "INTERVENED":
+        reasons = [GUARDRAIL]
     stops = (finish_reason_of(reason) for reason in reasons)
     return merged(found) or [(OTHER, "")], next((stop for stop in stops if stop is not None), None)
+
+
+def _input_of(metrics: dict[str, Any]) -> int | None:
+    """All input tokens in invocation metrics, which count those of the cache apart."""
+    found = count_of(metrics.get("inputTokenCount"))
+    names = ("cacheReadInputTokenCount", "cacheWriteInputTokenCount")
+    return found if found is None else found + sum(count_of(metrics.get(name)) or 0 for name in names)
+
+
+def _count_in(chunk: dict[str, Any], *names: str) -> int | None:
+    return next((count for name in names if (count := count_of(chunk.get(name)))), None)
 
 
 def encoder(body_format: str) -> Callable[[Envelope, Messages, int], HttpRequest]:
@@ -279,10 +204,17 @@ def encoder(body_format: str) -> Callable[[Envelope, Messages, int], HttpRequest
         """``POST /model/{modelId}/invoke-with-response-stream``; the whole ARN is percent-encoded, slashes too."""
         sampling = {} if envelope.temperature is None else {"temperature": envelope.temperature}
         body = {**fields(messages, max_tokens), **sampling, **envelope.extra_body}
-        path = f"{envelope.path}/model/{quote(envelope.model, safe='')}/invoke-with-response-stream"
-        return HttpRequest("POST", path, request_headers(envelope, "X-Amzn-Bedrock-Accept"), encode_body(body))
+        return invoke_request(envelope, body)
 
     return encode
+
+
+def invoke_request(envelope: Envelope, body: dict[str, Any]) -> HttpRequest:
+    """The request of InvokeModelWithResponseStream with a body."""
+    path = f"{envelope.path}/model/{quote(envelope.model, safe='')}/invoke-with-response-stream"
+    tier = {TIER_HEADER: envelope.service_tier} if envelope.service_tier is not None else {}
+    headers = request_headers(envelope, {"X-Amzn-Bedrock-Accept": "application/json", **tier})
+    return HttpRequest("POST", path, headers, encode_body(body))
 
 
 def encode_body(body: dict[str, Any]) -> bytes:
@@ -290,12 +222,9 @@ def encode_body(body: dict[str, Any]) -> bytes:
     return msgspec.json.encode(without_nulls(body))
 
 
-def request_headers(envelope: Envelope, accept: str | None) -> dict[str, str]:
-    """The headers before signing; the user's replace ours. `accept` names the header that asks for JSON, if any."""
-    headers = {"Content-Type": "application/json"}
-    if accept is not None:
-        headers[accept] = "application/json"
-    return envelope.with_own_headers(headers)
+def request_headers(envelope: Envelope, more: Mapping[str, str] | None = None) -> dict[str, str]:
+    """The headers before signing: the body's type, `more`, and the user's, which replace ours."""
+    return envelope.with_own_headers({"Content-Type": "application/json", **(more or {})})
 
 
 def error_type(headers: Mapping[bytes, bytes], body: bytes) -> str | None:
@@ -313,13 +242,15 @@ def error_type(headers: Mapping[bytes, bytes], body: bytes) -> str | None:
 
 
 def header_facts(headers: Mapping[bytes, bytes]) -> HeaderFacts:
-    """The request's ID, the token counts and the service's own latency, from a response's headers."""
+    """The request's ID, the token counts, the service's own latency and the tier, from a response's headers."""
     request_id = headers.get(b"x-request-id") or headers.get(REQUEST_ID_HEADER)
+    tier = headers.get(TIER_HEADER.lower().encode())
     return HeaderFacts(
         request_id.decode("latin-1") if request_id is not None else None,
         count_in(headers.get(INPUT_COUNT_HEADER)),
         count_in(headers.get(OUTPUT_COUNT_HEADER)),
         count_in(headers.get(LATENCY_HEADER)),
+        tier.decode("latin-1")[:100] if tier else None,
     )
 
 

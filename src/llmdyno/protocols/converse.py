@@ -10,10 +10,11 @@ from __future__ import annotations
 from typing import Any
 from urllib.parse import quote
 
-from llmdyno.protocols.bedrock import FrameReader, bedrock_dialect, encode_body, request_headers
+from llmdyno.protocols.bedrock import bedrock_dialect, encode_body, request_headers
 from llmdyno.protocols.choices import Output, merged, tool_text
 from llmdyno.protocols.dialect import Envelope, HttpRequest
 from llmdyno.protocols.events import OTHER, REASONING, TEXT, TOOL, Event, finish_reason_of
+from llmdyno.protocols.frames import FrameReader
 from llmdyno.protocols.usage import usage_of
 from llmdyno.protocols.values import count_of, loads, object_of, text_in
 from llmdyno.workload.session import Messages
@@ -27,6 +28,10 @@ class ConverseDecoder(FrameReader):
         value = loads(payload)
         if not isinstance(value, dict):
             raise ValueError("it is not an object")
+        return self.events_of(end, event_type, value)
+
+    def events_of(self, end: int, event_type: str, value: dict[str, Any]) -> list[Event]:
+        """The events of one member of the stream, by its name and its value."""
         if event_type == "contentBlockDelta":
             return [Event(end, *output) for output in _outputs_in(object_of(value.get("delta")))] or [Event(end)]
         if event_type == "contentBlockStart":
@@ -46,6 +51,7 @@ class ConverseDecoder(FrameReader):
                     cached_input_tokens=usage.cached,
                     reasoning_tokens=usage.reasoning,
                     end_mark=True,
+                    service_tier=text_in(object_of(value.get("serviceTier")).get("type"))[:100] or None,
                 )
             ]
         return [Event(end)]
@@ -62,15 +68,16 @@ def encode_converse(envelope: Envelope, messages: Messages, max_tokens: int) -> 
     """``POST /model/{modelId}/converse-stream``."""
     sampling = {} if envelope.temperature is None else {"temperature": envelope.temperature}
     body: dict[str, Any] = {
-        **_messages(messages),
+        **converse_messages(messages),
         "inferenceConfig": {"maxTokens": max_tokens, **sampling},
+        "serviceTier": {"type": envelope.service_tier} if envelope.service_tier is not None else None,
         **envelope.extra_body,
     }
     path = f"{envelope.path}/model/{quote(envelope.model, safe='')}/converse-stream"
-    return HttpRequest("POST", path, request_headers(envelope, None), encode_body(body))
+    return HttpRequest("POST", path, request_headers(envelope), encode_body(body))
 
 
-def _messages(messages: Messages) -> dict[str, Any]:
+def converse_messages(messages: Messages) -> dict[str, Any]:
     """The fields for the messages: Converse keeps system messages apart from the conversation."""
     system = [{"text": message.content} for message in messages if message.role == "system"]
     turns = [

@@ -55,7 +55,8 @@ class Envelope:
     """What every request of a run has in common.
 
     `path` is the path of the base URL, without a slash at its end. `headers` and `extra_body` are the user's: they
-    replace what the dialect sets, and a null in `extra_body` removes the field.
+    replace what the dialect sets, and a null in `extra_body` removes the field. `service_tier`: the tier that Amazon
+    Bedrock is asked for.
     """
 
     path: str
@@ -65,6 +66,7 @@ class Envelope:
     extra_body: Mapping[str, Any] = field(default_factory=dict, repr=False)
     ignore_eos: bool = False
     temperature: float | None = None
+    service_tier: str | None = None
 
     def with_own_headers(self, headers: Mapping[str, str]) -> dict[str, str]:
         """A dialect's headers with the user's; names are compared without regard to case."""
@@ -84,12 +86,13 @@ class HttpRequest:
 
 class HeaderFacts(NamedTuple):
     """What the headers of a response say about it: the server's name for the response, its token counts, its own
-    measurement of the latency in ms."""
+    measurement of the latency in ms, the service tier that served it."""
 
     response_id: str | None = None
     input_tokens: int | None = None
     output_tokens: int | None = None
     latency_ms: int | None = None
+    service_tier: str | None = None
 
 
 def common_header_facts(headers: Mapping[bytes, bytes]) -> HeaderFacts:

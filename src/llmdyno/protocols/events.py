@@ -39,6 +39,7 @@ _ABORTS = (
     "insufficient_system_resource",
     "interrupt",
     "killed",
+    "malformed",
     "out_of_memory",
     "overload",
     "preempt",
@@ -58,6 +59,8 @@ _NORMAL_ENDS = frozenset(
         "end_turn",
         "eos",
         "eos_token",
+        "finish",
+        "finished",
         "stop",
         "stop_sequence",
         "stop_token",
@@ -125,7 +128,8 @@ class Event(msgspec.Struct, frozen=True, gc=False):
     the answer; only the first chunk has it. `server_latency_ms` and `server_first_byte_ms` are the server's own
     measurement of the whole answer and of its first byte. `cached_input_tokens` came from the server's cache;
     `reasoning_tokens` are those of the output tokens that are reasoning, streamed or not. `end_mark`: the
-    stream's own end, such as ``[DONE]``; nothing counts after it. An event with a `failure` is no chunk.
+    stream's own end, such as ``[DONE]``; nothing counts after it. `service_tier`: the tier that served the request, as
+    the server says. An event with a `failure` is no chunk.
     """
 
     end: int
@@ -141,6 +145,7 @@ class Event(msgspec.Struct, frozen=True, gc=False):
     cached_input_tokens: int | None = None
     reasoning_tokens: int | None = None
     end_mark: bool = False
+    service_tier: str | None = None
 
 
 def cut_off(events: list[Event], number: int) -> list[Event]:

@@ -233,6 +233,7 @@ class OpenAIDecoder:
             None,
             usage.cached,
             usage.reasoning,
+            service_tier=text_in(value.get("service_tier"))[:100] or None,
         )
         return [*(Event(end, *output) for output in before), last]
 

@@ -38,6 +38,7 @@ _OUTPUT = (
 )
 _CACHED = (
     "cachereadinputtokens",
+    "cachereadinputtokencount",
     "promptcachehittokens",
     "cachedtokens",
     "numcachedtokens",
@@ -51,11 +52,12 @@ _REJECTED = ("rejectedpredictiontokens",)
 _INPUT_DETAILS = ("prompttokensdetails", "inputtokensdetails", "inputtokendetails", "prompttokendetails")
 _OUTPUT_DETAILS = ("completiontokensdetails", "outputtokensdetails", "outputtokendetails", "completiontokendetails")
 _BESIDE_INPUT = (
-    "cachereadinputtokens",
-    "cachecreationinputtokens",
-    "cachewriteinputtokens",
+    ("cachereadinputtokens", "cachereadinputtokencount"),
+    ("cachecreationinputtokens",),
+    ("cachewriteinputtokens", "cachewriteinputtokencount"),
 )
-"""Counts that APIs with `input_tokens` keep apart from it. OpenAI's `prompt_tokens` includes its cached tokens."""
+"""Counts, each with its names, that APIs with `input_tokens` keep apart from it. OpenAI's `prompt_tokens` includes its
+cached tokens."""
 _NESTED = ("tokens", "billedunits")
 """Where usage keeps its counts one level deeper (Cohere)."""
 _HOLDERS = ("meta", "metadata", "response", "delta", "message", "choices")
@@ -71,7 +73,7 @@ def usage_of(value: Any) -> Usage:
         return NO_USAGE
     given = _first(told, _INPUT)
     if given is not None and count_of(told.get("prompttokens")) is None:
-        given += sum(count_of(told.get(name)) or 0 for name in _BESIDE_INPUT)
+        given += sum(_first(told, names) or 0 for names in _BESIDE_INPUT)
     cached = _first(told, _CACHED)
     if cached is None:
         cached = _first_in(told, _INPUT_DETAILS, (*_CACHED, "cacheread", "cachereadtokens"))

@@ -65,6 +65,7 @@ class Choice(msgspec.Struct):
     delta: _Delta | None = None
     text: str | None = None
     finish_reason: str | None = None
+    stop_reason: Any = None
 
 
 class _Usage(msgspec.Struct):
@@ -92,9 +93,9 @@ decode_plain = msgspec.json.Decoder(Chunk).decode
 
 
 def plain_output(choice: Choice) -> Output | None:
-    """The output of a choice that holds one kind of output and no finish reason; None: it holds something else."""
+    """The output of a choice that holds one kind of output and no reason why it ends; None: it holds something else."""
     delta = choice.delta
-    if choice.finish_reason:
+    if choice.finish_reason or choice.stop_reason:
         return None
     if delta is None:
         return (TEXT, choice.text) if choice.text else None

@@ -46,6 +46,9 @@ the send is below it."""
 _REASONING_ROWS = (("  to first reasoning", "ttfr_s"), ("  to first answer", "ttfa_s"))
 """Rows below the time to the first token, if reasoning was streamed."""
 
+_USUAL_TIERS = {"auto", "default", "standard"}
+"""Service tiers that need no line of their own."""
+
 _SOURCES = {
     "server": "counted by the server",
     "tokenizer": "counted by the tokenizer",
@@ -215,6 +218,9 @@ def answers(summary: dict[str, Any]) -> list[tuple[str, str]]:
     if summary["finish_reasons"]:
         ends = ", ".join(f"{count} × {_plain(name)}" for name, count in summary["finish_reasons"].items())
         found.append(("Ended by", ends))
+    tiers = summary.get("service_tiers", {})
+    if set(tiers) - _USUAL_TIERS or len(tiers) > 1:
+        found.append(("Tiers", ", ".join(f"{count} × {_plain(name)}" for name, count in tiers.items())))
     connections = summary["connections"]
     if connections.get("closed_after_every_answer"):
         opened = f"{connections['opened']} were opened: the server closes each one after its answer"

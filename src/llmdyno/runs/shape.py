@@ -201,6 +201,7 @@ class Summary(msgspec.Struct):
     api: str | None = None
     model: str | None = None
     emulated: dict[str, Any] | None = None
+    service_tiers: dict[str, int] = {}
     damages: list[str] = []
 
 

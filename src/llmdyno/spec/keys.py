@@ -15,7 +15,7 @@ from llmdyno.errors import InputError, one_line
 from llmdyno.spec import load, mappings, readers, urls
 from llmdyno.spec.distribution import Distribution
 from llmdyno.spec.limits import MOST_REQUESTS, MOST_RETRIES, MOST_USERS
-from llmdyno.spec.readers import BODY_FORMATS, CHAT_TEMPLATES, SLO_METRICS, Reader
+from llmdyno.spec.readers import BODY_FORMATS, CHAT_TEMPLATES, SERVICE_TIERS, SLO_METRICS, Reader
 from llmdyno.spec.secrets import masked_url, redacted, without_shapes
 
 REFERENCE_INPUT = "normal(500,25)"
@@ -93,7 +93,7 @@ _ROWS = (
         "api",
         _ENDPOINT,
         readers.text,
-        "choose the API: openai (any OpenAI-compatible server), bedrock (an imported model on Amazon Bedrock), "
+        "choose the API: openai (any OpenAI-compatible server), bedrock (a model on Amazon Bedrock), "
         "anthropic (Anthropic's Messages), litellm (any model string of LiteLLM) or emulator (the embedded one) "
         "(default: openai with --base-url, else emulator)",
         "API",
@@ -118,8 +118,9 @@ _ROWS = (
         "route",
         _ENDPOINT,
         readers.text,
-        "choose the API's route: chat (default) or completions for openai; invoke (InvokeModelWithResponseStream, "
-        "default) or converse for bedrock; messages for anthropic",
+        "choose the API's route: chat (default) or completions for openai; invoke (InvokeModelWithResponseStream, the "
+        "default for imported models), converse (the default for all others) or openai (Chat Completions) for bedrock; "
+        "messages for anthropic",
         "ROUTE",
     ),
     Key(
@@ -143,7 +144,7 @@ _ROWS = (
         "api_key",
         _ENDPOINT,
         readers.secret,
-        "send this API key; no file holds it (default: OPENAI_API_KEY)",
+        "send this API key; no file holds it (default: OPENAI_API_KEY, or AWS_BEARER_TOKEN_BEDROCK on bedrock)",
         "KEY",
         kept=False,
         secret=True,
@@ -265,6 +266,14 @@ _ROWS = (
     Key("region", _AWS, readers.text, "use this AWS region (default: the ARN's)", "NAME"),
     Key("profile", _AWS, readers.text, "use this AWS profile", "NAME"),
     Key("endpoint_url", _AWS, readers.url, "send Bedrock's requests to this URL (default: AWS's variables)", "URL"),
+    Key(
+        "service_tier",
+        _AWS,
+        readers.one_of(*SERVICE_TIERS),
+        f"ask Bedrock for this service tier: {', '.join(SERVICE_TIERS)} (default: none, which the service takes as "
+        "default)",
+        "TIER",
+    ),
     # --- load
     Key(
         "retry_throttled",

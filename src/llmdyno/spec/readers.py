@@ -27,7 +27,12 @@ from llmdyno.spec.limits import (
     SLOWEST_SPEED,
 )
 
-BODY_FORMATS = ("bedrock-completion", "openai-completion", "openai-chat", "mistral", "qwen")
+BODY_FORMATS = (
+    *("bedrock-completion", "openai-completion", "openai-chat", "mistral", "qwen"),
+    *("anthropic", "nova", "titan", "cohere", "gpt-oss"),
+)
+"""The first row serves imported models and some foundation models, the second one foundation models only."""
+SERVICE_TIERS = ("priority", "default", "flex", "reserved")
 CHAT_TEMPLATES = ("none", "llama3", "deepseek_r1", "chatml")
 SLO_METRICS = ("ttft_s", "ttfr_s", "ttfa_s", "time_per_output_token_s", "end_to_end_latency_s")
 LARGEST_WHOLE = 2**53 - 1

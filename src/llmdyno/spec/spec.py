@@ -127,6 +127,7 @@ class Spec:
     region: str | None = None
     profile: str | None = None
     endpoint_url: str | None = None
+    service_tier: str | None = None
 
     retry_throttled: int = 0
     throttle_pause_s: Seconds = _default(0.0)

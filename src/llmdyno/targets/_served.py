@@ -36,7 +36,7 @@ def resolve_served(spec: Spec, environ: Mapping[str, str], key_variable: str, ro
         InputError: a key of the spec belongs to another API, or the API has no such route.
     """
     refuse(spec, ("deployment", "speed"), "the embedded emulator", "or leave out --base-url and --api")
-    refuse(spec, ("region", "profile", "endpoint_url"), "Amazon Bedrock", "or add --api bedrock")
+    refuse(spec, ("region", "profile", "endpoint_url", "service_tier"), "Amazon Bedrock", "or add --api bedrock")
     refuse_litellm(spec)
     api_key = spec.api_key
     if api_key is None and environ.get(key_variable):

@@ -24,7 +24,7 @@ from llmdyno.timeline.emulated import Emulated
 from llmdyno.transports.clock import Clock
 
 ROUTES = (*bedrock.ROUTES, *DIALECTS)
-_OTHERS = ("base_url", "unix_socket", "model", "api_key", "region", "profile", "endpoint_url")
+_OTHERS = ("base_url", "unix_socket", "model", "api_key", "region", "profile", "endpoint_url", "service_tier")
 
 
 def resolve(spec: Spec, environ: Mapping[str, str]) -> Spec:
@@ -38,6 +38,7 @@ def resolve(spec: Spec, environ: Mapping[str, str]) -> Spec:
             what = "is for a server of your own, and this run measures the embedded emulator"
             raise InputError(flag_name(key), what, "give --base-url URL or --api bedrock, or leave it out")
     refuse_litellm(spec)
+    bedrock.refuse_family_format(spec)
     deployment = spec.deployment or DEFAULT_PROFILE
     if deployment not in PROFILES:
         raise InputError("--deployment", f"{deployment!r} is not known", "deployments: " + ", ".join(PROFILES))

@@ -189,6 +189,14 @@ def managed_service(spec: Spec) -> str | None:
     return target_module(spec.api).service(spec)
 
 
+def scales_to_zero(spec: Spec) -> bool:
+    """Whether the model behind a resolved spec's endpoint has no copies while nobody calls it."""
+    from llmdyno.services.service import find
+
+    name = managed_service(spec)
+    return name is not None and find(name).scales_to_zero
+
+
 def known_emulation(spec: Spec) -> Emulated | None:
     """What a spec's endpoint emulates, without asking it; None: it is not the embedded emulator."""
     emulates: Callable[[Spec], Emulated] | None = getattr(target_module(api_of(spec)), "emulates", None)

@@ -60,10 +60,11 @@ TEXT_COLUMNS = (
     "finish_reason",
     "response_id",
     "resend_reason",
+    "service_tier",
 )
 BOOLEAN_COLUMNS = ("reused",)
-ADDED_COLUMNS = ("cached_input_tokens", "reasoning_tokens", "resends", "first_sent_ns", "resend_reason")
-"""Columns that the first version of the schema does not have."""
+ADDED_COLUMNS = ("cached_input_tokens", "reasoning_tokens", "resends", "first_sent_ns", "resend_reason", "service_tier")
+"""Columns that files of earlier versions do not have."""
 CHUNK_COLUMNS: dict[str, np.dtype[Any]] = {
     "request": np.dtype(np.int64),
     "arrival_ns": np.dtype(np.int64),

@@ -42,6 +42,7 @@ class RequestRecord(msgspec.Struct, kw_only=True):
         clock: what stamped the arrivals.
         response_id: the server's name for the response, as in the server's own logs.
         server_latency_ms, server_first_byte_ms: the server's own measurement, if it sends one.
+        service_tier: the tier that served the request, as the server says; None: it does not say.
         sign_ns: how long signing the request took, before `sent_ns`.
         text: the output of all chunks, if it is needed later; see :func:`answer_of`.
         body: the bytes of the response, if they are decoded after the run only. Until then each read is a chunk of
@@ -88,6 +89,7 @@ class RequestRecord(msgspec.Struct, kw_only=True):
     server_latency_ms: int | None = None
     server_first_byte_ms: int | None = None
     sign_ns: int | None = None
+    service_tier: str | None = None
     text: str | None = None
     body: bytes | None = None
     arrivals: bytes = b""

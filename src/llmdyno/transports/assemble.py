@@ -136,6 +136,7 @@ def facts(
         server_input_tokens=told.input_tokens,
         server_output_tokens=told.output_tokens,
         server_latency_ms=told.latency_ms,
+        service_tier=told.service_tier,
         body_bytes=exchange.body_bytes,
     )
 

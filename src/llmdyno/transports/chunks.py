@@ -74,6 +74,8 @@ class Chunks:
             if event.server_latency_ms is not None:
                 record.server_latency_ms = event.server_latency_ms
                 record.server_first_byte_ms = event.server_first_byte_ms
+            if event.service_tier is not None:
+                record.service_tier = event.service_tier
             if event.end_mark:
                 self.ended, record.end_ns = True, arrivals[read]
                 events = events[: index + 1]
@@ -94,6 +96,8 @@ class Chunks:
             record.finish_reason = without_surrogates(record.finish_reason)
         if record.response_id is not None:
             record.response_id = without_surrogates(record.response_id)
+        if record.service_tier is not None:
+            record.service_tier = without_surrogates(record.service_tier)
 
     def _add_up(self, record: RequestRecord) -> None:
         """Make a running count of counts that tell the tokens of each chunk alone.

@@ -39,12 +39,12 @@ def test_the_whole_document_of_one_request() -> None:
         "request,user,error_code,http_status,planned_ns,connect_start_ns,connected_ns,tls_ns,first_sent_ns,"
         "sent_ns,headers_ns,end_ns,reconnects,resends,attempt,input_tokens,max_tokens,server_input_tokens,server_output_tokens,"
         "cached_input_tokens,reasoning_tokens,tokenizer_output_tokens,server_latency_ms,server_first_byte_ms,sign_ns,body_bytes,phase,state,error_kind,error_message,error_type,"
-        "clock,finish_reason,response_id,resend_reason,reused,ttft_s,time_per_output_token_s,end_to_end_latency_s,"
+        "clock,finish_reason,response_id,resend_reason,service_tier,reused,ttft_s,time_per_output_token_s,end_to_end_latency_s,"
         "request_output_throughput_token_per_s,connect_s,output_tokens,text_chunks,ttfr_s,ttfa_s,output_tokens_source"
     )
     assert row == (
         "0,7,,200,,,,,,500000000,750000000,1250000000,0,0,0,10,100,,3,,,,,,,0,measured,ok,,,,kernel,,"
-        '"a,b",,false,0.25,0.25,0.75,4.0,,3,2,,0.25,server'
+        '"a,b",,,false,0.25,0.25,0.75,4.0,,3,2,,0.25,server'
     )
     assert end == ""
 

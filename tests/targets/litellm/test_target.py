@@ -31,6 +31,7 @@ REFUSED = {
     "deployment": ("--deployment", "is for the embedded emulator", "leave it out, or leave out --api"),
     "speed": ("--speed", "is for the embedded emulator", "leave it out, or leave out --api"),
     "route": ("--route", OPENAI, "leave it out, because LiteLLM's model string holds its route"),
+    "service_tier": ("--service-tier", "is for --api bedrock", "leave it out, and use --litellm-param K=V"),
     "extra_body": ("--extra-body", OPENAI, "use --litellm-param K=V"),
 }
 

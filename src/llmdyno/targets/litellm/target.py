@@ -16,7 +16,8 @@ from urllib.parse import urlsplit
 
 import msgspec
 
-from llmdyno.aws.session import LITELLM_URLS, bedrock_url, credential_secrets, region_of
+from llmdyno.aws.identity import region_of
+from llmdyno.aws.session import LITELLM_URLS, bedrock_url, credential_secrets
 from llmdyno.errors import InputError
 from llmdyno.protocols.bedrock import REFUSALS, header_facts, invoke_dialect
 from llmdyno.protocols.converse import CONVERSE
@@ -64,6 +65,7 @@ def resolve(spec: Spec, environ: Mapping[str, str]) -> Spec:
         raise InputError("--model", "not given", "give it as LiteLLM names it, such as openai/gpt-4o-mini")
     refuse(spec, ("deployment", "speed"), "the embedded emulator", "or leave out --api")
     refuse(spec, ("route",), "--api openai and bedrock", "because LiteLLM's model string holds its route")
+    refuse(spec, ("service_tier",), "--api bedrock", "and use --litellm-param K=V")
     refuse_unix_socket(spec)
     if "?" in (spec.base_url or ""):
         fits = "use --api openai, or a parameter of LiteLLM's, such as --litellm-param api_version=2024-06-01"

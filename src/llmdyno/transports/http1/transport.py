@@ -173,4 +173,5 @@ def envelope_of(spec: Spec, base_url: str, model: str) -> Envelope:
         spec.extra_body,
         spec.ignore_eos,
         spec.temperature,
+        spec.service_tier,
     )
