@@ -91,7 +91,7 @@ def _job(arguments: argparse.Namespace) -> ImportJob:
     Raises:
         InputError: a value is no text, or a tag does not fit.
     """
-    from llmdyno.services.bedrock_import.job import ImportJob, job_name, read_tags
+    from llmdyno.services.bedrock_import.job import ImportJob, fits, job_name, read_tags
     from llmdyno.spec.keys import read_flag
     from llmdyno.spec.readers import text
 
@@ -99,9 +99,10 @@ def _job(arguments: argparse.Namespace) -> ImportJob:
     for flag in ("bucket", "prefix"):
         if (given := getattr(arguments, flag)) is not None:
             read_flag(text, given, f"--{flag}")
-    name, token = arguments.name, arguments.client_request_token
+    token = arguments.client_request_token
+    name = arguments.name if fits("--name", arguments.name) else "model"  # what follows from a wrong name is not told
     return ImportJob(
-        model=name,
+        model=arguments.name,
         name=arguments.job_name or job_name(name, token, time.strftime("%Y%m%d-%H%M%S")),
         bucket=arguments.bucket,
         prefix=(arguments.prefix or name).strip("/"),

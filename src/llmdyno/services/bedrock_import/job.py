@@ -152,8 +152,8 @@ def read_tags(flag: str, texts: Sequence[str]) -> tuple[tuple[str, str], ...]:
     tags: dict[str, str] = {}
     for text in texts:
         key, equals, value = text.partition("=")
-        fits = re.fullmatch(_TAG, key, re.ASCII) and re.fullmatch(_TAG, value, re.ASCII)
-        if not equals or not 1 <= len(key) <= 128 or len(value) > 256 or not fits:
+        plain = re.fullmatch(_TAG, key, re.ASCII) and re.fullmatch(_TAG, value, re.ASCII)
+        if not equals or not 1 <= len(key) <= 128 or len(value) > 256 or not plain:
             raise InputError(flag, f"{shown_value(text)} does not fit", f"what fits: {_TAG_FITS}")
         if key.lower().startswith("aws:"):
             raise InputError(
@@ -169,9 +169,15 @@ def read_tags(flag: str, texts: Sequence[str]) -> tuple[tuple[str, str], ...]:
 
 def job_name(model: str, token: str | None, stamp: str) -> str:
     """The name of a job that the user gave none: the model's name and `stamp`. With a token it is the same each time,
-    so that a repeated request is the same request."""
+    so that a repeated request is the same request. A job's name has no underscore."""
     end = stamp if token is None else hashlib.sha256(token.encode()).hexdigest()[:_JOB_NAME_TOKEN]
-    return f"{model[:_JOB_NAME_MODEL]}-{end}"
+    return f"{model[:_JOB_NAME_MODEL].replace('_', '-')}-{end}"
+
+
+def fits(flag: str, value: str) -> bool:
+    """Whether a flag's value is one that the service accepts."""
+    field = _FIELDS[flag]
+    return 0 < len(value) <= field.most and re.fullmatch(field.pattern, value, re.ASCII) is not None
 
 
 def _given(value: str | None) -> list[str]:
@@ -179,7 +185,6 @@ def _given(value: str | None) -> list[str]:
 
 
 def _unfit(flag: str, values: Iterable[str]) -> Iterable[InputError]:
-    field = _FIELDS[flag]
     for value in values:
-        if not value or len(value) > field.most or not re.fullmatch(field.pattern, value, re.ASCII):
-            yield InputError(flag, f"{shown_value(value)} does not fit", f"what fits: {field.fits}")
+        if not fits(flag, value):
+            yield InputError(flag, f"{shown_value(value)} does not fit", f"what fits: {_FIELDS[flag].fits}")

@@ -66,11 +66,11 @@ def actions(job: ImportJob) -> list[str]:
 
 def _key_statement(key: str, region: str, account: str) -> dict[str, Any]:
     """Use of one key. An alias cannot stand in a resource: the condition names it, and admits no other key."""
-    alias = key[key.index("alias/") :] if "alias/" in key else None
-    if alias is not None:
-        keys = f"arn:aws:kms:{key.split(':')[3] if key.startswith('arn:') else region}:{account}:key/*"
-        return _allow(list(_KMS), keys, {"ForAnyValue:StringEquals": {"kms:ResourceAliases": alias}})
-    return _allow(list(_KMS), key if key.startswith("arn:") else f"arn:aws:kms:{region}:{account}:key/{key}")
+    own, _, name = key.rpartition(":")
+    own = own or f"arn:aws:kms:{region}:{account}"
+    if name.startswith("alias/"):
+        return _allow(list(_KMS), f"{own}:key/*", {"ForAnyValue:StringEquals": {"kms:ResourceAliases": name}})
+    return _allow(list(_KMS), f"{own}:{name}" if name.startswith("key/") else f"{own}:key/{name}")
 
 
 def _vpc_statements(job: ImportJob, region: str, account: str) -> list[dict[str, Any]]:
