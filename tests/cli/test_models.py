@@ -79,23 +79,32 @@ def test_all_that_is_wrong_with_an_import_is_told_at_once(tmp_path: Path, capsys
     line = ["import", str(folder), "--bucket", "B", "--name", "a b", "--role", "nonsense", "--vpc-subnet", "subnet-1"]
     assert main([*line, "--kms-key", "mine", "--client-request-token", "-"]) == 2
     out, errors = capsys.readouterr()
-    told = [
-        text.removeprefix("llmdyno: ").partition(";")[0].replace(str(folder), "FOLDER") for text in errors.splitlines()
+    told = [text.partition(";")[0].replace(str(folder), "FOLDER") for text in out.splitlines()]
+    assert told == [
+        "refused: --name: 'a b' does not fit",
+        "refused: --role: 'nonsense' does not fit",
+        "refused: --bucket, --prefix: 's3://B/model/' does not fit",
+        "refused: --kms-key: 'mine' does not fit",
+        "refused: --client-request-token: '-' does not fit",
+        "refused: --vpc-security-group: not given, and --vpc-subnet needs it",
+        "refused: --region: not given",
+        "refused: FOLDER: holds an adapter",
+        "refused: FOLDER: has neither tokenizer.json nor tokenizer.model",
     ]
-    assert (out, told) == (
-        "",
-        [
-            "--name: 'a b' does not fit",
-            "--role: 'nonsense' does not fit",
-            "--bucket, --prefix: 's3://B/model/' does not fit",
-            "--kms-key: 'mine' does not fit",
-            "--client-request-token: '-' does not fit",
-            "--vpc-security-group: not given, and --vpc-subnet needs it",
-            "--region: not given",
-            "FOLDER: holds an adapter",
-            "FOLDER: has neither tokenizer.json nor tokenizer.model",
-        ],
+    begin = "llmdyno: import: 9 things are wrong: (1) --name: 'a b' does not fit, (2) --role: 'nonsense' does not fit, "
+    end = "; each is printed above with what to do, and --force passes over the folder's\n"
+    assert (errors.startswith(begin), errors.endswith(end), errors.count("\n")) == (True, True, 1)
+
+
+def test_doubts_are_told_beside_a_refusal(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    folder = make_folder(tmp_path, {"adapter_config.json": {}, "tokenizer_config.json": {}})
+    assert (
+        main(["import", str(folder), "--bucket", "bucket", "--name", "n", "--create-role", "--region", "us-east-1"])
+        == 2
     )
+    out, errors = capsys.readouterr()
+    assert (out.startswith(f"warning: {folder}: has no chat template"), out.count("\n")) == (True, 1)
+    assert (errors.startswith(f"llmdyno: {folder}: holds an adapter; merge it"), errors.count("\n")) == (True, 1)
 
 
 def test_a_key_of_another_region(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -118,10 +118,10 @@ def _job(arguments: argparse.Namespace) -> ImportJob:
 def _check(
     arguments: argparse.Namespace, job: ImportJob, aws: Aws | None, problems: list[InputError]
 ) -> tuple[Aws, Folder]:
-    """Check the folder, and tell all that is wrong with it and with the flags (`problems`).
+    """Check the folder. Several things that are wrong, with it or with the flags (`problems`), are all printed.
 
     Raises:
-        InputError: the last of the problems; the others are printed before.
+        InputError: something is wrong.
     """
     from llmdyno.services.bedrock_import.folder.check import check_folder
 
@@ -132,18 +132,30 @@ def _check(
         checked = check_folder(Path(arguments.folder), None if aws is None else aws.region)
     except InputError as error:
         problems = [*problems, error]
-    if checked is not None:
-        for doubt in (*checked.refused, *checked.doubts) if arguments.force else checked.doubts:
-            say(f"llmdyno: warning: {doubt.error}")
-        problems = [*problems, *(one.error for one in checked.refused if not arguments.force)]
+    refused = () if checked is None or arguments.force else checked.refused
+    doubts = [] if checked is None else [one.error for one in (*checked.refused, *checked.doubts) if one not in refused]
+    problems = [*problems, *(one.error for one in refused)]
     if aws is None or checked is None or problems:
-        for problem in problems[:-1]:
-            say(f"llmdyno: {problem}")
-        raise problems[-1]
+        raise _refusal(problems, doubts, forcible=bool(refused))
+    for doubt in doubts:
+        say(f"llmdyno: warning: {doubt}")
     folder = checked.folder
     size = f"{len(folder.files)} files, {folder.total_bytes / 1e9:.3f} GB"
     print(f"{folder.path}: {folder.architecture}, {size}, chat template: {folder.template or 'none'}")
     return aws, folder
+
+
+def _refusal(problems: list[InputError], doubts: list[InputError], *, forcible: bool) -> InputError:
+    """One error for all problems. If there are several, each is printed with its remedy; doubts are printed too."""
+    for doubt in doubts:
+        print(f"warning: {doubt}")
+    if len(problems) == 1:
+        return problems[0]
+    for problem in problems:
+        print(f"refused: {problem}")
+    listed = ", ".join(f"({number}) {one.where}: {one.problem}" for number, one in enumerate(problems, 1))
+    fits = "each is printed above with what to do" + (", and --force passes over the folder's" if forcible else "")
+    return InputError("import", f"{len(problems)} things are wrong: {listed}", fits)
 
 
 def _show(job: ImportJob, aws: Aws, role: str | None) -> None:

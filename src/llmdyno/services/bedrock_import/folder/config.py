@@ -108,7 +108,7 @@ def _scaled(place: str, part: dict[str, Any], positions: int) -> Findings:
         yield Finding(_WHERE, f"{place}{key}.factor is {_shown(factor)}, not a number above 0", "save the model again")
         return
     original = scaling.get("original_max_position_embeddings")
-    if kind != "yarn" or not isinstance(original, int) or original < 1:
+    if kind != "yarn" or not isinstance(original, int) or not 1 <= original < 10**9:
         original = positions
     if original * factor > facts.LONGEST_CONTEXT:
         yield _too_long(f"{place}{key} ({kind}) extends {original:,} positions to {original * factor:,.0f}", key)
