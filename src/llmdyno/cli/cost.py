@@ -98,11 +98,13 @@ def call(arguments: argparse.Namespace) -> int:
     inquiry, better, traffic = _inquiry(arguments), _scaling(arguments), _traffic(arguments)
     run = load(arguments.directory)
     _check_known(run, overrides)
-    account = _service(run, overrides).account(run, overrides, inquiry)
+    service = _service(run, overrides)
+    account = service.account(run, overrides, inquiry)
     report = account.report(prices)
     if traffic is not None:
         try:
             report["projection"] = account.project(better, traffic)
+            report["notes"] += _quota_notes(service, run, inquiry, better)
         except InputError as error:
             report["notes"].append(f"no projection: {error.problem}; {error.fits}")
     report["notes"][:0] = [f"damaged: {damage}" for damage in run.damages]
@@ -144,6 +146,16 @@ def _service(run: Run, overrides: Overrides) -> Service:
         problem = "this run did not measure an imported model"
         raise InputError(str(run.path), problem, "add --copies N --units N to price it like one")
     return service if service is not None else find(_BY_HAND)
+
+
+def _quota_notes(service: Service, run: Run, inquiry: Inquiry, better: ScalingOverrides) -> list[str]:
+    """Whether the projection assumes more copies than the account may have."""
+    facts = service.facts(run)
+    if facts is None or service.name != _BY_HAND:
+        return []
+    from llmdyno.services.bedrock_import.quotas import projection_notes
+
+    return projection_notes(run, facts, inquiry, better.max_copies)
 
 
 def overrides_of(arguments: argparse.Namespace) -> Overrides:

@@ -4,13 +4,22 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
+from tests.services.runs import COLD_START, FACTS, ONE_USER, make_run
 from tests.support import ScriptedServer, response
 
 from llmdyno.aws.clients import Aws
-from llmdyno.services.bedrock_import.quotas import Quotas, copies_warning, import_warnings, read_quotas
+from llmdyno.services.bedrock_import.quotas import (
+    Quotas,
+    copies_warning,
+    import_warnings,
+    projection_notes,
+    read_quotas,
+)
+from llmdyno.services.service import ASK, Inquiry
 
 MODELS = {"QuotaCode": "L-45B04988", "QuotaName": "Imported models per account", "Value": 3.0}
 JOBS = {"QuotaCode": "L-5F098EFA", "QuotaName": "Concurrent model import jobs", "Value": 1.0}
@@ -65,8 +74,9 @@ def test_a_refusal_is_a_note(read: Read) -> None:
 
 
 def test_what_was_read_before_a_refusal_counts(read: Read) -> None:
-    found, _ = read(page(MODELS, more="abc"), response(b"{}", "500 Internal Server Error"))
+    found, asked = read(page(MODELS, more="abc"), response(b"{}", "500 Internal Server Error"))
     assert (found.models, found.copies, found.note is not None) == (3, None, True)
+    assert asked == 2  # nothing is asked again
 
 
 @pytest.mark.parametrize(
@@ -90,3 +100,25 @@ def test_copies_beyond_the_quota() -> None:
         "4 model copies are assumed, and the account's quota is 3: assume no more, or raise it in Service Quotas"
     )
     assert Quotas(3, 2, 1).text(0) == "quotas: 3 imported models (0 in use), 2 import jobs at once, 1 model copy"
+
+
+def test_a_projection_that_assumes_more_than_the_quota(
+    tmp_path: Path, control_plane: Callable[..., ScriptedServer]
+) -> None:
+    def notes(run: Any, max_copies: int | None, inquiry: Inquiry = ASK) -> list[str]:
+        return projection_notes(run, FACTS, inquiry, max_copies)
+
+    def run_on(server: ScriptedServer, name: str, **more: Any) -> Any:
+        url = server.url.removesuffix("/v1")
+        return make_run(tmp_path / name, [*COLD_START, *ONE_USER], endpoint_url=url, **more)
+
+    run = run_on(control_plane(page(MODELS, JOBS, {**COPIES, "Value": 2.0})), "a")
+    begin = "model copies are assumed, and the account's quota is 2: assume no more, or raise it in Service Quotas"
+    assert notes(run, 5) == [f"5 {begin}"]
+    assert notes(run, None) == [f"3 {begin}"]
+    assert notes(run, 2) == []
+    assert notes(run, 5, Inquiry(ask=False)) == []
+    unknown = run_on(control_plane(page(MODELS, JOBS)), "b")
+    assert notes(unknown, None) == []
+    assert notes(unknown, 5) == ["5 model copies are assumed: Service Quotas lists none of model copies"]
+    assert notes(run_on(control_plane(b""), "c", speed=100.0, embedded=True), 5) == []

@@ -11,6 +11,9 @@ from typing import Any
 
 from llmdyno.aws.clients import Aws, aws_errors
 from llmdyno.errors import InputError
+from llmdyno.runs.environment import ModelFacts
+from llmdyno.runs.run import Run
+from llmdyno.services.service import Inquiry
 
 MODELS_CODE, JOBS_CODE = "L-45B04988", "L-5F098EFA"
 """The codes of "Imported models per account" and of "Concurrent model import jobs". The code of the quota of copies is
@@ -81,6 +84,32 @@ def import_warnings(quotas: Quotas, models: int, running: int) -> list[str]:
             "has ended"
         )
     return found
+
+
+def projection_notes(run: Run, facts: ModelFacts, inquiry: Inquiry, max_copies: int | None) -> list[str]:
+    """Whether a projection assumes more copies than the account may have.
+
+    Args:
+        run: the run that it is made from.
+        facts: of its model.
+        inquiry: how the service is asked; an embedded emulator has ended, and is not.
+        max_copies: the user's own number; None: the documented default, and an unknown quota is not told.
+    """
+    if not inquiry.ask or facts.arn is None or (run.emulated is not None and run.emulated.embedded):
+        return []
+    profile, endpoint_url = inquiry.profile or run.spec.profile, inquiry.endpoint_url or run.spec.endpoint_url
+    try:
+        aws = Aws(inquiry.region or facts.region, profile, endpoint_url)
+    except InputError:
+        return []
+    try:
+        quotas = read_quotas(aws)
+    finally:
+        aws.close()
+    warning = copies_warning(quotas, DOCUMENTED_COPIES if max_copies is None else max_copies)
+    if quotas.copies is None and max_copies is not None:
+        return [f"{max_copies} model copies are assumed: {quotas.note}"]
+    return [] if warning is None else [warning]
 
 
 def copies_warning(quotas: Quotas, copies: int) -> str | None:
