@@ -92,7 +92,7 @@ def test_all_that_is_wrong_with_an_import_is_told_at_once(tmp_path: Path, capsys
         "refused: FOLDER: has neither tokenizer.json nor tokenizer.model",
     ]
     begin = "llmdyno: import: 9 things are wrong: (1) --name: 'a b' does not fit, (2) --role: 'nonsense' does not fit, "
-    end = "; each is printed above with what to do, and --force passes over the folder's\n"
+    end = "; each is printed above with what to do, and --force passes over the folder's check\n"
     assert (errors.startswith(begin), errors.endswith(end), errors.count("\n")) == (True, True, 1)
 
 

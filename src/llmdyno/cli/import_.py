@@ -154,7 +154,9 @@ def _refusal(problems: list[InputError], doubts: list[InputError], *, forcible: 
     for problem in problems:
         print(f"refused: {problem}")
     listed = ", ".join(f"({number}) {one.where}: {one.problem}" for number, one in enumerate(problems, 1))
-    fits = "each is printed above with what to do" + (", and --force passes over the folder's" if forcible else "")
+    fits = "each is printed above with what to do" + (
+        ", and --force passes over the folder's check" if forcible else ""
+    )
     return InputError("import", f"{len(problems)} things are wrong: {listed}", fits)
 
 
@@ -199,16 +201,18 @@ def _warn_of_quotas(aws: Aws, job: ImportJob) -> None:
 
 
 def _import(aws: Aws, folder: Folder, job: ImportJob, role: str | None, poll_s: float) -> int:
-    """Upload, start the job, wait for it, and show the model."""
+    """Upload, start the job, wait for it, and show the model. The role comes first: it may be refused, and a new one takes
+    a moment to become known."""
     from llmdyno.services.bedrock_import.imports import start_job
     from llmdyno.services.bedrock_import.models import describe, units_text
     from llmdyno.services.bedrock_import.role import create_role
 
+    arn = role or create_role(aws, _ROLE_NAME, job)
     skipped = _upload(aws, folder, job)
     print(f"s3://{job.bucket}/{job.prefix}: {len(folder.files) - skipped} files uploaded, {skipped} there already")
-    arn = start_job(aws, job, role or create_role(aws, _ROLE_NAME, job), new_role=role is None)
-    print(f"job {arn}", flush=True)
-    model = describe(aws, _wait(aws, arn, poll_s, job.token))
+    started = start_job(aws, job, arn, new_role=role is None)
+    print(f"job {started}", flush=True)
+    model = describe(aws, _wait(aws, started, poll_s, job.token))
     print(f"model {model['modelArn']}\n{units_text(model)}, architecture {model.get('modelArchitecture', '?')}")
     print(f"measure it: llmdyno run --api bedrock --model {model['modelArn']} --requests 100")
     return 0
