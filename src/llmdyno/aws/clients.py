@@ -10,6 +10,7 @@ import contextlib
 import os
 from collections.abc import Iterator
 from typing import Any
+from urllib.parse import urlsplit
 
 from llmdyno.aws.session import check_variables, credential_secrets
 from llmdyno.errors import InputError
@@ -42,6 +43,7 @@ _ACTIONS = {
     "GetCallerIdentity": "sts:GetCallerIdentity",
 }
 """The permission that an operation needs. Any other operation needs Bedrock's permission of the same name."""
+_AWS_HOSTS = (".amazonaws.com", ".amazonaws.com.cn", ".api.aws")
 _BRIEF_CONNECT_S, _BRIEF_ANSWER_S = 3.0, 10.0
 
 
@@ -97,6 +99,11 @@ class Aws:
                 raise InputError("AWS", f"cannot make a client of {service} ({error})", fits) from None
             self._clients[service] = made
         return self._clients[service]
+
+    def is_own(self, service: str) -> bool:
+        """Whether a service's endpoint is AWS's own, and no flag, variable or profile replaces it."""
+        host = urlsplit(self.client(service).meta.endpoint_url).hostname or ""
+        return host.endswith(_AWS_HOSTS)
 
     def brief(self) -> Aws:
         """Clients of the same account for what a command does not depend on: asked once, and not waited for long."""

@@ -201,8 +201,7 @@ def _warn_of_quotas(aws: Aws, job: ImportJob) -> None:
 
 
 def _import(aws: Aws, folder: Folder, job: ImportJob, role: str | None, poll_s: float) -> int:
-    """Upload, start the job, wait for it, and show the model. The role comes first: it may be refused, and a new one takes
-    a moment to become known."""
+    """Upload, start the job, wait for it, and show the model. The role comes first, because IAM may refuse it."""
     from llmdyno.services.bedrock_import.imports import start_job
     from llmdyno.services.bedrock_import.models import describe, units_text
     from llmdyno.services.bedrock_import.role import create_role

@@ -73,6 +73,14 @@ def test_a_refusal_is_a_note(read: Read) -> None:
     assert found.text(0) == f"quotas: unknown ({note})"
 
 
+def test_aws_is_not_asked_for_another_bedrock(keys: None, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("AWS_ENDPOINT_URL_BEDROCK", "http://127.0.0.1:9")
+    monkeypatch.setenv("HTTPS_PROXY", "http://127.0.0.1:9")
+    aws = Aws("us-east-1", None, None)
+    assert read_quotas(aws) == Quotas(note="Service Quotas was not asked: Bedrock's endpoint is not AWS's own")
+    aws.close()
+
+
 def test_what_was_read_before_a_refusal_counts(read: Read) -> None:
     found, asked = read(page(MODELS, more="abc"), response(b"{}", "500 Internal Server Error"))
     assert (found.models, found.copies, found.note is not None) == (3, None, True)

@@ -43,10 +43,16 @@ class Quotas:
 
 
 def read_quotas(aws: Aws) -> Quotas:
-    """The quotas of an account. It is asked briefly; see :meth:`llmdyno.aws.clients.Aws.brief`."""
+    """The quotas of an account. It is asked briefly; see :meth:`llmdyno.aws.clients.Aws.brief`.
+
+    Where only Bedrock's endpoint was replaced, such as by an emulator's, AWS itself is not asked: it would get the
+    credentials, and would answer for another account.
+    """
     brief = aws.brief()
     found = Quotas()
     try:
+        if not brief.is_own("bedrock") and brief.is_own("service-quotas"):
+            return replace(found, note="Service Quotas was not asked: Bedrock's endpoint is not AWS's own")
         with aws_errors("quotas", brief):
             pages = brief.client("service-quotas").get_paginator("list_service_quotas")
             for page in pages.paginate(ServiceCode="bedrock", PaginationConfig={"PageSize": 100}):
