@@ -270,6 +270,7 @@ def test_jobs_take_their_time_and_models_fill_the_quota() -> None:
         (Source({"model.safetensors": 1}, None), "config.json"),
         (Source({"config.json": 1, "tokenizer.json": 1}, LLAMA), "safetensors"),
         (Source({"config.json": 1, "a.safetensors": 1}, LLAMA), "tokenizer"),
+        (Source({"config.json": 1, "a.safetensors": 1, "tokenizer.json": 1}, LLAMA), "tokenizer_config.json was not"),
         (Source(FILES, {"architectures": ["BertModel"]}), "does not support the architecture (BertModel) of the model"),
         (Source(FILES, {"architectures": ["X"], "model_type": "phi3"}), "the architecture (phi3) of the model"),
         (Source(FILES, {}), "the architecture (None)"),

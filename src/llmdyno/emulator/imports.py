@@ -141,6 +141,8 @@ def _missing_files(source: Source) -> str | None:
         return "No weights in the safetensors format were found."
     if not {"tokenizer.json", "tokenizer.model", "spiece.model"} & set(source.files):
         return "No tokenizer files were found."
+    if "tokenizer_config.json" not in source.files:
+        return "The file tokenizer_config.json was not found."
     return None
 
 
