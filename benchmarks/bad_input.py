@@ -44,6 +44,7 @@ MEMORY_BYTES = 6_000_000_000
 LONGEST_LINE = 3000
 CLOSED = "http://127.0.0.1:9/v1"
 _FILE, _MODEL, _RUN, _PORT = "bad.file", "model", "{run}", "{port}"
+_ROLE = "arn:aws:iam::123456789012:role/r"
 _KEPT = ("HOME", "PATH", "PYTHONPATH", "TMPDIR", "VIRTUAL_ENV")
 
 
@@ -100,7 +101,7 @@ def _lines(rng: random.Random) -> list[tuple[str, tuple[str, ...]]]:
         ("show", (_RUN,)),
         ("compare", (_RUN, _RUN)),
         ("serve", ("--port", _PORT, "--no-aws-services")),
-        ("import", ("absent-folder", "--bucket", "b", "--name", "n", "--role", "r", "--region", "us-east-1")),
+        ("import", ("absent-folder", "--bucket", "bucket", "--name", "n", "--role", _ROLE, "--region", "us-east-1")),
         ("models", ("show", "--region", "us-east-1")),
     ]
 
@@ -299,14 +300,14 @@ def _files(rng: random.Random) -> Iterator[Case]:
         "authorities": ("run", *closed, CLOSED.replace("http", "https"), "--ca-file", _FILE),
         "certificate": ("run", *closed, CLOSED.replace("http", "https"), "--client-cert", _FILE),
         "run": ("show", _FILE),
-        "import": ("import", _FILE, "--bucket", "b", "--name", "n", "--role", "r", "--region", "us-east-1"),
+        "import": ("import", _FILE, "--bucket", "bucket", "--name", "n", "--role", _ROLE, "--region", "us-east-1"),
     }
     for what, line in lines.items():
         for name, content in (*values.CONTENTS.items(), *_special()):
             yield Case("file", f"{what}: {name}", line, content)
     for name, content in (*values.CONTENTS.items(), *_special()):
         yield Case("template", name, content=content)
-        line = ("import", _MODEL, "--bucket", "b", "--name", "n", "--role", "r", "--region", "us-east-1")
+        line = ("import", _MODEL, "--bucket", "bucket", "--name", "n", "--role", _ROLE, "--region", "us-east-1")
         yield Case("model", name, line, content)
 
 

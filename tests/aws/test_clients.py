@@ -85,6 +85,26 @@ def test_a_client_is_made_once_and_goes_where_it_is_told(monkeypatch: pytest.Mon
     aws.close()
 
 
+def test_whose_endpoint_it_is(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("AWS_ENDPOINT_URL", "AWS_ENDPOINT_URL_BEDROCK", "AWS_PROFILE"):
+        monkeypatch.delenv(name, raising=False)
+    for region in ("us-east-1", "cn-north-1", "us-gov-west-1"):
+        assert Aws(region, None, None).is_own("bedrock")
+    monkeypatch.setenv("AWS_ENDPOINT_URL_BEDROCK", "http://amazonaws.com.example:9")
+    aws = Aws("us-east-1", None, None)
+    assert (aws.is_own("bedrock"), aws.is_own("service-quotas")) == (False, True)
+    assert not Aws("us-east-1", None, "http://127.0.0.1:9").is_own("service-quotas")
+
+
+def test_brief_clients_ask_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("AWS_SHARED_CREDENTIALS_FILE", "/dev/null")
+    brief = Aws("eu-central-1", None, "http://127.0.0.1:9").brief()
+    config = brief.client("bedrock").meta.config
+    assert (brief.region, brief.client("bedrock").meta.endpoint_url) == ("eu-central-1", "http://127.0.0.1:9")
+    assert (config.connect_timeout, config.read_timeout, config.retries["total_max_attempts"]) == (3.0, 10.0, 1)
+    brief.close()
+
+
 def test_an_error_shows_no_credentials(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     (tmp_path / "credentials").write_text(
         "[mine]\naws_access_key_id = AKIDOFAPROFILE00\naws_secret_access_key = key-of-a-profile-1\n"

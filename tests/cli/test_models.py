@@ -6,6 +6,7 @@ import argparse
 from pathlib import Path
 
 import pytest
+from tests.services.bedrock_import.model_folder import make_folder
 
 from llmdyno.cli import aws_flags, main
 
@@ -55,21 +56,74 @@ def test_the_clients_are_of_the_flags_region() -> None:
     assert aws_flags.endpoint_url_of(parsed()) is None
 
 
-IMPORT = ["import", "folder", "--bucket", "b", "--name", "n"]
+IMPORT = ["import", "folder", "--bucket", "bucket", "--name", "n"]
 
 
 @pytest.mark.parametrize(
     ("line", "error"),
     [
-        ([*IMPORT, "--create-role", "--poll", "x"], "--poll: 'x' does not fit; "),
-        ([*IMPORT, "--create-role", "--name", "a b"], "--name: 'a b' does not fit; what fits: up to 63 letters, "),
-        ([*IMPORT, "--create-role", "--name", "a" * 64], f"--name: '{'a' * 64}' does not fit; what fits: up to 63 "),
+        (["--poll", "x"], "--poll: 'x' does not fit; "),
+        (["--tag", "x"], "--tag: 'x' does not fit; what fits: KEY=VALUE: a key of 1 to 128 and a value of up to 256 "),
+        (["--model-tag", "a=b", "--model-tag", "a=c"], "--model-tag: the key 'a' is given twice; give each key once"),
     ],
 )
-def test_what_an_import_refuses(line: list[str], error: str, capsys: pytest.CaptureFixture[str]) -> None:
-    assert main(line) == 2
+def test_what_an_import_refuses_first(line: list[str], error: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main([*IMPORT, "--create-role", *line]) == 2
     out, errors = capsys.readouterr()
     assert (out, errors.startswith(f"llmdyno: {error}"), errors.count("\n")) == ("", True, 1)
+
+
+@pytest.mark.usefixtures("_no_region")
+def test_all_that_is_wrong_with_an_import_is_told_at_once(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    folder = make_folder(tmp_path / "m", {"tokenizer.json": None, "adapter_config.json": {}})
+    line = ["import", str(folder), "--bucket", "B", "--name", "a b", "--role", "nonsense", "--vpc-subnet", "subnet-1"]
+    assert main([*line, "--kms-key", "mine", "--client-request-token", "-"]) == 2
+    out, errors = capsys.readouterr()
+    told = [text.partition(";")[0].replace(str(folder), "FOLDER") for text in out.splitlines()]
+    assert told == [
+        "refused: --name: 'a b' does not fit",
+        "refused: --role: 'nonsense' does not fit",
+        "refused: --bucket, --prefix: 's3://B/model/' does not fit",
+        "refused: --kms-key: 'mine' does not fit",
+        "refused: --client-request-token: '-' does not fit",
+        "refused: --vpc-security-group: not given, and --vpc-subnet needs it",
+        "refused: --region: not given",
+        "refused: FOLDER: holds an adapter",
+        "refused: FOLDER: has neither tokenizer.json nor tokenizer.model",
+    ]
+    begin = "llmdyno: import: 9 things are wrong: (1) --name: 'a b' does not fit, (2) --role: 'nonsense' does not fit, "
+    end = "; each is printed above with what to do, and --force passes over the folder's check\n"
+    assert (errors.startswith(begin), errors.endswith(end), errors.count("\n")) == (True, True, 1)
+
+
+def test_doubts_are_told_beside_a_refusal(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    folder = make_folder(tmp_path, {"adapter_config.json": {}, "tokenizer_config.json": {}})
+    assert (
+        main(["import", str(folder), "--bucket", "bucket", "--name", "n", "--create-role", "--region", "us-east-1"])
+        == 2
+    )
+    out, errors = capsys.readouterr()
+    assert (out.startswith(f"warning: {folder}: has no chat template"), out.count("\n")) == (True, 1)
+    assert (errors.startswith(f"llmdyno: {folder}: holds an adapter; merge it"), errors.count("\n")) == (True, 1)
+
+
+def test_a_key_of_another_region(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    key = "arn:aws:kms:eu-central-1:123456789012:alias/mine"
+    line = ["import", str(make_folder(tmp_path)), "--bucket", "bucket", "--name", "n", "--create-role", "--dry-run"]
+    assert main([*line, "--region", "us-east-1", "--kms-key", key]) == 2
+    said = "--kms-key: is a key of 'eu-central-1'; use a key of us-east-1, as the import"
+    assert capsys.readouterr() == ("", f"llmdyno: {said}\n")
+    assert main([*line, "--region", "eu-central-1", "--kms-key", key]) == 0
+    assert f'"importedModelKmsKeyId": "{key}"' in capsys.readouterr().out
+
+
+def test_a_forced_import_tells_what_it_passes_over(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    folder = make_folder(tmp_path, {"adapter_config.json": {}})
+    line = ["import", str(folder), "--bucket", "bucket", "--name", "n", "--create-role", "--region", "us-east-1"]
+    assert main([*line, "--dry-run", "--force"]) == 0
+    out, errors = capsys.readouterr()
+    assert errors.startswith(f"llmdyno: warning: {folder}: holds an adapter; merge it")
+    assert out.endswith("nothing was sent\n")
 
 
 @pytest.mark.parametrize("roles", [[], ["--role", "arn:r", "--create-role"]])

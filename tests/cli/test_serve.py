@@ -91,6 +91,7 @@ def test_what_does_not_fit(line: list[str], error: str, capsys: pytest.CaptureFi
         (["--speed", "0"], "--speed"),
         (["--seed", "x"], "--seed"),
         (["--import-time", "x"], "--import-time"),
+        (["--model-quota", "0"], "--model-quota"),
         (["--api-key", "two\nlines"], "--api-key"),
         (["--fault", "fire=0.5"], "--fault"),
         (["--fault", "throttle=2"], "--fault"),

@@ -41,7 +41,7 @@ JOB = {
     "clientRequestToken": "token",
     "modelDataSource": {"s3DataSource": {"s3Uri": "s3://bucket/folder/"}},
     "jobTags": [{"key": "a", "value": "b"}],
-    "vpcConfig": {"subnetIds": ["a"]},
+    "vpcConfig": {"subnetIds": ["a"], "securityGroupIds": ["b"]},
 }
 PROMPTS = (
     "Write this number in digits: " + "hundred " * 300,

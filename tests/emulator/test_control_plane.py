@@ -16,14 +16,17 @@ from botocore.exceptions import ClientError
 from llmdyno.emulator.bedrock import ServiceError
 from llmdyno.emulator.control import COMPLETED, FAILED, Control, operate
 from llmdyno.emulator.embedded import EmbeddedEmulator
-from llmdyno.emulator.imports import ARCHITECTURES, Source, source_problem
+from llmdyno.emulator.imports import ARCHITECTURES, Source, instruct_supported, source_problem
 from llmdyno.emulator.model import DEFAULT_PROFILE
-from llmdyno.services.bedrock_import import imports
+from llmdyno.emulator.quotas import Quotas
+from llmdyno.services.bedrock_import.folder import facts
 
 ROLE = "arn:aws:iam::123456789012:role/import"
 LLAMA = {"architectures": ["LlamaForCausalLM"], "max_position_embeddings": 131072}
 FILES = {"config.json": 10, "model.safetensors": 16_000_000_000, "tokenizer.json": 5, "tokenizer_config.json": 5}
 GOOD = Source(FILES, LLAMA)
+GPT_OSS = {"architectures": ["GptOssForCausalLM"], "quantization_config": {"quant_method": "mxfp4"}}
+EOS = {"eos_token_id": [200002, 199999, 200012]}
 Client = Callable[[str], Any]
 
 
@@ -97,6 +100,48 @@ def test_an_import_from_s3_to_an_answer(client: Client) -> None:
         bedrock.get_imported_model(modelIdentifier="my-llama")
     with pytest.raises(ClientError):
         runtime.invoke_model(modelId=model["modelArn"], body=body)
+
+
+def test_tags_with_boto3(client: Client) -> None:
+    bedrock = client("bedrock")
+    arn = bedrock.get_imported_model(modelIdentifier=DEFAULT_PROFILE)["modelArn"]
+    assert bedrock.list_tags_for_resource(resourceARN=arn)["tags"] == []
+    bedrock.tag_resource(resourceARN=arn, tags=[{"key": "team", "value": "a"}, {"key": "cost", "value": ""}])
+    bedrock.tag_resource(resourceARN=arn, tags=[{"key": "team", "value": "b"}])
+    bedrock.untag_resource(resourceARN=arn, tagKeys=["cost", "absent"])
+    assert bedrock.list_tags_for_resource(resourceARN=arn)["tags"] == [{"key": "team", "value": "b"}]
+    bedrock.untag_resource(resourceARN=arn, tagKeys=["team"])
+    with pytest.raises(bedrock.exceptions.ResourceNotFoundException):
+        bedrock.list_tags_for_resource(resourceARN=arn[:-4] + "9999")
+    with pytest.raises(bedrock.exceptions.ValidationException):
+        bedrock.list_tags_for_resource(resourceARN="x" * 30)
+    with pytest.raises(bedrock.exceptions.ValidationException):
+        bedrock.tag_resource(resourceARN=arn, tags=[{"key": "no!", "value": "b"}])
+    with pytest.raises(bedrock.exceptions.TooManyTagsException):
+        bedrock.tag_resource(resourceARN=arn, tags=[{"key": f"k{one}", "value": ""} for one in range(51)])
+
+
+def test_quotas_with_boto3(client: Client) -> None:
+    quotas = client("service-quotas")
+    pages = quotas.get_paginator("list_service_quotas").paginate(
+        ServiceCode="bedrock", PaginationConfig={"PageSize": 1}
+    )
+    found = [quota for page in pages for quota in page["Quotas"]]
+    assert [(one["QuotaCode"], one["Value"]) for one in found] == [
+        ("L-45B04988", 3.0),
+        ("L-5F098EFA", 1.0),
+        ("L-E0000001", 3.0),
+    ]
+    one = quotas.get_service_quota(ServiceCode="bedrock", QuotaCode="L-45B04988")["Quota"]
+    assert one["QuotaArn"] == "arn:aws:servicequotas:us-east-1:123456789012:bedrock/L-45B04988"
+    assert (one["QuotaName"], one["Adjustable"]) == ("Imported models per account", True)
+    default = quotas.get_aws_default_service_quota(ServiceCode="bedrock", QuotaCode="L-5F098EFA")["Quota"]
+    assert default["QuotaArn"] == "arn:aws:servicequotas:us-east-1::bedrock/L-5F098EFA"
+    assert len(quotas.list_aws_default_service_quotas(ServiceCode="bedrock")["Quotas"]) == 3
+    with pytest.raises(quotas.exceptions.NoSuchResourceException):
+        quotas.get_service_quota(ServiceCode="bedrock", QuotaCode="L-0")
+    with pytest.raises(quotas.exceptions.NoSuchResourceException):
+        quotas.list_service_quotas(ServiceCode="s3x")
 
 
 def test_an_import_of_nothing_fails_with_a_message(client: Client) -> None:
@@ -186,8 +231,14 @@ def test_requests_that_lack_something(absent: str) -> None:
     assert refused(Control(), body) == "ValidationException"
 
 
-def test_too_many_tags() -> None:
-    assert refused(Control(), ask(jobTags=[{"key": "k", "value": "v"}] * 201)) == "TooManyTagsException"
+@pytest.mark.parametrize("field", ["jobTags", "importedModelTags"])
+def test_too_many_tags(field: str) -> None:
+    def some(count: int) -> dict[str, Any]:
+        return ask(**{field: [{"key": f"k{number}", "value": "v"} for number in range(count)]})
+
+    assert refused(Control(), some(51)) == "TooManyTagsException"
+    assert refused(Control(), some(201)) == "ValidationException"  # the list's own limit
+    assert Control().create_job(some(50), 0)[0] == 201
 
 
 def finished(control: Control, name: str, source: Source, now_s: float) -> dict[str, Any]:
@@ -219,8 +270,21 @@ def test_jobs_take_their_time_and_models_fill_the_quota() -> None:
         (Source({"model.safetensors": 1}, None), "config.json"),
         (Source({"config.json": 1, "tokenizer.json": 1}, LLAMA), "safetensors"),
         (Source({"config.json": 1, "a.safetensors": 1}, LLAMA), "tokenizer"),
-        (Source(FILES, {"architectures": ["BertModel"]}), "BertModel is not supported"),
-        (Source(FILES, {}), "None is not supported"),
+        (Source({"config.json": 1, "a.safetensors": 1, "tokenizer.json": 1}, LLAMA), "tokenizer_config.json was not"),
+        (Source(FILES, {"architectures": ["BertModel"]}), "does not support the architecture (BertModel) of the model"),
+        (Source(FILES, {"architectures": ["X"], "model_type": "phi3"}), "the architecture (phi3) of the model"),
+        (Source(FILES, {}), "the architecture (None)"),
+        (Source({**FILES, "adapter_config.json": 1}, LLAMA), "an adapter"),
+        (Source(FILES, {**LLAMA, "quantization_config": {"quant_method": "fp8"}}), "Quantized weights (fp8)"),
+        (Source(FILES, {**LLAMA, "max_position_embeddings": 131_073}), "The context length 131073"),
+        (Source(FILES, {**LLAMA, "text_config": {"max_position_embeddings": 10**6}}), "The context length 1000000"),
+        (Source(FILES, GPT_OSS), "generation_config.json"),
+        (Source(FILES, GPT_OSS, generation={"eos_token_id": [200002, 199999]}), "lacks one of 199999, 200002, 200012"),
+        (Source({**FILES, "model.safetensors": 200 * 10**9}, LLAMA), "the maximum of 200 GB"),
+        (
+            Source({**FILES, "model.safetensors": 100 * 10**9}, {"architectures": ["MllamaForConditionalGeneration"]}),
+            "the maximum of 100 GB",
+        ),
     ],
 )
 def test_sources_that_fail(source: Source | None, problem: str) -> None:
@@ -247,11 +311,20 @@ def test_lists_filter_sort_and_page() -> None:
         "job-3",
         "job-2",
     ]
-    assert names(nameContains="-3") == ["job-3"]
+    assert names(nameContains="3") == ["job-3"]
     assert names(statusEquals="Completed") == []
     for query in ({"maxResults": "0"}, {"maxResults": "x"}, {"creationTimeAfter": "soon"}):
         with pytest.raises(ServiceError):
             control.list_jobs(query, 1000)
+    with pytest.raises(ServiceError) as caught:
+        control.list_jobs({"statusEquals": "Done", "sortBy": "Name", "sortOrder": "Up", "nameContains": "-"}, 1000)
+    assert str(caught.value) == (
+        "4 validation errors detected: Value '-' at 'nameContains' failed to satisfy constraint: Member must satisfy "
+        r"regular expression pattern: [a-zA-Z0-9](-*[a-zA-Z0-9\+\-\.])*; Value 'Up' at 'sortOrder' failed to satisfy "
+        "constraint: Member must satisfy enum value set: [Ascending, Descending]; Value 'Name' at 'sortBy' failed to "
+        "satisfy constraint: Member must satisfy enum value set: [CreationTime]; Value 'Done' at 'statusEquals' failed "
+        "to satisfy constraint: Member must satisfy enum value set: [InProgress, Completed, Failed]"
+    )
 
 
 @pytest.mark.parametrize(("gigabytes", "units"), [(16, 2), (60, 4), (140, 8)])
@@ -263,8 +336,96 @@ def test_units_by_size_and_converse_by_family(gigabytes: int, units: int) -> Non
     assert control.get_model("q", 110)["instructSupported"] is False
 
 
+def test_openais_models_have_units_of_their_own() -> None:
+    control = Control(import_s=1)
+    assert finished(control, "o", Source(FILES, GPT_OSS, generation=EOS), 0)["status"] == COMPLETED
+    found = control.get_model("o", 10)
+    assert found["customModelUnits"] == {"customModelUnitsPerModelCopy": 2, "customModelUnitsVersion": "v2.0"}
+    finished(control, "x", GOOD, 100)
+    assert control.get_model("x", 110)["customModelUnits"]["customModelUnitsVersion"] == "v1.0"
+
+
+@pytest.mark.parametrize(
+    ("files", "tokenizer", "instruct"),
+    [
+        ({}, {}, False),
+        ({}, {"chat_template": "{{ messages }}"}, True),
+        ({"chat_template.jinja": 5}, {}, True),
+        ({}, None, True),  # a file that cannot be read, as a test's may be
+    ],
+)
+def test_converse_needs_a_chat_template(
+    files: dict[str, int], tokenizer: dict[str, Any] | None, instruct: bool
+) -> None:
+    assert instruct_supported(Source({**FILES, **files}, LLAMA, tokenizer), "llama") is instruct
+
+
+KEY = "arn:aws:kms:us-east-1:123456789012:key/12345678-1234-1234-1234-123456789012"
+
+
+@pytest.mark.parametrize(
+    ("given", "answered"),
+    [
+        (KEY, KEY),
+        ("12345678-1234-1234-1234-123456789012", KEY),
+        ("alias/mine", "arn:aws:kms:us-east-1:123456789012:key/38a0c40b-f3c7-1225-05fd-40c813a7c946"),
+    ],
+)
+def test_a_jobs_key_and_network_are_the_models(given: str, answered: str) -> None:
+    control = Control(import_s=1)
+    vpc = {"subnetIds": ["subnet-1", "subnet-2"], "securityGroupIds": ["sg-1"]}
+    control.create_job(ask("k", "k", importedModelKmsKeyId=given, vpcConfig=vpc), 0)
+    control.jobs[-1].source = GOOD
+    job, model = control.get_job("k", 10), control.get_model("k", 10)
+    assert (job["importedModelKmsKeyArn"], job["vpcConfig"], model["modelKmsKeyArn"]) == (answered, vpc, answered)
+    finished(control, "plain", GOOD, 100)
+    assert "modelKmsKeyArn" not in control.get_model("plain", 200)
+
+
+def test_a_network_has_subnets_and_groups() -> None:
+    for vpc in (
+        {"subnetIds": ["a"]},
+        {"subnetIds": [], "securityGroupIds": ["a"]},
+        {"subnetIds": ["a"] * 17, "securityGroupIds": ["a"]},
+        {"subnetIds": ["a"], "securityGroupIds": ["a"] * 6},
+        {"subnetIds": ["a_b"], "securityGroupIds": ["a"]},
+    ):
+        assert refused(Control(), ask(vpcConfig=vpc)) == "ValidationException"
+
+
+def test_quotas_of_an_account() -> None:
+    control = Control(import_s=1, quotas=Quotas(models=1))
+    finished(control, "a", GOOD, 0)
+    assert refused(control, ask("b", "b"), 100) == "ServiceQuotaExceededException"
+
+
+def test_a_message_names_all_that_is_wrong() -> None:
+    with pytest.raises(ServiceError) as caught:
+        Control().create_job({"jobName": "a b", "importedModelName": "m"}, 0)
+    assert str(caught.value) == (
+        "3 validation errors detected: Value null at 'roleArn' failed to satisfy constraint: Member must not be null; "
+        "Value null at 'modelDataSource' failed to satisfy constraint: Member must not be null; Value 'a b' at "
+        "'jobName' failed to satisfy constraint: Member must satisfy regular expression pattern: "
+        r"[a-zA-Z0-9](-*[a-zA-Z0-9\+\-\.])*"
+    )
+
+
+@pytest.mark.parametrize(
+    "identifier", ["a b", "arn:aws:bedrock:us-east-1:123456789012:imported-model/SHORT", "a" * 1012]
+)
+def test_an_identifier_is_an_arn_or_a_name(identifier: str) -> None:
+    control = Control()
+    for ask_for in (control.get_model, control.get_job, control.delete_model):
+        with pytest.raises(ServiceError) as caught:
+            ask_for(identifier, 0)
+        assert caught.value.name == "ValidationException"
+    with pytest.raises(ServiceError) as caught:
+        control.get_model("arn:aws:bedrock:us-east-1:123456789012:imported-model/absent000000", 0)
+    assert caught.value.name == "ResourceNotFoundException"
+
+
 def test_the_client_and_the_emulator_know_the_same_architectures() -> None:
-    assert sorted(ARCHITECTURES) == sorted(imports.ARCHITECTURES)
+    assert sorted(ARCHITECTURES) == sorted(facts.ARCHITECTURES)
 
 
 def test_a_vision_model_is_imported_without_converse() -> None:

@@ -216,24 +216,32 @@ def test_a_wrong_field_of_a_chat_is_refused(plain: Served, fields: dict[str, Any
     assert len(answered.message) < 150
 
 
+UNFIT = "failed to satisfy constraint: Member must"
+
+
 @pytest.mark.parametrize(
     ("fields", "message"),
     [
-        ({"jobName": "-" * 60}, "Value '" + "-" * 60 + "' at 'jobName' failed to satisfy constraint"),
-        ({"jobName": "a" + "-" * 61 + "_"}, "Value 'a" + "-" * 61 + "_' at 'jobName' failed to satisfy constraint"),
-        ({"jobName": ["x"]}, "Value 'a list' at 'jobName' failed to satisfy constraint"),
-        ({"roleArn": "x" * 5000}, "Value '" + "x" * 100 + "…' at 'roleArn' failed to satisfy constraint"),
+        ({"jobName": "-" * 60}, f"Value '{'-' * 60}' at 'jobName' {UNFIT} satisfy regular expression pattern: [a-z"),
+        ({"jobName": "a" + "-" * 61 + "_"}, f"Value 'a{'-' * 61}_' at 'jobName' {UNFIT} satisfy regular expression"),
+        ({"jobName": ["x"]}, f"Value a list at 'jobName' {UNFIT} be a string"),
+        ({"roleArn": "x" * 5000}, f"Value '{'x' * 100}…' at 'roleArn' {UNFIT} have length less than or equal to 2048"),
         (
             {"modelDataSource": {"s3DataSource": []}},
-            "Value 'None' at 'modelDataSource.s3DataSource.s3Uri' is not an S3",
+            f"Value null at 'modelDataSource.s3DataSource.s3Uri' {UNFIT} not be",
         ),
-        ({"modelDataSource": "x"}, "Value 'None' at 'modelDataSource.s3DataSource.s3Uri' is not an S3 URI"),
-        ({"jobTags": 5}, "Value '5' at 'jobTags' is not a list"),
+        ({"modelDataSource": "x"}, f"Value null at 'modelDataSource.s3DataSource.s3Uri' {UNFIT} not be null"),
+        ({"jobTags": 5}, f"Value 5 at 'jobTags' {UNFIT} be a list of tags"),
+        ({"jobTags": [{"key": "a"}]}, f"Value null at 'jobTags.1.member.value' {UNFIT} not be null"),
+        ({"vpcConfig": []}, f"Value null at 'vpcConfig.subnetIds' {UNFIT} not be null"),
+        ({"importedModelKmsKeyId": "x"}, f"Value 'x' at 'importedModelKmsKeyId' {UNFIT} satisfy regular expression"),
     ],
 )
 def test_a_wrong_field_of_an_import_is_refused(plain: Served, fields: dict[str, Any], message: str) -> None:
     answered = plain.ask("POST", "/model-import-jobs", json.dumps({**odd.JOB, **fields}).encode())
-    assert (answered.status, answered.message.startswith(message)) == (400, True)
+    count = 1 + ("vpcConfig" in fields)
+    start = f"{count} validation error{'s' * (count > 1)} detected: "
+    assert (answered.status, answered.message.startswith(start + message)) == (400, True), answered.message
 
 
 @pytest.mark.parametrize(
@@ -243,7 +251,11 @@ def test_a_wrong_field_of_an_import_is_refused(plain: Served, fields: dict[str, 
         ("/imported-models?creationTimeAfter=yesterday", 400),
         ("/imported-models?maxResults=" + "9" * 5000, 400),
         ("/imported-models?nextToken=99999999999999999999", 200),
-        ("/imported-models/%FF%00", 404),
+        ("/imported-models/%FF%00", 400),
+        ("/imported-models/" + "a" * 5000, 400),
+        ("/imported-models/absent", 404),
+        ("/model-import-jobs/a" + "-" * 100 + "_", 400),
+        ("/model-import-jobs?statusEquals=Done", 400),
     ],
 )
 def test_odd_queries_of_the_control_plane(plain: Served, url: str, status: int) -> None:

@@ -1,7 +1,7 @@
 """boto3 clients, and AWS's refusals as one line with a remedy.
 
-In: the user's region, profile and endpoint. Out: clients of the control plane, S3, IAM, STS and CloudWatch. Whatever
-they raise becomes an :class:`~llmdyno.errors.InputError`. It knows no model and no run.
+In: the user's region, profile and endpoint. Out: clients of the control plane, S3, IAM, STS, CloudWatch and Service
+Quotas. Whatever they raise becomes an :class:`~llmdyno.errors.InputError`. It knows no model and no run.
 """
 
 from __future__ import annotations
@@ -10,6 +10,7 @@ import contextlib
 import os
 from collections.abc import Iterator
 from typing import Any
+from urllib.parse import urlsplit
 
 from llmdyno.aws.session import check_variables, credential_secrets
 from llmdyno.errors import InputError
@@ -35,12 +36,15 @@ _DENIED = ("AccessDeniedException", "AccessDenied", "UnauthorizedOperation")
 _ACTIONS = {
     **{name: f"cloudwatch:{name}" for name in ("ListMetrics", "GetMetricData")},
     **{name: f"iam:{name}" for name in ("GetRole", "CreateRole", "PutRolePolicy", "UpdateAssumeRolePolicy")},
+    "ListServiceQuotas": "servicequotas:ListServiceQuotas",
     "HeadObject": "s3:GetObject",
     "PutObject": "s3:PutObject",
     "CreateMultipartUpload": "s3:PutObject",
     "GetCallerIdentity": "sts:GetCallerIdentity",
 }
 """The permission that an operation needs. Any other operation needs Bedrock's permission of the same name."""
+_AWS_HOSTS = (".amazonaws.com", ".amazonaws.com.cn", ".api.aws")
+_BRIEF_CONNECT_S, _BRIEF_ANSWER_S = 3.0, 10.0
 
 
 class Aws:
@@ -72,7 +76,7 @@ class Aws:
         if self._session.region_name is None:
             raise InputError("--region", "not given", "give it, or set AWS_REGION")
         self.region: str = self._session.region_name
-        self._endpoint_url = endpoint_url
+        self._profile, self._endpoint_url = profile, endpoint_url
         self._timeouts = {"connect_timeout": connect_timeout_s, "read_timeout": read_timeout_s}
         self._retries = {"mode": "standard", "total_max_attempts": attempts}
         self._clients: dict[str, Any] = {}
@@ -95,6 +99,16 @@ class Aws:
                 raise InputError("AWS", f"cannot make a client of {service} ({error})", fits) from None
             self._clients[service] = made
         return self._clients[service]
+
+    def is_own(self, service: str) -> bool:
+        """Whether a service's endpoint is AWS's own, and no flag, variable or profile replaces it."""
+        host = urlsplit(self.client(service).meta.endpoint_url).hostname or ""
+        return host.endswith(_AWS_HOSTS)
+
+    def brief(self) -> Aws:
+        """Clients of the same account for what a command does not depend on: asked once, and not waited for long."""
+        patience = {"connect_timeout_s": _BRIEF_CONNECT_S, "read_timeout_s": _BRIEF_ANSWER_S}
+        return Aws(self.region, self._profile, self._endpoint_url, **patience, attempts=1)
 
     @property
     def secrets(self) -> tuple[str, ...]:

@@ -105,6 +105,7 @@ def call(arguments: argparse.Namespace) -> int:
     if traffic is not None:
         try:
             report["projection"] = account.project(better, traffic)
+            report["notes"] += _quota_notes(service, run, inquiry, better)
         except InputError as error:
             report["notes"].append(f"no projection: {error.problem}; {error.fits}")
     report["notes"][:0] = [f"damaged: {damage}" for damage in run.damages]
@@ -132,6 +133,16 @@ def _check_known(run: Run, overrides: Overrides) -> None:
     if ENVIRONMENT in run.unread and not by_copy and overrides.prices is None and overrides.dollars_per_hour is None:
         problem = f"its model, and when it ran, are not known ({damages})"
         raise InputError(str(run.path), problem, "give the copies: add --copies N --units N, or --price IN,OUT")
+
+
+def _quota_notes(service: Service, run: Run, inquiry: Inquiry, better: ScalingOverrides) -> list[str]:
+    """Whether the projection assumes more copies than the account may have."""
+    facts = service.facts(run)
+    if facts is None or service.billing != "copies":
+        return []
+    from llmdyno.services.bedrock_import.quotas import projection_notes
+
+    return projection_notes(run, facts, inquiry, better.max_copies)
 
 
 def overrides_of(arguments: argparse.Namespace) -> Overrides:

@@ -6,12 +6,12 @@ import argparse
 import sys
 from typing import TYPE_CHECKING
 
-from llmdyno.cli.aws_flags import add_aws_arguments, aws_of
+from llmdyno.cli.aws_flags import add_aws_arguments, aws_of, say
 
 if TYPE_CHECKING:
     from llmdyno.aws.clients import Aws
 
-DESCRIPTION = "List imported models, show one, or delete one. It asks before it deletes."
+DESCRIPTION = "List imported models and the account's quotas, show one model, or delete one. It asks before it deletes."
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -59,6 +59,7 @@ def call(arguments: argparse.Namespace) -> int:
 
 def _list(aws: Aws) -> int:
     from llmdyno.services.bedrock_import.models import list_models
+    from llmdyno.services.bedrock_import.quotas import read_quotas
 
     models = list_models(aws)
     for model in models:
@@ -68,6 +69,7 @@ def _list(aws: Aws) -> int:
         print("  ".join((model["modelName"], architecture, converse, created, model["modelArn"])))
     if not models:
         print(f"no imported models in {aws.region}", file=sys.stderr)
+    say(read_quotas(aws).text(len(models)))
     return 0
 
 

@@ -103,6 +103,8 @@ def _add_aws(parser: argparse.ArgumentParser) -> None:
     group.add_argument("--import-time", default="600", metavar="S", help=help_text)
     help_text = "import models without the OpenAI body formats, as the service did before it had them"
     group.add_argument("--legacy-formats", action="store_true", help=help_text)
+    help_text = "let the account have N imported models (default: 3, the service's quota)"
+    group.add_argument("--model-quota", default="3", metavar="N", help=help_text)
     help_text = "serve S3, IAM, STS and CloudWatch (moto) at the same URL (default: if moto is installed)"
     group.add_argument("--aws-services", action=argparse.BooleanOptionalAction, default=None, help=help_text)
 
@@ -151,6 +153,7 @@ def _options(arguments: argparse.Namespace) -> dict[str, Any]:
         "verify_signatures": arguments.verify_signatures,
         "import_s": read_value("timeout_s", arguments.import_time, "--import-time"),
         "legacy": arguments.legacy_formats,
+        "model_quota": read_flag(readers.whole_number(1, MOST_USERS), arguments.model_quota, "--model-quota"),
         "allowed_hosts": [one if one == ANY else _host(one, "--allow-host") for one in arguments.allow_host],
         "garble_above": None if above is None else read_value("requests", above, "--garble-above"),
     }

@@ -12,21 +12,30 @@ from datetime import UTC, datetime
 from typing import Any
 from urllib.parse import parse_qs, unquote
 
+from llmdyno.emulator import tags
 from llmdyno.emulator.bedrock import ACCOUNT, REGION, ServiceError, json_object, model_arn
 from llmdyno.emulator.body import shown
 from llmdyno.emulator.imports import (
     ARCHITECTURES,
+    JOB_IDENTIFIER,
+    JOB_NAME,
+    MODEL_IDENTIFIER,
+    MODEL_NAME,
+    Shape,
     Source,
     check_job,
     instruct_supported,
+    key_arn,
     model_units,
+    refuse_all,
     source_problem,
+    unfit,
+    units_version,
 )
-from llmdyno.emulator.listing import Entry, page, timestamp
+from llmdyno.emulator.listing import Entry, check_query, page, timestamp
+from llmdyno.emulator.quotas import Quotas
 
 IN_PROGRESS, COMPLETED, FAILED = "InProgress", "Completed", "Failed"
-MODELS_QUOTA, JOBS_QUOTA = 3, 1
-UNITS_VERSION = "v1.0"
 _LARGEST_BODY = 65_536
 _KEPT_JOBS = 1000
 """Jobs keep their requests. Older ones that have ended are forgotten."""
@@ -47,6 +56,7 @@ class Job:
     reading: bool = False
     status: str = IN_PROGRESS
     changed_s: float = 0.0
+    tags: dict[str, str] = field(default_factory=dict)
 
     @property
     def arn(self) -> str:
@@ -65,22 +75,29 @@ class Model:
     instruct: bool
     units: int
     job: Job | None = None
+    tags: dict[str, str] = field(default_factory=dict)
 
     @property
     def arn(self) -> str:
         """The model's ARN."""
         return model_arn(self.identifier)
 
+    @property
+    def units_version(self) -> str:
+        """The version of its units."""
+        return units_version(self.architecture)
+
 
 @dataclass(slots=True)
 class Control:
-    """The account's jobs and models. An import takes `import_s` seconds; `legacy` models are from before the OpenAI
-    formats."""
+    """The account's jobs, models and quotas. An import takes `import_s` seconds; `legacy` models are from before the
+    OpenAI formats."""
 
     import_s: float = 600.0
     legacy: bool = False
     jobs: list[Job] = field(default_factory=list)
     models: list[Model] = field(default_factory=list)
+    quotas: Quotas = field(default_factory=Quotas)
     _made: int = 0
 
     def create_job(self, body: dict[str, Any], now_s: float) -> tuple[int, dict[str, Any]]:
@@ -101,11 +118,12 @@ class Control:
         names = {model.name for model in self.models} | {job.request["importedModelName"] for job in running}
         if body["importedModelName"] in names:
             raise _conflict(f"An imported model named {body['importedModelName']} exists already.")
-        if len(running) >= JOBS_QUOTA:
-            raise _quota(f"You have exceeded the limit of {JOBS_QUOTA} concurrent model import jobs.")
-        if len(self.models) >= MODELS_QUOTA:
-            raise _quota(f"You have exceeded the limit of {MODELS_QUOTA} imported models per account.")
-        job = Job(self._identifier("job"), body, now_s, now_s + self.import_s, changed_s=now_s)
+        if len(running) >= self.quotas.jobs:
+            raise _quota(f"You have exceeded the limit of {self.quotas.jobs} concurrent model import jobs.")
+        if len(self.models) >= self.quotas.models:
+            raise _quota(f"You have exceeded the limit of {self.quotas.models} imported models per account.")
+        own = tags.as_tags(body.get("jobTags"))
+        job = Job(self._identifier("job"), body, now_s, now_s + self.import_s, changed_s=now_s, tags=own)
         self.jobs.append(job)
         del self.jobs[:-_KEPT_JOBS]
         return 201, {"jobArn": job.arn}
@@ -128,6 +146,7 @@ class Control:
             ServiceError: it does not exist.
         """
         self.advance(now_s)
+        _check("jobIdentifier", identifier, JOB_IDENTIFIER)
         for job in self.jobs:
             if identifier in (job.arn, job.request["jobName"], job.identifier):
                 return self._job_detail(job)
@@ -136,6 +155,7 @@ class Control:
     def list_jobs(self, query: dict[str, str], now_s: float) -> dict[str, Any]:
         """ListModelImportJobs."""
         self.advance(now_s)
+        check_query(query, JOB_NAME, (IN_PROGRESS, COMPLETED, FAILED))
         jobs = [job for job in self.jobs if query.get("statusEquals", job.status) == job.status]
         entries = [Entry(job.created_s, job.request["jobName"], self._job_summary(job)) for job in jobs]
         return page(entries, query, "modelImportJobSummaries")
@@ -144,13 +164,15 @@ class Control:
         """GetImportedModel, by ARN or name.
 
         Raises:
-            ServiceError: it does not exist.
+            ServiceError: it does not exist, or the identifier is neither.
         """
+        _check("modelIdentifier", identifier, MODEL_IDENTIFIER)
         return self._model_detail(self.find(identifier, now_s))
 
     def list_models(self, query: dict[str, str], now_s: float) -> dict[str, Any]:
         """ListImportedModels."""
         self.advance(now_s)
+        check_query(query, MODEL_NAME)
         entries = [
             Entry(
                 model.created_s,
@@ -171,8 +193,9 @@ class Control:
         """DeleteImportedModel.
 
         Raises:
-            ServiceError: it does not exist.
+            ServiceError: it does not exist, or the identifier is neither an ARN nor a name.
         """
+        _check("modelIdentifier", identifier, MODEL_IDENTIFIER)
         self.models.remove(self.find(identifier, now_s))
 
     def find(self, identifier: str, now_s: float) -> Model:
@@ -202,6 +225,7 @@ class Control:
             instruct_supported(source, architecture),
             model_units(source),
             job,
+            tags.as_tags(job.request.get("importedModelTags")),
         )
 
     def _job_summary(self, job: Job) -> dict[str, Any]:
@@ -230,7 +254,7 @@ class Control:
             detail["failureMessage"] = job.problem
         if "vpcConfig" in job.request:
             detail["vpcConfig"] = job.request["vpcConfig"]
-        return detail
+        return detail | _key("importedModelKmsKeyArn", job)
 
     def _model_detail(self, model: Model) -> dict[str, Any]:
         detail: dict[str, Any] = {
@@ -239,11 +263,15 @@ class Control:
             "creationTime": timestamp(model.created_s),
             "modelArchitecture": model.architecture,
             "instructSupported": model.instruct,
-            "customModelUnits": {"customModelUnitsPerModelCopy": model.units, "customModelUnitsVersion": UNITS_VERSION},
+            "customModelUnits": {
+                "customModelUnitsPerModelCopy": model.units,
+                "customModelUnitsVersion": model.units_version,
+            },
         }
         if model.job is not None:
             detail["jobName"], detail["jobArn"] = model.job.request["jobName"], model.job.arn
             detail["modelDataSource"] = model.job.request["modelDataSource"]
+            detail |= _key("modelKmsKeyArn", model.job)
         return detail
 
 
@@ -261,6 +289,8 @@ def operate(control: Control, method: str, url: str, body: bytes, now_s: float) 
     identifier = unquote(raw)
     if (method, resource, identifier) == ("POST", "model-import-jobs", ""):
         return control.create_job(json_object(body), now_s)
+    if method == "POST" and f"/{resource}" in tags.PATHS and not raw:
+        return 200, tags.operate(control, resource, json_object(body), now_s)
     if (method, resource) == ("GET", "model-import-jobs"):
         return 200, control.get_job(identifier, now_s) if identifier else control.list_jobs(query, now_s)
     if (method, resource) == ("GET", "imported-models"):
@@ -269,6 +299,16 @@ def operate(control: Control, method: str, url: str, body: bytes, now_s: float) 
         control.delete_model(identifier, now_s)
         return 200, {}
     raise ServiceError(404, "UnknownOperationException", f"There is no {method} {shown(path)}.")
+
+
+def _check(name: str, identifier: str, shape: Shape) -> None:
+    refuse_all(list(unfit(name, identifier, shape)))
+
+
+def _key(name: str, job: Job) -> dict[str, str]:
+    """The ARN of the key that a job names, as the field `name`; nothing if it names none."""
+    arn = key_arn(job.request.get("importedModelKmsKeyId"))
+    return {} if arn is None else {name: arn}
 
 
 def _conflict(message: str) -> ServiceError:

@@ -10,7 +10,9 @@ from typing import Any, NamedTuple
 
 from llmdyno.emulator.bedrock import ServiceError
 from llmdyno.emulator.body import shown
+from llmdyno.emulator.imports import Shape, refuse_all, unfit
 
+_ORDERS, _SORTS = ("Ascending", "Descending"), ("CreationTime",)
 _PAGE = 1000
 
 
@@ -20,6 +22,20 @@ class Entry(NamedTuple):
     created_s: float
     name: str
     shown: dict[str, Any]
+
+
+def check_query(query: dict[str, str], name: Shape, states: tuple[str, ...] = ()) -> None:
+    """Check the words of a list's query: `name` is the shape of nameContains, `states` are those of statusEquals.
+
+    Raises:
+        ServiceError: a word does not fit; the message names all of them.
+    """
+    found = list(unfit("nameContains", query["nameContains"], name)) if "nameContains" in query else []
+    for field, words in (("sortOrder", _ORDERS), ("sortBy", _SORTS), ("statusEquals", states)):
+        if words and query.get(field, words[0]) not in words:
+            says = f"Value '{shown(query[field])}' at '{field}' failed to satisfy constraint"
+            found.append(f"{says}: Member must satisfy enum value set: [{', '.join(words)}]")
+    refuse_all(found)
 
 
 def page(entries: list[Entry], query: dict[str, str], name: str) -> dict[str, Any]:

@@ -98,7 +98,7 @@ class AwsServices:
         return answer
 
     async def read_source(self, uri: str) -> Source:
-        """List an S3 URI and read its config.json.
+        """List an S3 URI and read its small files.
 
         Raises:
             Exception: what boto3 raises if the location cannot be read.
@@ -153,11 +153,17 @@ class AwsServices:
             files: dict[str, int] = {}
             for page in client.get_paginator("list_objects_v2").paginate(Bucket=bucket, Prefix=prefix):
                 files |= {item["Key"].removeprefix(prefix): item["Size"] for item in page.get("Contents", [])}
-            config = None
-            if "config.json" in files:
+
+            def content(name: str) -> dict[str, Any] | None:
+                if name not in files:
+                    return None
                 with contextlib.suppress(ValueError):
-                    config = json.loads(client.get_object(Bucket=bucket, Key=prefix + "config.json")["Body"].read())
-        return Source(files, config if isinstance(config, dict) else None)
+                    found = json.loads(client.get_object(Bucket=bucket, Key=prefix + name)["Body"].read())
+                    return found if isinstance(found, dict) else None
+                return None
+
+            names = ("config.json", "tokenizer_config.json", "generation_config.json")
+            return Source(files, *map(content, names))
 
     def _publish(self, data: list[dict[str, Any]]) -> None:
         with contextlib.closing(self._client("cloudwatch")) as client:

@@ -12,7 +12,7 @@ from collections.abc import Callable, Sequence
 from functools import partial
 from typing import TYPE_CHECKING, NamedTuple
 
-from llmdyno.emulator import anthropic, anthropic_request, bedrock, foundation, http, openai, runtime
+from llmdyno.emulator import anthropic, anthropic_request, bedrock, foundation, http, openai, quotas, runtime, tags
 from llmdyno.emulator.bedrock import ServiceError
 from llmdyno.emulator.body import shown
 from llmdyno.emulator.control import operate
@@ -56,6 +56,8 @@ def handle(server: Emulator, request: Request, wire: Wire) -> Outcome:
         return _options(server, request)
     if not server.authorised(request):
         return _error(server, 401, "AuthenticationError", "the API key is wrong or missing")
+    if request.method == "POST" and request.headers.get("x-amz-target", "").startswith(quotas.TARGET):
+        return _quotas(server, request)
     for route in ROUTES:
         if route.fits(request):
             return route.handler(server, request, wire)
@@ -203,6 +205,24 @@ def _runtime_chat(server: Emulator, request: Request, wire: Wire) -> Outcome:
     return runtime.chat(server, request, wire)
 
 
+def _tag(server: Emulator, request: Request, wire: Wire) -> Outcome:
+    """Tags of import jobs and imported models; moto knows those of Bedrock's other resources."""
+    try:
+        foreign = tags.is_foreign(bedrock.json_object(request.body).get("resourceARN"))
+    except ServiceError:
+        foreign = False  # refused there, in the same words
+    return _forward(server, request) if foreign and server.services is not None else _operate(server, request, wire)
+
+
+def _quotas(server: Emulator, request: Request) -> Outcome:
+    """Service Quotas."""
+    try:
+        answer = quotas.operate(server.control.quotas, request.headers["x-amz-target"], request.body)
+    except quotas.QuotaError as error:
+        return Whole(http.whole(error.status, error.body, server.label, quotas.JSON_1_1, error.headers))
+    return Whole(http.whole(200, json.dumps(answer).encode(), server.label, quotas.JSON_1_1))
+
+
 async def _forward(server: Emulator, request: Request) -> Whole:
     """The rest of AWS: moto's answer, unchanged."""
     assert server.services is not None
@@ -260,6 +280,7 @@ ROUTES = (
     Route("", "/model-import-jobs/…", _operate),
     Route("", "/imported-models", _operate),
     Route("", "/imported-models/…", _operate),
+    *(Route("POST", path, _tag) for path in tags.PATHS),
     Route("GET", "/health", _health),
     Route("GET", "/truth", _truth),
     Route("GET", "/truth/lateness", _lateness),

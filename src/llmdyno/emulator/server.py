@@ -21,7 +21,7 @@ from llmdyno.emulator.anthropic_request import MESSAGES_PATH, VERSION_HEADER, gi
 from llmdyno.emulator.bedrock import REGION, ImportedModel, ServiceError
 from llmdyno.emulator.bounds import Bounds, Room
 from llmdyno.emulator.connection import Connection
-from llmdyno.emulator.control import UNITS_VERSION, Control, Job, Model
+from llmdyno.emulator.control import Control, Job, Model
 from llmdyno.emulator.copies import Copies, Scaling
 from llmdyno.emulator.counts import Counts
 from llmdyno.emulator.dialect import Answer, Asked
@@ -32,6 +32,7 @@ from llmdyno.emulator.listener import Listener
 from llmdyno.emulator.model import Deployment, Profile
 from llmdyno.emulator.moto import AwsServices
 from llmdyno.emulator.outcome import Outcome, Whole
+from llmdyno.emulator.quotas import Quotas
 from llmdyno.emulator.reply import Reply, Wire, write_script
 from llmdyno.emulator.truth import Truth, Truths
 from llmdyno.host.timer import Timer
@@ -59,6 +60,7 @@ class Emulator:
         services: AwsServices | None = None,
         import_s: float = 600.0,
         legacy: bool = False,
+        model_quota: int = 3,
         garble_above: int | None = None,
         bounds: Bounds | None = None,
         allowed_hosts: Iterable[str] = (),
@@ -73,10 +75,11 @@ class Emulator:
         self.verify_signatures = verify_signatures
         model = Model("emulated0001", profile.name, time.time(), "llama", True, 2)
         self.model_arn = model.arn
-        self.control = Control(import_s / speed, legacy, models=[model])
+        self.scaling = scaling or Scaling()
+        quotas = Quotas(models=model_quota, copies=self.scaling.max_copies)
+        self.control = Control(import_s / speed, legacy, models=[model], quotas=quotas)
         self.services = services
         self.speed = speed
-        self.scaling = scaling or Scaling()
         self.copies: dict[str, Copies] = {}
         self.counts = Counts()
         self.faults = faults or Faults({})
@@ -141,7 +144,7 @@ class Emulator:
     def model_facts(self) -> dict[str, Any]:
         """What a run must know of the imported model that exists from the start."""
         model = self.control.models[0]
-        return {"model": model.arn, "region": REGION, "units": model.units, "units_version": UNITS_VERSION}
+        return {"model": model.arn, "region": REGION, "units": model.units, "units_version": model.units_version}
 
     def copies_of(self, arn: str) -> Copies:
         """A model's copies."""

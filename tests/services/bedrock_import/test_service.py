@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 from decimal import Decimal
 from pathlib import Path
 
 import pytest
 from tests.services.runs import ARN, COLD_START, FACTS, ONE_USER, make_run
-from tests.support import ScriptedServer
+from tests.support import ScriptedServer, response
 
 from llmdyno.errors import InputError
 from llmdyno.protocols.bedrock import REFUSALS
@@ -20,6 +21,22 @@ from llmdyno.spec.spec import Spec
 RUN = [*COLD_START, *ONE_USER]
 WINDOW = 8 * 5 * Decimal("0.05718")
 Servers = Callable[..., ScriptedServer]
+
+
+QUOTAS = response(
+    json.dumps(
+        {
+            "Quotas": [
+                {"QuotaCode": code, "QuotaName": name, "Value": value}
+                for code, name, value in (
+                    ("L-45B04988", "Imported models per account", 3.0),
+                    ("L-5F098EFA", "Concurrent model import jobs", 1.0),
+                    ("L-1", "Imported model copies per account", 5.0),
+                )
+            ]
+        }
+    ).encode()
+)
 
 
 def spec(server: ScriptedServer, **keys: object) -> Spec:
@@ -48,7 +65,7 @@ def test_an_account_without_asking(tmp_path: Path) -> None:
 
 
 def test_the_bound_of_a_load_and_of_cold_starts(control_plane: Servers) -> None:
-    server = control_plane()
+    server = control_plane(QUOTAS)
     found = SERVICE.bound(spec(server, duration_s=600, concurrency=2))
     assert (found.windows, found.copies, found.dollars, found.unknown) == (6, 2, 6 * WINDOW, None)
     cold = SERVICE.bound(spec(server, requests=1), rounds=3)
@@ -59,20 +76,36 @@ def test_a_load_that_replays_a_trace_is_as_long_as_the_trace(control_plane: Serv
     trace = tmp_path / "trace.jsonl"
     lines = [f'{{"timestamp": {time_s}, "input_tokens": 10, "output_tokens": 20}}' for time_s in (0, 1800, 3600)]
     trace.write_text("\n".join(lines), encoding="utf-8")
-    server = control_plane()
-    assert SERVICE.bound(spec(server, arrivals=f"replay {trace}")).windows == 3 * 13
-    assert SERVICE.bound(spec(server, arrivals=f"replay {trace}", time_scale=0.5)).windows == 3 * 7
+    server = control_plane(QUOTAS)
+    assert SERVICE.bound(spec(server, arrivals=f"replay {trace}")).windows == 5 * 13
+    assert SERVICE.bound(spec(server, arrivals=f"replay {trace}", time_scale=0.5)).windows == 5 * 7
     with pytest.raises(InputError, match="cannot be read"):
         SERVICE.bound(spec(server, arrivals=f"replay {tmp_path / 'none'}"))
 
 
+def test_the_copies_of_a_bound_are_the_accounts(control_plane: Servers) -> None:
+    known, unknown = control_plane(QUOTAS), control_plane(response(b"{}", "403 Forbidden"))
+    many, few = {"duration_s": 600, "concurrency": 40}, {"duration_s": 600, "concurrency": 2}
+    assert (SERVICE.bound(spec(known, **many)).copies, SERVICE.bound(spec(known, **few)).copies) == (5, 2)
+    found = SERVICE.bound(spec(unknown, **many))
+    assert (found.copies, found.basis) == (
+        3,
+        "9 windows of five minutes on up to 3 copies; 3 copies is the default quota (Service Quotas did not say: 403; "
+        "allow servicequotas:ListServiceQuotas to see them)",
+    )
+    assert "default quota" not in SERVICE.bound(spec(unknown, **few)).basis
+    asked = len(unknown.requests)
+    assert SERVICE.bound(spec(unknown, duration_s=600, concurrency=1)).copies == 1
+    assert len(unknown.requests) == asked  # one user: nothing is asked
+
+
 def test_a_price_that_is_unknown_says_why(control_plane: Servers) -> None:
-    absent = SERVICE.bound(spec(control_plane(model=None), requests=4))
+    absent = SERVICE.bound(spec(control_plane(QUOTAS, model=None), requests=4))
     assert absent.dollars is None
     assert absent.unknown is not None
     assert absent.unknown.startswith("ResourceNotFoundException: no such model")
     frankfurt = ARN.replace("us-east-1", "eu-central-1")
-    unpriced = SERVICE.bound(spec(control_plane(), requests=4, model=frankfurt))
+    unpriced = SERVICE.bound(spec(control_plane(QUOTAS), requests=4, model=frankfurt))
     assert unpriced.dollars is None
     assert unpriced.unknown is not None
     assert "no price of units of version v1.0 in eu-central-1" in unpriced.unknown

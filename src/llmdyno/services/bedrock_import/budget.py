@@ -47,11 +47,14 @@ def load_s(spec: Spec, trace_s: float | None) -> tuple[float, str]:
     return math.ceil(count / spec.users) * each_s, guess
 
 
-def load_bound(spec: Spec, window: Decimal | None, *, trace_s: float | None = None) -> CostBound:
-    """The most that a load costs; `window` is dollars of one copy's window, None if unknown."""
+def load_bound(
+    spec: Spec, window: Decimal | None, *, trace_s: float | None = None, copies: int = DEFAULT_COPIES
+) -> CostBound:
+    """The most that a load costs; `window` is dollars of one copy's window, None if unknown. `copies` is the most
+    copies of the account."""
     duration_s, guess = load_s(spec, trace_s)
-    users = spec.max_concurrency or (DEFAULT_COPIES if spec.open_loop else spec.users)
-    return bound(duration_s, users, window, guess=guess)
+    users = spec.max_concurrency or (copies if spec.open_loop else spec.users)
+    return bound(duration_s, users, window, guess=guess, copies=copies)
 
 
 def rounds_bound(rounds: int, window: Decimal | None) -> CostBound:

@@ -22,6 +22,17 @@ def list_models(aws: Aws) -> list[dict[str, Any]]:
         return [model for page in pages for model in page["modelSummaries"]]
 
 
+def running_jobs(aws: Aws) -> int:
+    """How many import jobs are in progress.
+
+    Raises:
+        InputError: the service refuses.
+    """
+    with aws_errors("import", aws):
+        pages = aws.client("bedrock").get_paginator("list_model_import_jobs").paginate(statusEquals="InProgress")
+        return sum(len(page["modelImportJobSummaries"]) for page in pages)
+
+
 def describe(aws: Aws, model: str) -> dict[str, Any]:
     """GetImportedModel's answer, by ARN or name.
 

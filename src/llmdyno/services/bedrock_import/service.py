@@ -19,7 +19,7 @@ from llmdyno.runs.environment import ModelFacts
 from llmdyno.runs.run import Run
 from llmdyno.runs.traces import load_trace
 from llmdyno.services.bedrock_import.account import Account, account_of
-from llmdyno.services.bedrock_import.budget import load_bound, rounds_bound
+from llmdyno.services.bedrock_import.budget import DEFAULT_COPIES, load_bound, rounds_bound
 from llmdyno.services.bedrock_import.copies import IDLE_S
 from llmdyno.services.bedrock_import.identity import imported_model_arn, imported_model_region
 from llmdyno.services.bedrock_import.prices import quote
@@ -69,15 +69,21 @@ class BedrockImport:
         return account_of(run, facts, answers.overrides, answers.readings, answers.notes)
 
     def bound(self, spec: Spec, *, rounds: int | None = None) -> CostBound:
-        """The most that a load may cost; GetImportedModel is asked for the units of a copy.
+        """The most that a load may cost; GetImportedModel is asked for the units of a copy, and Service Quotas for the
+        most copies.
 
         Raises:
             InputError: boto3 or a region is missing, or the trace to replay cannot be read.
         """
         trace_s = _trace_s(spec) if rounds is None else None
         window, unknown = window_price(spec, spec.model or "")
-        found = load_bound(spec, window, trace_s=trace_s) if rounds is None else rounds_bound(rounds, window)
-        return replace(found, unknown=unknown)
+        if rounds is not None:
+            return replace(rounds_bound(rounds, window), unknown=unknown)
+        most, note = _most_copies(spec)
+        found = replace(load_bound(spec, window, trace_s=trace_s, copies=most), unknown=unknown)
+        if note is not None and found.copies == most:
+            return replace(found, basis=f"{found.basis}; {most} copies is the default quota ({note})")
+        return found
 
     def watch(self, spec: Spec, on_copies: Callable[[int], None]) -> AbstractContextManager[object]:
         """Tell `on_copies` how many copies CloudWatch counts while the context is open."""
@@ -116,6 +122,23 @@ def window_price(spec: Spec, model: str) -> tuple[Decimal | None, str | None]:
         aws.close()
     price, _, problem = quote(aws.region, version, units, None)
     return (None if price is None else price.window), problem
+
+
+def _most_copies(spec: Spec) -> tuple[int, str | None]:
+    """The most copies that the account may have, and None; or the default, and why the quota is unknown. One user never
+    needs a second copy, so nothing is asked then."""
+    if not spec.open_loop and spec.users == 1:
+        return 1, None
+    from llmdyno.aws.clients import Aws
+    from llmdyno.services.bedrock_import.quotas import read_quotas
+
+    name = imported_model_arn(spec.model) or spec.model or ""
+    aws = Aws(spec.region or imported_model_region(name), spec.profile, spec.endpoint_url)
+    try:
+        quotas = read_quotas(aws)
+    finally:
+        aws.close()
+    return (DEFAULT_COPIES, quotas.note) if quotas.copies is None else (max(1, quotas.copies), None)
 
 
 def _trace_s(spec: Spec) -> float | None:
