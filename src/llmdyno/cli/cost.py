@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import json
 from collections.abc import Callable
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from llmdyno.cli.aws_flags import add_aws_arguments, endpoint_url_of, say
@@ -62,7 +63,11 @@ def _add_projection_arguments(parser: argparse.ArgumentParser) -> None:
     group.add_argument(
         "--traffic",
         metavar="FILE",
-        help="project this day of traffic: a CSV of time,requests, or a trace of --arrivals replay",
+        help="project this day of traffic: a CSV of time,requests, of hour,requests or of time,requests_per_hour (see "
+        "docs/cost.md), or a trace of --arrivals replay",
+    )
+    group.add_argument(
+        "--day", metavar="DATE", help="take this day of a CSV that holds several (default: its only one)"
     )
     group.add_argument(
         "--requests-per-hour", metavar="N", help="project a day with N requests in its busiest hour; see --shape"
@@ -94,8 +99,9 @@ def call(arguments: argparse.Namespace) -> int:
     from llmdyno.reports.console import Page
     from llmdyno.runs.directory import load
 
-    overrides, prices = overrides_of(arguments), _prices(arguments)
-    inquiry, better, traffic = _inquiry(arguments), _scaling(arguments), _traffic(arguments)
+    prices, inquiry = _prices(arguments), _inquiry(arguments)
+    better, traffic = _scaling(arguments), _traffic(arguments)
+    overrides = replace(overrides_of(arguments), scaling=better)
     run = load(arguments.directory)
     _check_known(run, overrides)
     account = _service(run, overrides).account(run, overrides, inquiry)
@@ -209,6 +215,8 @@ def _traffic(arguments: argparse.Namespace) -> Traffic | None:
     Raises:
         InputError: the flags contradict each other, or a value or a line of the file does not fit.
     """
+    if arguments.day is not None and arguments.traffic is None:
+        raise InputError("--day", "is for a file of traffic", "leave it out, or give --traffic FILE")
     if arguments.traffic is None and arguments.requests_per_hour is None:
         if arguments.shape is not None:
             raise InputError("--shape", "needs the number of requests", "add --requests-per-hour N")
@@ -220,7 +228,7 @@ def _traffic(arguments: argparse.Namespace) -> Traffic | None:
 
     seed = _flag(arguments, "seed", readers.whole_number(0)) or 0
     if arguments.traffic is not None:
-        return read_traffic(arguments.traffic, seed)
+        return read_traffic(arguments.traffic, seed, arguments.day)
     per_hour = _flag(arguments, "requests_per_hour", readers.requests_per_hour)
     return by_shape(per_hour or 0.0, arguments.shape or "flat", seed)
 

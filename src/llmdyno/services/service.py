@@ -36,27 +36,8 @@ def quiet(text: str) -> None:
 
 
 @dataclass(frozen=True, slots=True)
-class Overrides:
-    """What the user knows better than the run.
-
-    `copies`: how many there were all the time. `units`, `units_version`: custom model units of a copy, and their
-    version, such as v1.0. `region`: of the price. `dollars_per_cmu_minute`: the rate. None: as the run or the service
-    says.
-    """
-
-    copies: int | None = None
-    units: int | None = None
-    units_version: str | None = None
-    region: str | None = None
-    dollars_per_cmu_minute: Decimal | None = None
-
-
-NO_OVERRIDES = Overrides()
-
-
-@dataclass(frozen=True, slots=True)
 class ScalingOverrides:
-    """What the user knows better of how copies scale, for a projection; durations in seconds. None: as the run showed,
+    """What the user knows better of how copies scale, durations in seconds. None: as the run showed,
     or as the service documents."""
 
     calls_per_copy: int | None = None
@@ -64,6 +45,29 @@ class ScalingOverrides:
     cold_start_s: float | None = None
     scale_up_s: float | None = None
     idle_s: float | None = None
+
+
+NO_SCALING = ScalingOverrides()
+
+
+@dataclass(frozen=True, slots=True)
+class Overrides:
+    """What the user knows better than the run.
+
+    `copies`: how many there were all the time. `units`, `units_version`: custom model units of a copy, and their
+    version, such as v1.0. `region`: of the price. `dollars_per_cmu_minute`: the rate. None: as the run or the service
+    says. `scaling`: how copies scale.
+    """
+
+    copies: int | None = None
+    units: int | None = None
+    units_version: str | None = None
+    region: str | None = None
+    dollars_per_cmu_minute: Decimal | None = None
+    scaling: ScalingOverrides = NO_SCALING
+
+
+NO_OVERRIDES = Overrides()
 
 
 @dataclass(frozen=True, slots=True)
