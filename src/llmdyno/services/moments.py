@@ -107,9 +107,9 @@ def count_of(text: str, delimiter: str) -> float:
         both = plain.replace(",", ".")
         fits = "what fits: numbers without separators of thousands"
         raise ValueError(f"{text!r} may be {both} or {both.replace('.', '')}; {fits}")
-    if re.fullmatch(r"\d{1,3}(,\d{3})+(\.\d+)?", plain):
+    if re.fullmatch(r"[1-9]\d{0,2}(,\d{3})+(\.\d+)?", plain):
         plain = plain.replace(",", "")
-    elif re.fullmatch(r"\d{1,3}(\.\d{3}){2,}(,\d+)?|\d{1,3}(\.\d{3})+,\d+", plain):
+    elif re.fullmatch(r"[1-9]\d{0,2}(\.\d{3}){2,}(,\d+)?|[1-9]\d{0,2}\.\d{3},\d+", plain):
         plain = plain.replace(".", "").replace(",", ".")
     elif delimiter != "," and re.fullmatch(r"\d+,\d+", plain):
         plain = plain.replace(",", ".")

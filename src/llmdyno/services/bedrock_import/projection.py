@@ -45,7 +45,7 @@ class Fitted:
 
     model: CopiesModel
     carries: Carried
-    quick_and_slow: tuple[CopiesModel, ...]
+    quick_and_slow: tuple[CopiesModel, CopiesModel]
     assumptions: tuple[str, ...]
 
 
@@ -84,18 +84,13 @@ def fit(account: Account, better: ScalingOverrides) -> Fitted:
         "windows without a call are not billed, and the model is cold when the day begins",
     )
     calls = carries.calls or carries.low
-    model, *others = (
-        CopiesModel(calls, max_copies, cold_s, *_parts(up_s), idle_s)
-        for cold_s, up_s in zip((cold_start_s, *cold_starts_s), (scale_up_s, *scale_ups_s), strict=True)
-    )
-    return Fitted(model, carries, tuple(others), assumptions)
-
-
-def _parts(scale_up_s: float) -> tuple[float, float]:
-    """How long refusals must last, and how long the new copy then takes to start: a third of the time at most, and the
-    rest."""
-    after_s = min(_DEFAULT.scale_up_after_s, scale_up_s / 3)
-    return after_s, scale_up_s - after_s
+    # Of the time until another copy comes, the first third at most is the time that refusals must last. That guess
+    # decides whether refusals that come and go start a copy: at its quickest, the first one does.
+    after_s = [min(_DEFAULT.scale_up_after_s, total_s / 3) for total_s in (scale_up_s, scale_ups_s[1])]
+    model = CopiesModel(calls, max_copies, cold_start_s, after_s[0], scale_up_s - after_s[0], idle_s)
+    quick = CopiesModel(calls, max_copies, cold_starts_s[0], 0.0, scale_ups_s[0], idle_s)
+    slow = CopiesModel(calls, max_copies, cold_starts_s[1], after_s[1], scale_ups_s[1] - after_s[1], idle_s)
+    return Fitted(model, carries, (quick, slow), assumptions)
 
 
 _A_GUESS = "a guess: this run did not show it"
