@@ -110,6 +110,8 @@ def test_several_days_are_named_and_one_is_chosen() -> None:
     )
     # A line that begins the day before counts for the hours that are in this day.
     assert spans(SEVERAL, "2026-03-02") == [Span(0, 21_600, 30), Span(21_600, 64_800, 120), Span(64_800, 86_400, 120)]
+    assert notes(SEVERAL, "2026-03-02")[1] == "until 06:00, a line of the day before counts, with 30 requests"
+    assert "day before" not in "".join(notes(SEVERAL, "2026-03-01"))
     assert refused(SEVERAL, "2026-03-09").startswith("--day: day.csv has no day '2026-03-09'; one of 2026-03-01 (30")
     assert refused("time,requests\n09:00,5\n", "2026-03-02") == "--day: day.csv has no dates; leave out --day"
 

@@ -114,6 +114,12 @@ def test_a_separator_of_two_meanings_is_refused(text: str) -> None:
         count_of(text, ";")
 
 
+def test_a_date_is_one_of_the_calendar() -> None:
+    for text, day in (("9999-12-31", None), ("24:00", "9999-12-31")):
+        with pytest.raises(ValueError, match="is too late; what fits: a date before the year 9000"):
+            moment_of(text, day)
+
+
 def test_times_as_text() -> None:
     assert [clock_text(time_s) for time_s in (0, 32_400, 32_430, 86_400)] == ["00:00", "09:00", "09:00:30", "24:00"]
     assert date_text(MARCH_2) == "2026-03-02"

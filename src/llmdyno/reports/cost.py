@@ -21,6 +21,11 @@ _EMULATED = (
     "EMULATED: nothing is billed. The figures apply the real service's rules and rates to what the emulator did, at "
     "real speed."
 )
+_CHEAPER = {
+    True: ": copies are cheaper",
+    False: ": tokens are cheaper",
+    None: "; how many copies it had is not known well enough to say which is cheaper",
+}
 _COPY_HEADS = ("copy", "ready", "first success", "last call", "calls", "windows", "dollars")
 
 
@@ -202,7 +207,7 @@ def _comparison(found: dict[str, Any] | None) -> list[tuple[str, str]]:
     )
     if "break_even" not in found:  # a report of an earlier version, whose break-even knew no limit of a copy
         return [("By the token", line)]
-    cheaper = {True: ": copies are cheaper", False: ": tokens are cheaper", None: ""}[found["cheaper_here"]]
+    cheaper = _CHEAPER[found["cheaper_here"]]
     line += f", and an hour of this load {dollars(found['hour_by_token'])}{cheaper}"
     return [("By the token", line), ("Break-even", _break_even(found))]
 
@@ -217,7 +222,7 @@ def _break_even(found: dict[str, Any]) -> str:
         worth = dollars(found["full_copy_by_token"][1])
         return (
             f"not reachable: a full copy carries {Decimal(most):,.0f} requests an hour at most, worth {worth} by the "
-            f"token, and costs {hour}. More copies carry more and cost more alike"
+            f"token, and costs {hour}. With more copies, the same holds for each"
         )
     if found["break_even"] == "not shown":
         seen = f"This run shows that one carries {Decimal(least):,.0f}"

@@ -94,16 +94,21 @@ def _count(value: float) -> str:
 
 def _unknown(found: dict[str, Any]) -> str:
     """What a projection says in its headline if nothing shows what a copy carries."""
-    day, least = found["day"], plural(found["capacity"]["low"], "call")
+    day, capacity = found["day"], found["capacity"]
+    least = f"{plural(capacity['low'], 'call')} at once, if the run had {_copies(capacity['copies_then'])}"
     if day["high"] is None:
         windows = found["windows"]
         cost = f"at most {windows['high']:,} windows a day, and at least {windows['low']:,} if it carries any number"
     else:
         cost = f"at most {dollars(day['high'])} a day, and at least {dollars(day['low'])} if it carries any number"
     return (
-        f"What a copy carries is unknown, because this run was refused nothing. At least {least} at once: {cost} "
-        f"(on up to {found['model']['max_copies']} copies). This finds it, and --calls-per-copy sets it:"
+        f"What a copy carries is unknown, because this run was refused nothing. At least {least}: {cost} "
+        f"(on up to {_copies(found['model']['max_copies'])}). This finds it, and --calls-per-copy sets it:"
     )
+
+
+def _copies(count: int) -> str:
+    return f"{count} cop{'y' if count == 1 else 'ies'}"
 
 
 def _bound_row(hour: dict[str, Any]) -> list[str]:

@@ -121,7 +121,7 @@ def parse_day(text: str, path: str, day: str | None) -> DayTable:
     left_out = [name or "(unnamed)" for index, name in enumerate(columns.heading) if index not in columns[:3]]
     if left_out:
         notes.append(f"columns left out: {', '.join(left_out)}"[:200])
-    return DayTable(tuple(chosen), (*notes, *_unevenness(chosen)))
+    return DayTable(tuple(chosen), (*notes, *_carried_in(lines, chosen, date), *_unevenness(chosen)))
 
 
 def _refuse(problem: str, fits: str | None = None, where: str = FLAG) -> NoReturn:
@@ -302,6 +302,17 @@ def _how_read(columns: _Columns, first: Moment, date: str | None, *, hourly: boo
     return (
         f"read {columns.heading[columns.when]} as {kind}{zone}{day}, {columns.heading[columns.many]} as {how} {until}"
     )
+
+
+def _carried_in(lines: Sequence[_Line], spans: Sequence[Span], date: str | None) -> list[str]:
+    """That a line of the day before counts for the first hours of this one."""
+    if date is None:
+        return []
+    first_s = next(line.moment.at_s % DAY_S for line in lines if date_text(line.moment.at_s) == date)
+    if first_s <= spans[0].start_s:
+        return []
+    until = clock_text(spans[0].end_s)
+    return [f"until {until}, a line of the day before counts, with {spans[0].requests:,.0f} requests"]
 
 
 def _unevenness(spans: Sequence[Span]) -> list[str]:

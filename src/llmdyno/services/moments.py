@@ -17,6 +17,7 @@ _CLOCK = re.compile(r"(\d{1,2}):(\d{2})(?::(\d{2})(\.\d+)?)?")
 _NUMBER = re.compile(r"[+-]?(\d[\d_]*\.?\d*|\.\d+)([eE][+-]?\d+)?")
 _TIME_FITS = "a time of day such as 09:00, an ISO date and time such as 2026-03-02T09:00, or seconds of the day"
 _COUNT_FITS = "a number such as 1200, from 0 up"
+_LATEST_S = date(9000, 1, 1).toordinal() * DAY_S
 _SPACES = str.maketrans(dict.fromkeys("\u00a0\u202f\u2009 '’_", ""))
 """Separators of thousands that mean nothing else."""
 
@@ -48,6 +49,8 @@ def moment_of(text: str, day: str | None = None, *, hour: bool = False) -> Momen
         ValueError: it does not fit.
     """
     found = _read(text, hour=hour)
+    if found.at_s >= _LATEST_S:
+        raise ValueError(f"{text!r} is too late; what fits: a date before the year 9000")
     if day is None:
         return found
     if found.dated:
@@ -56,6 +59,8 @@ def moment_of(text: str, day: str | None = None, *, hour: bool = False) -> Momen
         midnight_s = date.fromisoformat(day).toordinal() * DAY_S
     except ValueError:
         raise ValueError(f"{day!r} is no date; what fits: a date such as 2026-03-02") from None
+    if midnight_s >= _LATEST_S:
+        raise ValueError(f"{day!r} is too late; what fits: a date before the year 9000")
     return found._replace(at_s=midnight_s + found.at_s, dated=True)
 
 
@@ -125,6 +130,6 @@ def clock_text(second_s: float) -> str:
     return f"{minutes // 60:02}:{minutes % 60:02}" + (f":{seconds:02}" if seconds else "")
 
 
-def date_text(midnight_s: float) -> str:
-    """The date of a midnight, seconds since the day before 0001-01-01: 2026-03-02."""
-    return date.fromordinal(round(midnight_s / DAY_S)).isoformat()
+def date_text(at_s: float) -> str:
+    """The date of a moment, seconds since the day before 0001-01-01: 2026-03-02."""
+    return date.fromordinal(int(at_s // DAY_S)).isoformat()

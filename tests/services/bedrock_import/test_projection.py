@@ -129,7 +129,15 @@ def test_three_calls_a_day_that_each_find_the_model_cold(account: Account) -> No
         "peak": {"when": "hour 0 after the first request", "requests": 3.0},
         "traffic_notes": [],
         "days_a_month": 20,
-        "capacity": {"known": True, "calls": 1, "low": 1, "high": 1, "origin": "as given", "find_with": None},
+        "capacity": {
+            "known": True,
+            "calls": 1,
+            "low": 1,
+            "high": 1,
+            "origin": "as given",
+            "copies_then": 1,
+            "find_with": None,
+        },
         "model": {
             "calls_per_copy": 1,
             "max_copies": 3,
@@ -165,6 +173,7 @@ def test_what_a_copy_carries_is_unknown_where_nothing_was_refused(account: Accou
         "low": 1,
         "high": None,
         "origin": "the most that this run asked of one; it was refused nothing",
+        "copies_then": 1,
         "find_with": f"llmdyno capacity {account.run.path}/spec.toml --users 1,2,4,8 --slo ttft_s=1",
     }
     quick = CopiesModel(1, scale_up_after_s=0.0, scale_up_delay_s=45.0)

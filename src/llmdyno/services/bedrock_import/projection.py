@@ -211,6 +211,7 @@ def _capacity(account: Account, carries: Carried) -> dict[str, Any]:
         "low": carries.low,
         "high": carries.high,
         "origin": carries.origin,
+        "copies_then": account.copies.most(),
         "find_with": None if known else finding_command(account, carries.low),
     }
 
