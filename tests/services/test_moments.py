@@ -120,6 +120,12 @@ def test_a_date_is_one_of_the_calendar() -> None:
             moment_of(text, day)
 
 
+def test_a_long_cell_is_not_shown_whole() -> None:
+    for read in (moment_of, lambda text: count_of(text, ",")):
+        with pytest.raises(ValueError, match=r"'x{40}…' is no"):
+            read("x" * 100_000)
+
+
 def test_times_as_text() -> None:
     assert [clock_text(time_s) for time_s in (0, 32_400, 32_430, 86_400)] == ["00:00", "09:00", "09:00:30", "24:00"]
     assert date_text(MARCH_2) == "2026-03-02"

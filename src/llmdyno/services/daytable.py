@@ -23,7 +23,18 @@ from itertools import pairwise
 from typing import NamedTuple, NoReturn, TypeVar
 
 from llmdyno.errors import InputError
-from llmdyno.services.moments import DAY_S, HOUR, HOUR_S, SECONDS, Moment, clock_text, count_of, date_text, moment_of
+from llmdyno.services.moments import (
+    DAY_S,
+    HOUR,
+    HOUR_S,
+    SECONDS,
+    Moment,
+    clock_text,
+    count_of,
+    date_text,
+    moment_of,
+    shown,
+)
 
 FLAG, DAY_FLAG = "--traffic", "--day"
 FITS = (
@@ -166,11 +177,11 @@ def _columns(heading: Sequence[str], path: str) -> _Columns:
         times, dates = dates[:1], dates[1:]
     for found, what in ((times, "when"), (dates, "which day"), (counts, "how many")):
         if len(found) > 1:
-            said = " and ".join(heading[index] for index in found)
+            said = " and ".join(heading[index] for index in found[:2])
             _refuse(f"{path}, line 1: the columns {said} all say {what}", "keep one of them")
     if not times or not counts:
-        shown = ", ".join(heading[:6])[:200]
-        _refuse(f"{path}, line 1: its columns are {shown}; none says {'how many' if times else 'when'}")
+        names_shown = ", ".join(heading[:6])[:200]
+        _refuse(f"{path}, line 1: its columns are {names_shown}; none says {'how many' if times else 'when'}")
     return _Columns(times[0], dates[0] if dates else None, counts[0], _per_s(names[counts[0]]), tuple(heading))
 
 
@@ -271,7 +282,7 @@ def _choose(lines: Sequence[_Line], spans: Sequence[Span], day: str | None, path
     by_date = {date_text(midnight_s): parts for midnight_s, parts in days.items()}
     busy = {date: parts for date, parts in by_date.items() if any(part.requests for part in parts)} or by_date
     if day is not None and day not in by_date:
-        _refuse(f"{path} has no day {day!r}", f"one of {_listed(busy)}", DAY_FLAG)
+        _refuse(f"{path} has no day {shown(day)}", f"one of {_listed(busy)}", DAY_FLAG)
     if day is None and len(busy) > 1:
         _refuse(f"{path} holds {len(busy)} days", f"choose one with {DAY_FLAG} DATE: {_listed(busy)}")
     chosen = day or next(iter(busy))

@@ -17,6 +17,7 @@ _CLOCK = re.compile(r"(\d{1,2}):(\d{2})(?::(\d{2})(\.\d+)?)?")
 _NUMBER = re.compile(r"[+-]?(\d[\d_]*\.?\d*|\.\d+)([eE][+-]?\d+)?")
 _TIME_FITS = "a time of day such as 09:00, an ISO date and time such as 2026-03-02T09:00, or seconds of the day"
 _COUNT_FITS = "a number such as 1200, from 0 up"
+_SHOWN = 40
 _LATEST_S = date(9000, 1, 1).toordinal() * DAY_S
 _SPACES = str.maketrans(dict.fromkeys("\u00a0\u202f\u2009 '’_", ""))
 """Separators of thousands that mean nothing else."""
@@ -50,22 +51,22 @@ def moment_of(text: str, day: str | None = None, *, hour: bool = False) -> Momen
     """
     found = _read(text, hour=hour)
     if found.at_s >= _LATEST_S:
-        raise ValueError(f"{text!r} is too late; what fits: a date before the year 9000")
+        raise ValueError(f"{shown(text)} is too late; what fits: a date before the year 9000")
     if day is None:
         return found
     if found.dated:
-        raise ValueError(f"{text!r} has a date, and the column of dates has another; keep one of them")
+        raise ValueError(f"{shown(text)} has a date, and the column of dates has another; keep one of them")
     try:
         midnight_s = date.fromisoformat(day).toordinal() * DAY_S
     except ValueError:
-        raise ValueError(f"{day!r} is no date; what fits: a date such as 2026-03-02") from None
+        raise ValueError(f"{shown(day)} is no date; what fits: a date such as 2026-03-02") from None
     if midnight_s >= _LATEST_S:
-        raise ValueError(f"{day!r} is too late; what fits: a date before the year 9000")
+        raise ValueError(f"{shown(day)} is too late; what fits: a date before the year 9000")
     return found._replace(at_s=midnight_s + found.at_s, dated=True)
 
 
 def _read(text: str, *, hour: bool) -> Moment:
-    problem = f"{text!r} is no time; what fits: {_TIME_FITS}"
+    problem = f"{shown(text)} is no time; what fits: {_TIME_FITS}"
     if when := _CLOCK.fullmatch(text):
         hours, minutes, seconds = int(when[1]), int(when[2]), int(when[3] or 0)
         at_s = 3600 * hours + 60 * minutes + seconds + float(f"0{when[4] or ''}")
@@ -74,13 +75,13 @@ def _read(text: str, *, hour: bool) -> Moment:
         return Moment(TIME_OF_DAY, at_s)
     if hour and re.fullmatch(r"\d{1,2}", text):
         if int(text) > 24:
-            raise ValueError(f"{text!r} is no hour; what fits: an hour from 0 to 23, or from 1 to 24")
+            raise ValueError(f"{shown(text)} is no hour; what fits: an hour from 0 to 23, or from 1 to 24")
         return Moment(HOUR, int(text) * HOUR_S, hour=int(text))
     if _NUMBER.fullmatch(text):
         at_s = float(text)
         if not 0 <= at_s <= DAY_S:
             unix = " (a unix time has to be written as a date and time)" if at_s > DAY_S else ""
-            raise ValueError(f"{text!r} is not within 0 to 86400 seconds of a day{unix}; what fits: {_TIME_FITS}")
+            raise ValueError(f"{shown(text)} is not within 0 to 86400 seconds of a day{unix}; what fits: {_TIME_FITS}")
         return Moment(SECONDS, at_s)
     try:
         found = datetime.fromisoformat(text)
@@ -111,7 +112,7 @@ def count_of(text: str, delimiter: str) -> float:
     if marks and delimiter != "," and re.fullmatch(r"[1-9]\d{0,2}[.,]\d{3}", plain):
         both = plain.replace(",", ".")
         fits = "what fits: numbers without separators of thousands"
-        raise ValueError(f"{text!r} may be {both} or {both.replace('.', '')}; {fits}")
+        raise ValueError(f"{shown(text)} may be {both} or {both.replace('.', '')}; {fits}")
     if re.fullmatch(r"[1-9]\d{0,2}(,\d{3})+(\.\d+)?", plain):
         plain = plain.replace(",", "")
     elif re.fullmatch(r"[1-9]\d{0,2}(\.\d{3}){2,}(,\d+)?|[1-9]\d{0,2}\.\d{3},\d+", plain):
@@ -120,8 +121,13 @@ def count_of(text: str, delimiter: str) -> float:
         plain = plain.replace(",", ".")
     count = float(plain) if _NUMBER.fullmatch(plain) else math.nan
     if not (math.isfinite(count) and count >= 0):
-        raise ValueError(f"{text!r} is no number of requests; what fits: {_COUNT_FITS}")
+        raise ValueError(f"{shown(text)} is no number of requests; what fits: {_COUNT_FITS}")
     return count
+
+
+def shown(text: str) -> str:
+    """A cell as an error shows it: in quotes, and not all of a long one."""
+    return repr(text if len(text) <= _SHOWN else text[:_SHOWN] + "…")
 
 
 def clock_text(second_s: float) -> str:
