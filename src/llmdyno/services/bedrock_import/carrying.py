@@ -6,14 +6,12 @@ how many calls a copy carries. A run that was refused nothing shows a lower boun
 
 from __future__ import annotations
 
-import math
 import shlex
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
 from llmdyno.services.calls import Calls, served_in_flight
-from llmdyno.services.copies import usual_duration_s
 
 if TYPE_CHECKING:
     from llmdyno.services.bedrock_import.account import Account
@@ -97,13 +95,15 @@ def _calls(account: Account) -> tuple[int | None, int, int | None, str]:
 
 
 def _lasting_peak(calls: Calls) -> int:
-    """The most calls in flight at once, for about as long as an answer takes.
+    """The most calls at once, for at least half as long as an answer usually takes.
 
     A shorter peak may be an answer whose last byte was still on its way to us.
     """
-    curve, usual_s = served_in_flight(calls), usual_duration_s(calls)
-    level = int(curve.count.max(initial=0))
-    while level > 1 and curve.first_above(level - 1, usual_s, -math.inf, math.inf) is None:
+    curve, durations_s = served_in_flight(calls), (calls.end_s - calls.sent_s)[calls.ok]
+    if not len(durations_s):
+        return 1
+    spans_s, level = np.diff(curve.time_s), int(curve.count.max(initial=0))
+    while level > 1 and spans_s[curve.count[:-1] >= level].sum() < np.median(durations_s) / 2:
         level -= 1
     return level
 
