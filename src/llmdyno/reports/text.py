@@ -39,7 +39,7 @@ def dollar_range(low: str | Decimal | None, best: str | Decimal | None, high: st
         return dollars(best)
     if high is None:
         return f"{dollars(best)} or more"
-    return dollars(best) if Decimal(low) == Decimal(high) else f"{dollars(best)} ({dollars(low)} to {dollars(high)})"
+    return dollars(best) if dollars(low) == dollars(high) else f"{dollars(best)} ({dollars(low)} to {dollars(high)})"
 
 
 def duration(seconds: float) -> str:
