@@ -195,6 +195,12 @@ def test_where_a_copy_pays(changed: dict[str, Any], said: str) -> None:
     assert shown_facts(comparison=changed)["Break-even"] == said
 
 
+def test_hundreds_of_copies_are_not_named() -> None:
+    reached = {"break_even": "reached", "needed_requests_per_hour": "3000"}
+    many = {**reached, "always_from_copies": 11, "always_from_requests_per_hour": "33000"}
+    assert shown_facts(comparison=many)["Break-even"].endswith("With more copies, each one needs as many")
+
+
 def test_what_is_cheaper_for_this_load() -> None:
     assert shown_facts(comparison={"cheaper_here": True})["By the token"].endswith("$0.72: copies are cheaper")
     assert shown_facts(comparison={"cheaper_here": None})["By the token"].endswith(

@@ -21,6 +21,8 @@ _EMULATED = (
     "EMULATED: nothing is billed. The figures apply the real service's rules and rates to what the emulator did, at "
     "real speed."
 )
+_FEW_COPIES = 10
+"""From more copies on than this, nobody asks what is always cheaper."""
 _CHEAPER = {
     True: ": copies are cheaper",
     False: ": tokens are cheaper",
@@ -231,7 +233,7 @@ def _break_even(found: dict[str, Any]) -> str:
         return f"not shown: a copy costs {hour}, and would have to carry {needed_text} to be worth it. {seen}{find}"
     line = f"a copy pays from {needed_text} on, and carries {Decimal(least):,.0f} or more"
     copies, always = found["always_from_copies"], found["always_from_requests_per_hour"]
-    if always is None:
+    if always is None or copies > _FEW_COPIES:
         return f"{line}. With more copies, each one needs as many"
     if copies == 1:
         return f"{line}. With more copies, too, copies are cheaper from there on"
