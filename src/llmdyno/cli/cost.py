@@ -76,7 +76,9 @@ def _add_projection_arguments(parser: argparse.ArgumentParser) -> None:
         "--shape", metavar="NAME", help=f"choose the shape of that day: {', '.join(_SHAPES)} (default: flat)"
     )
     group.add_argument(
-        "--calls-per-copy", metavar="N", help="let a copy serve N calls at once (default: as in the run)"
+        "--calls-per-copy",
+        metavar="N",
+        help="let a copy serve N calls at once (default: as in the run, if it was refused more)",
     )
     group.add_argument("--max-copies", metavar="N", help="allow N copies (default: 3, the default quota of an account)")
     group.add_argument("--cold-start", metavar="S", help="let a cold start take this long (default: as in the run)")

@@ -23,7 +23,8 @@ LOAD = Delivered(copies=2.0, requests_per_hour=4000, input_tokens_per_hour=2_000
 
 
 def carries(shown: float, calls: int | None, high: int | None, answer_s: float = 7.2) -> Carried:
-    return Carried(calls, calls or 4, high, "test", answer_s, 4.0, shown)
+    """Of a run in which a copy delivered `shown` requests an hour."""
+    return Carried(calls, calls or 4, high, "test", answer_s, shown * answer_s / 3600)
 
 
 @pytest.fixture(scope="module")

@@ -50,7 +50,7 @@ def test_a_refusal_shows_the_number_and_the_user_knows_better(tmp_path: Path) ->
 
 def test_a_full_copy_delivers_no_less_than_this_run_and_no_more_than_without_slowing() -> None:
     """Five calls at once took 10 s; a copy carries 20. It delivers 1,800 requests an hour, or up to 20 × 360."""
-    found = Carried(20, 16, 20, "test", 10.0, 5.0, 1800.0)
+    found = Carried(20, 16, 20, "test", 10.0, 5.0)
     assert found.slowest_s == 40.0
     assert found.per_hour() == (1800.0, 7200.0)
     assert replace_calls(found, 4).slowest_s == 10.0  # the run had more at once than that
@@ -59,6 +59,16 @@ def test_a_full_copy_delivers_no_less_than_this_run_and_no_more_than_without_slo
 
 def replace_calls(found: Carried, calls: int, high: int = 20) -> Carried:
     return found._replace(calls=calls, high=high)
+
+
+def test_a_run_with_a_call_now_and_then_shows_one_call_after_another(tmp_path: Path) -> None:
+    """A call of ten seconds every hundred: any copy carries 360 of them an hour."""
+    rare = [Sent(100.0 * number, 100.0 * number + 10) for number in range(1, 11)]
+    account = of(tmp_path, rare)
+    account.run.summary["throughput"]["whole_run"]["request_per_s"] = 0.01
+    found = carried(account_of(account.run, FACTS, NO_OVERRIDES, None))
+    assert found is not None
+    assert (found.at_once, found.low, found.per_hour()[0]) == (1.0, 1, pytest.approx(360.0))
 
 
 def test_a_run_that_was_answered_nothing_shows_nothing(tmp_path: Path) -> None:

@@ -28,8 +28,7 @@ class Carried(NamedTuple):
 
     `calls`: the best value (None: unknown). `low`, `high`: its bounds (`high` None: unknown). `origin`: where they come
     from. `answer_s`: the mean end-to-end latency of the run, seconds at real speed. `at_once`: how many calls a copy
-    had at a time while that was measured, on average. `shown_per_hour`: the requests an hour that one copy delivered in
-    this run.
+    had at a time while that was measured, on average; at least one, as one call after another is what any copy carries.
     """
 
     calls: int | None
@@ -38,7 +37,6 @@ class Carried(NamedTuple):
     origin: str
     answer_s: float
     at_once: float
-    shown_per_hour: float
 
     @property
     def slowest_s(self) -> float:
@@ -51,10 +49,12 @@ class Carried(NamedTuple):
     def per_hour(self) -> tuple[float, float | None]:
         """The requests an hour that a full copy delivers: at least, and at most (None: unknown).
 
-        At least what it delivered in this run; at most as many as if answers got no slower.
+        At least what it delivers with as many calls at once as in this run; at most what it would if answers got no
+        slower.
         """
+        shown = self.at_once * _HOUR_S / self.answer_s
         most = None if self.high is None else self.high * _HOUR_S / self.answer_s
-        return (self.shown_per_hour if most is None else min(self.shown_per_hour, most)), most
+        return (shown if most is None else min(shown, most)), most
 
 
 def carried(account: Account) -> Carried | None:
@@ -65,10 +65,9 @@ def carried(account: Account) -> Carried | None:
     calls, low, high, origin = _calls(account)
     delivered = account.delivered
     if delivered is None or not delivered.copies:
-        return Carried(calls, low, high, origin, answer_s, 1.0, 0.0)
-    shown = delivered.requests_per_hour / delivered.copies
-    at_once = max(1.0, shown * answer_s / _HOUR_S)  # Little's law
-    return Carried(calls, low, high, origin, answer_s, at_once, shown)
+        return Carried(calls, low, high, origin, answer_s, 1.0)
+    at_once = delivered.requests_per_hour / delivered.copies * answer_s / _HOUR_S  # Little's law
+    return Carried(calls, low, high, origin, answer_s, max(1.0, at_once))
 
 
 def mean_answer_s(account: Account) -> float | None:
