@@ -30,6 +30,7 @@ if TYPE_CHECKING:
 _DEFAULT = CopiesModel(1)
 _ANY = 10**9
 """As many calls as anybody sends."""
+_A_GUESS = "a guess: this run did not show it"
 _GUESSES = (0.5, 2.0)
 """A time that is a guess may be shorter or longer by these factors."""
 
@@ -91,9 +92,6 @@ def fit(account: Account, better: ScalingOverrides) -> Fitted:
     quick = CopiesModel(calls, max_copies, cold_starts_s[0], 0.0, scale_ups_s[0], idle_s)
     slow = CopiesModel(calls, max_copies, cold_starts_s[1], after_s[1], scale_ups_s[1] - after_s[1], idle_s)
     return Fitted(model, carries, (quick, slow), assumptions)
-
-
-_A_GUESS = "a guess: this run did not show it"
 
 
 def _first(given: float | None, seen: float | None, usual: float) -> tuple[float, str]:
@@ -179,8 +177,7 @@ def _days(fitted: Fitted, traffic: Traffic) -> tuple[Projection, list[Projection
         bounds = (carries.low, carries.high or _ANY)
         worlds = [best, *(_World(replace(model, calls_per_copy=calls), carries.answer_s) for calls in bounds), slow]
         draws = [best]
-    service_s = carries.slowest_s if carries.calls is None else carries.answer_s
-    worlds += [_World(other, service_s) for other in fitted.quick_and_slow]
+    worlds += [_World(other, carries.slowest_s) for other in fitted.quick_and_slow]
     arrivals = traffic.arrivals_s.tolist()
     found = [project(arrivals, one.service_s, one.model) for one in dict.fromkeys(worlds)]
     redrawn = [
