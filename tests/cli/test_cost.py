@@ -61,6 +61,8 @@ def test_what_the_flags_know_better() -> None:
             ["--traffic", "f", "--shape", "flat"],
             "--traffic: already gives the whole day; leave out --requests-per-hour and --shape",
         ),
+        (["--day", "2026-03-02"], "--day: is for a file of traffic; leave it out, or give --traffic FILE"),
+        (["--requests-per-hour", "5", "--day", "2026-03-02"], "--day: is for a file of traffic; leave it out"),
         (["--traffic", "nowhere.csv"], "--traffic: nowhere.csv cannot be read"),
         ([], "nowhere: is not a run directory"),
     ],

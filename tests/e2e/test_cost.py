@@ -157,14 +157,18 @@ def test_a_day_of_traffic(step: dict[str, Any], facts: dict[str, Any], folder: P
     result = llmdyno_(facts, folder, "cost", "step", "--traffic", "day.csv")
     assert result.returncode == 0, result.stderr
     found = json.loads((folder / "step/cost.json").read_text())["projection"]
-    assert found["requests"] == 9500
+    assert found["expected_requests"] == 9500
+    assert 9000 < found["requests"] < 10_000
+    assert found["peak"] == {"when": "09:00 to 10:00", "requests": 3000.0}
+    assert found["capacity"]["known"]
     assert found["model"]["calls_per_copy"] == 4
     assert found["windows"]["low"] <= found["windows"]["billed"] <= found["windows"]["high"]
     assert Decimal(found["day"]["dollars"]) == WINDOW * found["windows"]["billed"]
-    assert Decimal(found["month"]["dollars"]) == 30 * Decimal(found["day"]["dollars"])
+    assert Decimal(found["month"]["dollars"]) == 30 * Decimal(found["day"]["dollars"]) + Decimal("3.90")
     assert found["cold_starts"] >= 1
     assert len(found["assumptions"]) == 8
-    assert "A day: day.csv: 9,500 requests a day" in result.stdout
+    assert "A day: day.csv, every day; arrivals within an hour are Poisson" in result.stdout
+    assert "the busiest hour is 09:00 to 10:00, with 3,000" in result.stdout
     bad = folder / "bad.csv"
     bad.write_text("time,requests\n09:00,3000\nnoon,5\n", encoding="utf-8")
     refused = llmdyno_(facts, folder, "cost", "step", "--traffic", "bad.csv")
@@ -226,6 +230,13 @@ def test_the_embedded_emulators_run_has_a_cost_too(tmp_path: Path) -> None:
     assert report["model"]["units"] == 2
     assert "no CloudWatch to ask" in result.stdout
     assert "on 22 days of a month" in result.stdout
+    # The run was refused nothing: nobody knows what a copy carries, and the way to find it is named.
+    assert "What a copy carries is unknown" in result.stdout
+    assert "llmdyno capacity r/spec.toml --users " in result.stdout
+    assert "throttled" not in result.stdout.partition("A day: ")[2].partition("Assumed")[0]
+    projection = report["projection"]
+    assert (projection["day"]["dollars"], projection["lost"], projection["throttled_attempts"]) == (None, None, None)
+    assert Decimal(projection["day"]["low"]) <= Decimal(projection["day"]["high"])
 
 
 def test_a_series_of_cold_starts_has_a_cost_and_no_load_to_project(tmp_path: Path) -> None:

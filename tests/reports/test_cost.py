@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
+import pytest
 from tests.reports.made import COST, drawn
 
 from llmdyno.reports import cost
@@ -28,30 +30,43 @@ This run              $1.144 ($1.144 to $1.715): 2 windows of five minutes (2 to
 Idle tail             copies were paid for 4.2 min after their last calls: $0.50
                       of the above; $0.572 more if windows without a call are
                       billed too (unconfirmed)
-An hour of this load  $6.862 for 1.00 copies, 3,600 requests and 360,000 output
-                      tokens
+An hour of this load  $6.862 for 1.00 copies, 3,600 requests, 180,000 input and
+                      360,000 output tokens; from 19.5 min of steady load
 A million tokens out  $19.06
+A million tokens in   $38.12 (each of these rates is the whole hour, divided by
+                      what it delivers)
 A thousand requests   $1.906
 Warm or cold          a copy kept warm costs $6.862 an hour, $164.68 a day,
-                      $4,940.35 in 30 days. If it goes cold, the next caller
-                      waits for 62.7 s (measured), and each wake-up bills $0.572
-                      or more. Both cost the same at 288 wake-ups a day
+                      $4,940.35 in 30 days ($4,944.25 with storage). If it goes
+                      cold, the next caller waits for 62.7 s (measured), and
+                      each wake-up bills $0.572 or more. Waking never costs as
+                      much as keeping it warm: that would take 288 wake-ups a
+                      day, and the idle time, a cold start and an answer leave
+                      room for 233 at most
 Storage               $3.90 a month for keeping the model
 By the token          at $0.22 in and $0.88 out per million tokens, a thousand
-                      of these requests cost $0.20. Copies cost the same at
-                      34,308 requests an hour; this load is below that
+                      of these requests cost $0.20, and an hour of this load
+                      $0.72: tokens are cheaper
+Break-even            not reachable: a full copy carries 4,500 requests an hour
+                      at most, worth $0.90 by the token, and costs $6.862. With
+                      more copies, the same holds for each
 
-A day: 100 requests in the busiest hour, flat
+A day: 1000 requests an hour, flat; arrivals within an hour are Poisson
+1,000 requests a day (1,010 in this draw); the busiest hour is 09:00 to 10:00,
+with 1,000
+columns left out: region
 
 hour  requests  copies  windows  dollars  throttled  waited  lost
-   9     1,000    1.00       12   $6.862          3       2     0
+   9     1,010    1.00       12   $6.862          3       2     0
 throttled: attempts that were refused; waited: calls that met a cold model
 
-A day                 $6.862 ($6.862 to $8.005): 12 windows (12 to 14)
-A month               price unknown: 30 such days
+A day                 $6.862 ($6.862 to $8.005): 12 windows (12 to 14), without
+                      storage
+A month               $209.75 ($209.75 to $244.06): 30 such days and $3.90 for
+                      storing the model
 A thousand requests   $6.862
 Copies                1 at most; 1 cold start, and 2 calls waited for one; 0 of
-                      1,000 lost
+                      1,010 lost
 Assumed               a copy carries 4 calls
                       a cold start takes 62.7 s
 Note                  the first window may be paid for by others
@@ -89,19 +104,134 @@ def test_a_lower_bound_says_so() -> None:
     assert "An hour of this load" not in facts
 
 
-def test_a_load_beyond_the_break_even() -> None:
-    comparison = {**COST["comparison"], "cheaper_here": True}
-    assert cost.facts({**COST, "comparison": comparison, "projection": None})[-1][1].endswith(
-        "this load is above that, where copies are cheaper"
+def shown_facts(**changes: dict[str, Any]) -> dict[str, str]:
+    """The facts of a report without a projection, in which some keys of its parts are changed."""
+    parts = {name: {**COST[name], **changed} for name, changed in changes.items()}
+    return dict(cost.facts({**COST, "projection": None, **parts}))
+
+
+def test_rates_of_a_short_window_are_marked_with_its_length() -> None:
+    window = {"from_s": 60.0, "length_s": 104.0, "steady": True, "short": True}
+    assert shown_facts(delivered={"window": window})["An hour of this load"].endswith(
+        "; from 1.7 min of steady load, which is SHORT: less than one billing window of five minutes"
     )
-    without = {**COST["comparison"], "break_even_requests_per_hour": None}
-    assert cost.facts({**COST, "comparison": without, "projection": None})[-1][1].endswith(
-        "a thousand of these requests cost $0.20"
+    whole = {**window, "length_s": 400.0, "steady": False, "short": False}
+    assert shown_facts(delivered={"window": whole})["An hour of this load"].endswith("; from 6.7 min of the whole run")
+
+
+def test_rates_of_copies_that_are_not_known_to_the_second_are_ranges() -> None:
+    """Half a copy to one and a half: each rate has the range of the hour."""
+    found = shown_facts(
+        delivered={"copies_low": 0.5, "copies_high": 1.5}, cost={"hour_low": "3.4308", "hour_high": "10.2924"}
     )
+    assert found["An hour of this load"].startswith("$6.862 ($3.431 to $10.29) for 1.00 copies (0.50 to 1.50), 3,600")
+    assert found["A million tokens out"] == "$19.06 ($9.53 to $28.59)"
+    assert found["A million tokens in"].startswith("$38.12 ($19.06 to $57.18) (each of these rates")
+    assert found["A thousand requests"] == "$1.906 ($0.953 to $2.859)"
+    more = shown_facts(delivered={"copies_high": None}, cost={"hour_high": None})
+    assert more["An hour of this load"].startswith("$6.862 or more for 1.00 copies or more, 3,600 requests")
+    assert more["A thousand requests"] == "$1.906 or more"
+
+
+def test_a_rate_of_nothing_is_unknown() -> None:
+    nothing = dict.fromkeys(("million_output_tokens", "million_input_tokens", "thousand_requests"))
+    assert shown_facts(cost=nothing)["A thousand requests"] == "unknown"
+    free = shown_facts(cost={"hour": "0", "hour_low": "0", "hour_high": "0", "thousand_requests": "0"})
+    assert free["A thousand requests"] == "$0.00"
+
+
+def test_wake_ups_that_there_can_be() -> None:
+    often = shown_facts(cost={"wakes_a_day": "288", "most_wakes_a_day": 864})["Warm or cold"]
+    assert often.endswith("Waking costs as much as keeping it warm from 288 wake-ups a day on")
+
+
+@pytest.mark.parametrize(
+    ("changed", "said"),
+    [
+        (
+            {},
+            "not reachable: a full copy carries 4,500 requests an hour at most, worth $0.90 by the token, and costs "
+            "$6.862. With more copies, the same holds for each",
+        ),
+        ({"needed_requests_per_hour": None}, "not reachable: by the token, these requests cost nothing"),
+        (
+            {"break_even": "not shown", "full_copy_requests_per_hour": ["3600", None], "find_with": "llmdyno capacity"},
+            "not shown: a copy costs $6.862, and would have to carry 34,308 requests an hour to be worth it. This run "
+            "shows that one carries 3,600 or more (find it: llmdyno capacity)",
+        ),
+        (
+            {"break_even": "not shown", "full_copy_requests_per_hour": ["3600", "40000"]},
+            "not shown: a copy costs $6.862, and would have to carry 34,308 requests an hour to be worth it. This run "
+            "shows that one carries 3,600 to 40,000",
+        ),
+        (
+            {"break_even": "reached", "needed_requests_per_hour": "3000"},
+            "a copy pays from 3,000 requests an hour on, and carries 3,600 or more. With more copies, each one needs "
+            "as many",
+        ),
+        (
+            {
+                "break_even": "reached",
+                "needed_requests_per_hour": "3000",
+                "always_from_copies": 5,
+                "always_from_requests_per_hour": "15000",
+            },
+            "a copy pays from 3,000 requests an hour on, and carries 3,600 or more. With n copies it takes n times as "
+            "many; from 5 copies and 15,000 requests an hour on, copies are always cheaper",
+        ),
+        (
+            {
+                "break_even": "reached",
+                "needed_requests_per_hour": "300",
+                "always_from_copies": 1,
+                "always_from_requests_per_hour": "300",
+            },
+            "a copy pays from 300 requests an hour on, and carries 3,600 or more. With more copies, too, copies are "
+            "cheaper from there on",
+        ),
+    ],
+)
+def test_where_a_copy_pays(changed: dict[str, Any], said: str) -> None:
+    assert shown_facts(comparison=changed)["Break-even"] == said
+
+
+def test_hundreds_of_copies_are_not_named() -> None:
+    reached = {"break_even": "reached", "needed_requests_per_hour": "3000"}
+    many = {**reached, "always_from_copies": 11, "always_from_requests_per_hour": "33000"}
+    assert shown_facts(comparison=many)["Break-even"].endswith("With more copies, each one needs as many")
+
+
+def test_what_is_cheaper_for_this_load() -> None:
+    assert shown_facts(comparison={"cheaper_here": True})["By the token"].endswith("$0.72: copies are cheaper")
+    assert shown_facts(comparison={"cheaper_here": None})["By the token"].endswith(
+        "$0.72; how many copies it had is not known well enough to say which is cheaper"
+    )
+
+
+def test_a_report_of_an_earlier_version() -> None:
+    """Its break-even knew no limit of a copy, and is not shown; all else is."""
+    new = {
+        "delivered": ("copies_low", "copies_high", "window", "input_tokens_per_hour"),
+        "cost": ("hour_low", "hour_high", "million_input_tokens", "warm_month_with_storage", "even_wakes_a_day"),
+        "comparison": ("break_even", "hour_by_token"),
+    }
+    old = {part: {key: value for key, value in COST[part].items() if key not in keys} for part, keys in new.items()}
+    old["cost"] |= {"wakes_a_day": "288"}
+    found = dict(cost.facts({**COST, **old, "projection": None}))
+    assert found["An hour of this load"] == "$6.862 for 1.00 copies, 3,600 requests, 360,000 output tokens"
+    assert found["A thousand requests"] == "$1.906"
+    assert "A million tokens in" not in found
+    assert found["Warm or cold"].endswith("from 288 wake-ups a day on")
+    assert found["By the token"].endswith("a thousand of these requests cost $0.20")
+    assert "Break-even" not in found
 
 
 def test_a_projected_day_in_short() -> None:
+    traffic = "1000 requests an hour, flat; arrivals within an hour are Poisson"
     assert cost.facts(COST)[-2:] == [
-        ("Projected day", "100 requests in the busiest hour, flat: $6.862 ($6.862 to $8.005): 12 windows (12 to 14)"),
-        ("Projected month", "price unknown: 30 such days"),
+        ("Projected day", f"{traffic}: $6.862 ($6.862 to $8.005): 12 windows (12 to 14), without storage"),
+        (
+            "Projected month",
+            "$209.75 ($209.75 to $244.06): 30 such days and $3.90 for storing the model",
+        ),
     ]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import json
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from llmdyno.cli import prices as price_flags
@@ -15,7 +16,7 @@ from llmdyno.errors import InputError
 
 if TYPE_CHECKING:
     from llmdyno.runs.run import Run
-    from llmdyno.services.service import Inquiry, Overrides, ScalingOverrides
+    from llmdyno.services.service import Inquiry, Overrides, ScalingOverrides, Service
     from llmdyno.services.traffic import Traffic
 
 DESCRIPTION = (
@@ -63,7 +64,11 @@ def _add_projection_arguments(parser: argparse.ArgumentParser) -> None:
     group.add_argument(
         "--traffic",
         metavar="FILE",
-        help="project this day of traffic: a CSV of time,requests, or a trace of --arrivals replay",
+        help="project this day of traffic: a CSV of time,requests, of hour,requests or of time,requests_per_hour (see "
+        "docs/cost.md), or a trace of --arrivals replay",
+    )
+    group.add_argument(
+        "--day", metavar="DATE", help="take this day of a CSV that holds several (default: its only one)"
     )
     group.add_argument(
         "--requests-per-hour", metavar="N", help="project a day with N requests in its busiest hour; see --shape"
@@ -72,7 +77,9 @@ def _add_projection_arguments(parser: argparse.ArgumentParser) -> None:
         "--shape", metavar="NAME", help=f"choose the shape of that day: {', '.join(_SHAPES)} (default: flat)"
     )
     group.add_argument(
-        "--calls-per-copy", metavar="N", help="let a copy serve N calls at once (default: as in the run)"
+        "--calls-per-copy",
+        metavar="N",
+        help="let a copy serve N calls at once (default: as in the run, if it was refused more)",
     )
     group.add_argument("--max-copies", metavar="N", help="allow N copies (default: 3, the default quota of an account)")
     group.add_argument("--cold-start", metavar="S", help="let a cold start take this long (default: as in the run)")
@@ -95,8 +102,9 @@ def call(arguments: argparse.Namespace) -> int:
     from llmdyno.reports.files import module_of
     from llmdyno.runs.directory import load
 
-    overrides, prices = overrides_of(arguments), _prices(arguments)
-    inquiry, better, traffic = _inquiry(arguments), _scaling(arguments), _traffic(arguments)
+    prices, inquiry = _prices(arguments), _inquiry(arguments)
+    better, traffic = _scaling(arguments), _traffic(arguments)
+    overrides = replace(overrides_of(arguments), scaling=better)
     run = load(arguments.directory)
     _check_known(run, overrides)
     service = price_flags.service_for(run, overrides, better)
@@ -197,6 +205,8 @@ def _traffic(arguments: argparse.Namespace) -> Traffic | None:
     Raises:
         InputError: the flags contradict each other, or a value or a line of the file does not fit.
     """
+    if arguments.day is not None and arguments.traffic is None:
+        raise InputError("--day", "is for a file of traffic", "leave it out, or give --traffic FILE")
     if arguments.traffic is None and arguments.requests_per_hour is None:
         if arguments.shape is not None:
             raise InputError("--shape", "needs the number of requests", "add --requests-per-hour N")
@@ -208,6 +218,6 @@ def _traffic(arguments: argparse.Namespace) -> Traffic | None:
 
     seed = _flag(arguments, "seed", readers.whole_number(0)) or 0
     if arguments.traffic is not None:
-        return read_traffic(arguments.traffic, seed)
+        return read_traffic(arguments.traffic, seed, arguments.day)
     per_hour = _flag(arguments, "requests_per_hour", readers.requests_per_hour)
     return by_shape(per_hour or 0.0, arguments.shape or "flat", seed)

@@ -10,7 +10,8 @@ from decimal import Decimal
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from llmdyno.reports.text import ABSENT, dollars, duration, plural
+from llmdyno.reports import projection
+from llmdyno.reports.text import ABSENT, dollar_range, dollars, duration, plural
 
 if TYPE_CHECKING:
     from llmdyno.reports.console import Page
@@ -20,8 +21,14 @@ _EMULATED = (
     "EMULATED: nothing is billed. The figures apply the real service's rules and rates to what the emulator did, at "
     "real speed."
 )
+_FEW_COPIES = 10
+"""From more copies on than this, nobody asks what is always cheaper."""
+_CHEAPER = {
+    True: ": copies are cheaper",
+    False: ": tokens are cheaper",
+    None: "; how many copies it had is not known well enough to say which is cheaper",
+}
 _COPY_HEADS = ("copy", "ready", "first success", "last call", "calls", "windows", "dollars")
-_HOUR_HEADS = ("hour", "requests", "copies", "windows", "dollars", "throttled", "waited", "lost")
 
 
 def show(report: dict[str, Any], page: Page, path: Path) -> None:
@@ -40,7 +47,7 @@ def show(report: dict[str, Any], page: Page, path: Path) -> None:
         page.blank()
     page.facts(_run_facts(report), _WIDTH)
     if report.get("projection") is not None:
-        _show_projection(report["projection"], page)
+        projection.show(report["projection"], page, _WIDTH)
     page.notes(report["notes"], _WIDTH)
 
 
@@ -51,11 +58,11 @@ def title(report: dict[str, Any]) -> str:
 
 def facts(report: dict[str, Any]) -> list[tuple[str, str]]:
     """What the run costs, at what rate, and what the projected day would: labels and values."""
-    projection = report.get("projection")
-    if projection is None:
+    found = report.get("projection")
+    if found is None:
         return _run_facts(report)
-    (_, day), (_, month), *_ = _projection_facts(projection)
-    return [*_run_facts(report), ("Projected day", f"{projection['traffic']}: {day}"), ("Projected month", month)]
+    (_, day), (_, month), *_ = projection.facts(found)
+    return [*_run_facts(report), ("Projected day", f"{found['traffic']}: {day}"), ("Projected month", month)]
 
 
 def _run_facts(report: dict[str, Any]) -> list[tuple[str, str]]:
@@ -124,24 +131,72 @@ def _idle_tail(cost: dict[str, Any], windows: dict[str, Any]) -> str:
 def _rates(cost: dict[str, Any], delivered: dict[str, Any] | None) -> list[tuple[str, str]]:
     if delivered is None:
         return []
-    load = (
-        f"{delivered['copies']:.2f} copies, {delivered['requests_per_hour']:,.0f} requests and "
-        f"{delivered['output_tokens_per_hour']:,.0f} output tokens"
-    )
-    return [
-        ("An hour of this load", f"{dollars(cost['hour'])} for {load}"),
-        ("A million tokens out", dollars(cost["million_output_tokens"])),
-        ("A thousand requests", dollars(cost["thousand_requests"])),
+    copies, most = f"{delivered['copies']:.2f}", delivered.get("copies_high", delivered["copies"])
+    low = delivered.get("copies_low", delivered["copies"])
+    if most is None:
+        copies += " copies or more"
+    else:
+        copies += f" copies{f' ({low:.2f} to {most:.2f})' if low != most else ''}"
+    tokens = f"{delivered['output_tokens_per_hour']:,.0f} output tokens"
+    if cost.get("million_input_tokens") is not None:
+        tokens = f"{delivered['input_tokens_per_hour']:,.0f} input and {tokens}"
+    load = f"{copies}, {delivered['requests_per_hour']:,.0f} requests, {tokens}"
+    found = [
+        ("An hour of this load", f"{_hour(cost)} for {load}{_window(delivered.get('window'))}"),
+        ("A million tokens out", _per(cost, "million_output_tokens")),
+        ("A thousand requests", _per(cost, "thousand_requests")),
     ]
+    if cost.get("million_input_tokens") is not None:
+        one = (
+            f"{_per(cost, 'million_input_tokens')} (each of these rates is the whole hour, divided by what it delivers)"
+        )
+        found.insert(2, ("A million tokens in", one))
+    return found
+
+
+def _hour(cost: dict[str, Any]) -> str:
+    return dollar_range(cost.get("hour_low"), cost["hour"], cost.get("hour_high"))
+
+
+def _per(cost: dict[str, Any], name: str) -> str:
+    """A rate, with the range of the hour that it is a part of."""
+    rate, hour = cost[name], cost["hour"]
+    if rate is None or not Decimal(hour):
+        return dollars(rate)
+    bounds = {end: cost.get(f"hour_{end}") for end in ("low", "high")}
+    scaled = {end: None if one is None else Decimal(one) * Decimal(rate) / Decimal(hour) for end, one in bounds.items()}
+    return dollar_range(scaled["low"], rate, scaled["high"])
+
+
+def _window(window: dict[str, Any] | None) -> str:
+    """Which window the rates are of; one that is shorter than a billing window is marked."""
+    if window is None:
+        return ""
+    kind = "steady load" if window["steady"] else "the whole run"
+    line = f"; from {duration(window['length_s'])} of {kind}"
+    return f"{line}, which is SHORT: less than one billing window of five minutes" if window["short"] else line
 
 
 def _warm_or_cold(cost: dict[str, Any], cold_start_s: float | None) -> str:
     wait = "a cold start" if cold_start_s is None else f"{duration(cold_start_s)} (measured)"
+    stored = cost.get("warm_month_with_storage")
+    storage = "" if stored is None else f" ({dollars(stored)} with storage)"
     return (
         f"a copy kept warm costs {dollars(cost['warm_hour'])} an hour, {dollars(cost['warm_day'])} a day, "
-        f"{dollars(cost['warm_month'])} in 30 days. If it goes cold, the next caller waits for {wait}, and each "
-        f"wake-up bills {dollars(cost['wake'])} or more. Both cost the same at {Decimal(cost['wakes_a_day']):,.0f} "
-        "wake-ups a day"
+        f"{dollars(cost['warm_month'])} in 30 days{storage}. If it goes cold, the next caller waits for {wait}, and "
+        f"each wake-up bills {dollars(cost['wake'])} or more. {_wakes(cost)}"
+    )
+
+
+def _wakes(cost: dict[str, Any]) -> str:
+    """From how many wake-ups a day on waking costs as much as keeping warm."""
+    even = Decimal(cost.get("even_wakes_a_day") or cost["wakes_a_day"])
+    most = cost.get("most_wakes_a_day")
+    if cost["wakes_a_day"] is not None:
+        return f"Waking costs as much as keeping it warm from {even:,.0f} wake-ups a day on"
+    return (
+        f"Waking never costs as much as keeping it warm: that would take {even:,.0f} wake-ups a day, and the idle "
+        f"time, a cold start and an answer leave room for {most:,} at most"
     )
 
 
@@ -152,55 +207,37 @@ def _comparison(found: dict[str, Any] | None) -> list[tuple[str, str]]:
         f"at {dollars(found['input_dollars_per_million'])} in and {dollars(found['output_dollars_per_million'])} out "
         f"per million tokens, a thousand of these requests cost {dollars(found['thousand_requests'])}"
     )
-    even = found["break_even_requests_per_hour"]
-    if even is not None:
-        verdict = "above that, where copies are cheaper" if found["cheaper_here"] else "below that"
-        line += f". Copies cost the same at {Decimal(even):,.0f} requests an hour; this load is {verdict}"
-    return [("By the token", line)]
+    if "break_even" not in found:  # a report of an earlier version, whose break-even knew no limit of a copy
+        return [("By the token", line)]
+    cheaper = _CHEAPER[found["cheaper_here"]]
+    line += f", and an hour of this load {dollars(found['hour_by_token'])}{cheaper}"
+    return [("By the token", line), ("Break-even", _break_even(found))]
 
 
-def _show_projection(found: dict[str, Any], page: Page) -> None:
-    page.blank()
-    page.title(f"A day: {found['traffic']}")
-    page.blank()
-    hours = [hour for hour in found["hours"] if hour["requests"] or hour["windows"]]
-    page.table(_HOUR_HEADS, [_hour_row(hour) for hour in hours], left=())
-    page.aside("throttled: attempts that were refused; waited: calls that met a cold model")
-    page.blank()
-    page.facts(_projection_facts(found), _WIDTH)
-    for index, assumption in enumerate(found["assumptions"]):
-        page.fact("" if index else "Assumed", assumption, _WIDTH, style="dim", head="dim")
-
-
-def _hour_row(hour: dict[str, Any]) -> list[str]:
-    return [
-        str(hour["hour"]),
-        f"{hour['requests']:,}",
-        f"{hour['copies']:.2f}",
-        str(hour["windows"]),
-        ABSENT if hour["dollars"] is None else dollars(hour["dollars"]),
-        *(f"{hour[name]:,}" for name in ("throttled", "waited", "lost")),
-    ]
-
-
-def _projection_facts(found: dict[str, Any]) -> list[tuple[str, str]]:
-    windows, day, month = found["windows"], found["day"], found["month"]
-    starts = plural(found["cold_starts"], "cold start")
-    return [
-        ("A day", f"{_range(day)}: {windows['billed']:,} windows ({windows['low']:,} to {windows['high']:,})"),
-        ("A month", f"{_range(month)}: {found['days_a_month']} such days"),
-        ("A thousand requests", dollars(found["thousand_requests"])),
-        (
-            "Copies",
-            f"{found['most_copies']} at most; {starts}, and {plural(found['waited_for_a_cold_start'], 'call')} waited "
-            f"for one; {found['lost']:,} of {found['requests']:,} lost",
-        ),
-    ]
-
-
-def _range(found: dict[str, Any]) -> str:
-    if found["dollars"] is None:
-        return "price unknown"
-    if found["low"] == found["high"]:
-        return dollars(found["dollars"])
-    return f"{dollars(found['dollars'])} ({dollars(found['low'])} to {dollars(found['high'])})"
+def _break_even(found: dict[str, Any]) -> str:
+    """From how many requests an hour a copy pays, or why it does not."""
+    needed, (least, most) = found["needed_requests_per_hour"], found["full_copy_requests_per_hour"]
+    if needed is None:
+        return "not reachable: by the token, these requests cost nothing"
+    hour, needed_text = dollars(found["copy_hour"]), f"{Decimal(needed):,.0f} requests an hour"
+    if found["break_even"] == "not reachable":
+        worth = dollars(found["full_copy_by_token"][1])
+        return (
+            f"not reachable: a full copy carries {Decimal(most):,.0f} requests an hour at most, worth {worth} by the "
+            f"token, and costs {hour}. With more copies, the same holds for each"
+        )
+    if found["break_even"] == "not shown":
+        seen = f"This run shows that one carries {Decimal(least):,.0f}"
+        seen += " or more" if most is None else f" to {Decimal(most):,.0f}"
+        find = f" (find it: {found['find_with']})" if found["find_with"] else ""
+        return f"not shown: a copy costs {hour}, and would have to carry {needed_text} to be worth it. {seen}{find}"
+    line = f"a copy pays from {needed_text} on, and carries {Decimal(least):,.0f} or more"
+    copies, always = found["always_from_copies"], found["always_from_requests_per_hour"]
+    if always is None or copies > _FEW_COPIES:
+        return f"{line}. With more copies, each one needs as many"
+    if copies == 1:
+        return f"{line}. With more copies, too, copies are cheaper from there on"
+    return (
+        f"{line}. With n copies it takes n times as many; from {copies} copies and {Decimal(always):,.0f} requests an "
+        "hour on, copies are always cheaper"
+    )

@@ -27,6 +27,23 @@ def dollars(value: str | Decimal | None) -> str:
     return f"${amount:,.3f}" if abs(amount) < 10 and amount % Decimal("0.01") else f"${amount:,.2f}"
 
 
+def dollar_range(low: str | Decimal | None, best: str | Decimal | None, high: str | Decimal | None) -> str:
+    """Dollars with their bounds.
+
+    Args:
+        low: the lower bound; None: they are exact.
+        best: the best value; None: there are only bounds.
+        high: the upper bound; None: they may be any more.
+    """
+    if best is None:
+        return "price unknown" if low is None or high is None else f"{dollars(low)} to {dollars(high)}"
+    if low is None:
+        return dollars(best)
+    if high is None:
+        return f"{dollars(best)} or more"
+    return dollars(best) if dollars(low) == dollars(high) else f"{dollars(best)} ({dollars(low)} to {dollars(high)})"
+
+
 def duration(seconds: float) -> str:
     """A duration in the unit that suits it: 12.0 s, 3.5 min, 2.0 h."""
     if seconds < 90:

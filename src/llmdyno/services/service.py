@@ -47,13 +47,28 @@ class TokenPrices(NamedTuple):
 
 
 @dataclass(frozen=True, slots=True)
+class ScalingOverrides:
+    """What the user knows better of how copies scale, durations in seconds. None: as the run showed,
+    or as the service documents."""
+
+    calls_per_copy: int | None = None
+    max_copies: int | None = None
+    cold_start_s: float | None = None
+    scale_up_s: float | None = None
+    idle_s: float | None = None
+
+
+NO_SCALING = ScalingOverrides()
+
+
+@dataclass(frozen=True, slots=True)
 class Overrides:
     """What the user knows better than the run. A service takes some of these: see :attr:`Service.takes`.
 
     `copies`: how many there were all the time. `units`, `units_version`: custom model units of a copy, and their
     version, such as v1.0. `region`: of the price. `dollars_per_cmu_minute`: the rate. `prices`: of tokens.
     `dollars_per_hour`: of a model unit, `model_units`: how many there are, `commitment`: for how long they are bought.
-    `compare_hour`: dollars an hour to compare with. None: as the run or the service says.
+    `compare_hour`: dollars an hour to compare with. None: as the run or the service says. `scaling`: how copies scale.
     """
 
     copies: int | None = None
@@ -66,21 +81,10 @@ class Overrides:
     model_units: int | None = None
     commitment: str | None = None
     compare_hour: Decimal | None = None
+    scaling: ScalingOverrides = NO_SCALING
 
 
 NO_OVERRIDES = Overrides()
-
-
-@dataclass(frozen=True, slots=True)
-class ScalingOverrides:
-    """What the user knows better of how copies scale, for a projection; durations in seconds. None: as the run showed,
-    or as the service documents."""
-
-    calls_per_copy: int | None = None
-    max_copies: int | None = None
-    cold_start_s: float | None = None
-    scale_up_s: float | None = None
-    idle_s: float | None = None
 
 
 @dataclass(frozen=True, slots=True)

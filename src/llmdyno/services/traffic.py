@@ -1,35 +1,38 @@
 """A day of traffic to come: when its requests arrive.
 
-In: a file, or a number of requests an hour and a shape. Out: :class:`Traffic`, the arrivals of one day in seconds.
+In: a file, or a number of requests an hour and a shape. Out: :class:`Traffic`, the arrivals of one day in seconds, with
+the day's total, its busiest hour, and how the file was read.
 
-A file is a CSV of ``time,requests``, or a trace of single requests in a format that a replay reads. In the CSV, a time
-is a time of day such as 09:00, or seconds, and each line counts until the next one. Arrivals within a span are random,
-from a seed.
+A file is a CSV that says how many requests come when (see :mod:`llmdyno.services.daytable`), or a trace of single
+requests in a format that a replay reads. A trace's own times are used as they are. All other arrivals are a Poisson
+process: within a span of the day their number is drawn from the Poisson distribution, and their times are uniform.
 """
 
 from __future__ import annotations
 
 import csv
 import math
-import re
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from llmdyno.errors import InputError
 from llmdyno.host.files import read_text
+from llmdyno.services.daytable import DAY_FLAG, FITS, FLAG, Span, parse_day
+from llmdyno.services.moments import DAY_S, HOUR_S, clock_text
 from llmdyno.spec.limits import MOST_REQUESTS
 from llmdyno.workload.sources.traces import parse_trace
 
-DAY_S, HOUR_S = 86_400.0, 3_600.0
-FITS = (
-    "a CSV of time,requests with a time of day (09:00) or seconds in each line, or a trace as --arrivals replay reads"
-)
-_FLAG = "--traffic"
-_TIME = re.compile(r"(\d{1,2}):(\d{2})(?::(\d{2}))?")
+POISSON = "arrivals within an hour are Poisson"
+OWN_TIMES = "arrivals at the trace's own times"
 _EVERY_DAY = 30
+_TRACE_COLUMNS = ({"TIMESTAMP", "ContextTokens", "GeneratedTokens"}, {"Timestamp", "Request tokens", "Response tokens"})
+_MOST_OTHERS, _CALLS_OF_OTHERS = 9, 200_000
+"""Further draws of the same day: at most so many, with at most so many requests in all. A small day needs them most."""
+
+Floats = NDArray[np.float64]
 
 
 @dataclass(frozen=True)
@@ -56,25 +59,40 @@ SHAPES = {
 
 
 @dataclass(frozen=True)
-class Traffic:
-    """One day: `arrivals_s` of its requests, seconds, ascending, shape (requests,); how many days of a month are like
-    it; and what it is, as text."""
+class Peak:
+    """The busiest hour of a day: when it begins, as text, and how many requests are expected in it."""
 
-    arrivals_s: NDArray[np.float64]
-    days_a_month: int
-    description: str
-
-
-class Span(NamedTuple):
-    """A part of the day, in seconds, and how many requests arrive in it."""
-
-    start_s: float
-    end_s: float
+    when: str
     requests: float
 
 
+@dataclass(frozen=True)
+class Traffic:
+    """One day.
+
+    `arrivals_s`: of its requests, seconds, ascending, shape (requests,). `days_a_month`: how many days of a month are
+    like it. `description`: what it is. `arrivals`: where the times of its requests come from. `total`: the expected
+    number of requests (None: as many as there are arrivals). `peak`: its busiest hour (None: it has no request).
+    `notes`: how the file was read. `others`: further draws of the same day; a trace has none.
+    """
+
+    arrivals_s: Floats
+    days_a_month: int
+    description: str
+    arrivals: str = OWN_TIMES
+    total: float | None = None
+    peak: Peak | None = None
+    notes: tuple[str, ...] = ()
+    others: tuple[Floats, ...] = ()
+
+    @property
+    def expected(self) -> float:
+        """The expected number of requests of the day."""
+        return float(len(self.arrivals_s)) if self.total is None else self.total
+
+
 def by_shape(requests_per_hour: float, shape: str, seed: int) -> Traffic:
-    """Traffic of a shape, with `requests_per_hour` in its busiest hour.
+    """Traffic of a shape, with `requests_per_hour` expected in its busiest hour.
 
     Raises:
         InputError: there is no such shape.
@@ -85,79 +103,85 @@ def by_shape(requests_per_hour: float, shape: str, seed: int) -> Traffic:
     spans = [
         Span(hour * HOUR_S, (hour + 1) * HOUR_S, share * requests_per_hour) for hour, share in enumerate(found.hours)
     ]
-    description = f"{requests_per_hour:g} requests an hour, {found.description}"
-    return Traffic(_spread(spans, seed), found.days_a_month, description)
+    return _drawn(spans, seed, found.days_a_month, f"{requests_per_hour:g} requests an hour, {found.description}")
 
 
-def read_traffic(path: str, seed: int) -> Traffic:
+def read_traffic(path: str, seed: int, day: str | None = None) -> Traffic:
     """A file's traffic.
 
+    Args:
+        path: the file.
+        seed: draws the arrivals of a CSV.
+        day: which day of a CSV with dates, such as 2026-03-02; None: it has one.
+
     Raises:
-        InputError: the file cannot be read, or one of its lines does not fit.
+        InputError: the file cannot be read, one of its lines does not fit, or it holds several days.
     """
-    text = read_text(path, _FLAG, f"what fits: {FITS}")
-    try:
-        rows = list(csv.reader(text.splitlines()))
-    except csv.Error:  # such as a cell of a megabyte; a trace tells the line
-        rows = []
-    if rows and [cell.strip().lower() for cell in rows[0]] == ["time", "requests"]:
-        arrivals_s = _spread(_table(path, rows), seed)
-        return Traffic(arrivals_s, _EVERY_DAY, f"{path}: {len(arrivals_s):,} requests a day, every day")
-    entries = parse_trace(text, path, 1.0, _FLAG, FITS)
+    text = read_text(path, FLAG, f"what fits: {FITS}")
+    if not _is_trace(text):
+        table = parse_day(text, path, day)
+        return _drawn(table.spans, seed, _EVERY_DAY, f"{path}, every day", table.notes)
+    if day is not None:
+        raise InputError(
+            DAY_FLAG, f"{path} is a trace of single requests", f"leave out {DAY_FLAG}; give a trace of one day"
+        )
+    entries = parse_trace(text, path, 1.0, FLAG, FITS)
     arrivals_s = np.array([entry.offset_ns for entry in entries]) / 1e9
     if arrivals_s[-1] >= DAY_S:
-        raise InputError(_FLAG, f"{path} is {arrivals_s[-1] / HOUR_S:.1f} hours long", "give one day of it")
-    return Traffic(arrivals_s, _EVERY_DAY, f"{path}: {len(arrivals_s):,} requests of a trace, every day")
+        raise InputError(FLAG, f"{path} is {arrivals_s[-1] / HOUR_S:.1f} hours long", "give one day of it")
+    counts = np.bincount((arrivals_s // HOUR_S).astype(int))
+    busiest = int(counts.argmax())
+    peak = Peak(f"hour {busiest} after the first request", float(counts[busiest]))
+    notes = ("hours count from the trace's first request",)
+    return Traffic(arrivals_s, _EVERY_DAY, f"{path}, a trace, every day", OWN_TIMES, None, peak, notes)
 
 
-def _table(path: str, rows: list[list[str]]) -> list[Span]:
-    """The spans of a CSV, whose first row is its heading."""
-    starts: list[tuple[float, float]] = []
-    for number, row in enumerate(rows[1:], 2):
-        if "".join(row).strip():
-            starts.append(_line(path, number, row, starts[-1][0] if starts else -1.0))
-    if not starts:
-        raise InputError(_FLAG, f"{path} has no line of traffic", f"what fits: {FITS}")
-    ends = [start_s for start_s, _ in starts[1:]] + [_last_end(starts)]
-    return [Span(start_s, end_s, count) for (start_s, count), end_s in zip(starts, ends, strict=True)]
-
-
-def _line(path: str, number: int, row: list[str], before_s: float) -> tuple[float, float]:
-    """(start in seconds, requests) of a line, which must start after `before_s`."""
-    problem, fits = f"{path}, line {number}: ", f"what fits: {FITS}"
-    if len(row) != 2:
-        raise InputError(_FLAG, f"{problem}it has {len(row)} cells", fits)
-    when = _TIME.fullmatch(row[0].strip())
+def _is_trace(text: str) -> bool:
+    """Whether a text holds single requests: JSON lines, or a CSV with the columns of a known trace."""
+    first = next((line for line in text.splitlines() if line.strip()), "")
+    if first.lstrip().startswith("{"):
+        return True
     try:
-        start_s = 3600 * int(when[1]) + 60 * int(when[2]) + int(when[3] or 0) if when else float(row[0])
-        count = float(row[1])
-    except ValueError:
-        raise InputError(_FLAG, f"{problem}{','.join(row)!r} does not fit", fits) from None
-    if not (math.isfinite(count) and count >= 0 and 0 <= start_s < DAY_S):
-        raise InputError(_FLAG, f"{problem}{','.join(row)!r} does not fit", fits)
-    if start_s <= before_s:
-        raise InputError(_FLAG, f"{problem}its time is not after the one before", "sort the lines by time")
-    return start_s, count
+        heading = set(next(csv.reader([first]), []))
+    except csv.Error:  # such as a cell of a megabyte
+        return False
+    return any(columns <= heading for columns in _TRACE_COLUMNS)
 
 
-def _last_end(starts: list[tuple[float, float]]) -> float:
-    """The last line is as long as the one before it, but ends with the day."""
-    if len(starts) == 1:
-        return DAY_S
-    return min(DAY_S, 2 * starts[-1][0] - starts[-2][0])
+def _drawn(spans: Sequence[Span], seed: int, days: int, description: str, notes: tuple[str, ...] = ()) -> Traffic:
+    """Traffic whose arrivals are drawn.
 
-
-def _spread(spans: list[Span], seed: int) -> NDArray[np.float64]:
-    """Random arrivals within each span, ascending; a fraction of a request is carried over to the next span."""
-    total = sum(span.requests for span in spans)
+    Raises:
+        InputError: the day has too many requests.
+    """
+    total = math.fsum(span.requests for span in spans)
     if total > MOST_REQUESTS:
         fits = f"a day of at most {MOST_REQUESTS:,} requests"
-        raise InputError(f"{_FLAG}, --requests-per-hour", f"the day has {total:,.0f} requests", fits)
+        raise InputError(f"{FLAG}, --requests-per-hour", f"the day has {total:,.0f} requests", fits)
+    others = min(_MOST_OTHERS, int(_CALLS_OF_OTHERS // max(1.0, total)))
+    draws = [_draw(spans, np.random.SeedSequence([seed, number])) for number in range(1 + others)]
+    return Traffic(draws[0], days, description, POISSON, total, _peak(spans), notes, tuple(draws[1:]))
+
+
+def _draw(spans: Sequence[Span], seed: np.random.SeedSequence) -> Floats:
+    """One draw of a day, ascending: a Poisson number of arrivals in each span, at uniform times."""
     generator = np.random.Generator(np.random.PCG64(seed))
-    parts, left = [np.empty(0)], 0.0
+    parts = [np.empty(0)]
     for span in spans:
-        left += span.requests
-        count = math.floor(left + 1e-9)
-        left -= count
+        count = int(generator.poisson(span.requests))
         parts.append(np.sort(generator.uniform(span.start_s, span.end_s, count)))
     return np.concatenate(parts)
+
+
+def _peak(spans: Sequence[Span]) -> Peak | None:
+    """The hour of the clock in which the most requests are expected; of equal ones, the first."""
+    hours = [0.0] * 24
+    for span in spans:
+        for hour in range(int(span.start_s // HOUR_S), math.ceil(span.end_s / HOUR_S)):
+            inside_s = min(span.end_s, (hour + 1) * HOUR_S) - max(span.start_s, hour * HOUR_S)
+            hours[hour] += span.requests * inside_s / (span.end_s - span.start_s)
+    most = max(hours)
+    if not most:
+        return None
+    busiest = next(hour for hour, requests in enumerate(hours) if requests >= most * (1 - 1e-9))
+    return Peak(f"{clock_text(busiest * HOUR_S)} to {clock_text((busiest + 1) * HOUR_S)}", most)

@@ -12,7 +12,7 @@ from tests.services.runs import ARN, COLD_START, FACTS, NOT_READY, ONE_USER, ORI
 from llmdyno.runs.environment import ModelFacts
 from llmdyno.services.bedrock_import.account import account_of
 from llmdyno.services.bedrock_import.cloudwatch import COPIES, Readings
-from llmdyno.services.service import NO_OVERRIDES, Overrides, TokenPrices
+from llmdyno.services.service import NO_OVERRIDES, Overrides, ScalingOverrides, TokenPrices
 
 RUN = [*COLD_START, *ONE_USER]
 """One copy from 60 s on. Its first success is at 62 s, its last call ends at 500 s: two windows."""
@@ -66,6 +66,9 @@ def test_the_report_has_all_of_it(tmp_path: Path) -> None:
         "windows": {"billed": 2, "low": 2, "high": 2, "idle": 1, "length_s": 300.0},
         "delivered": {
             "copies": 1.0,
+            "copies_low": 1.0,
+            "copies_high": None,
+            "window": {"from_s": 100.0, "length_s": 400.0, "steady": True, "short": False},
             "requests_per_hour": 360.0,
             "input_tokens_per_hour": 180_000.0,
             "output_tokens_per_hour": 36_000.0,
@@ -85,6 +88,9 @@ def test_the_report_has_all_of_it(tmp_path: Path) -> None:
             "tail": "0.308772",
             "idle": "0.5718",
             "hour": "6.8616",
+            "hour_low": "6.8616",
+            "hour_high": None,
+            "million_input_tokens": "38.12",
             "million_output_tokens": "190.6",
             "thousand_requests": "19.06",
             "warm_hour": "6.8616",
@@ -92,15 +98,28 @@ def test_the_report_has_all_of_it(tmp_path: Path) -> None:
             "tail_s": 162.0,
             "warm_day": "164.67840",
             "warm_month": "4940.35200",
+            "warm_month_with_storage": "4944.252",
             "wake": "0.57180",
-            "wakes_a_day": "288",
+            "wakes_a_day": None,
+            "even_wakes_a_day": "288",
+            "most_wakes_a_day": 233,  # a cold start of 60 s, an answer of 10 s, 300 s without a call
         },
         "comparison": {
             "input_dollars_per_million": "1",
             "output_dollars_per_million": "2",
             "thousand_requests": "0.7",
-            "break_even_requests_per_hour": "9802.285714285714",
+            "hour_by_token": "0.252",
+            "hour_on_copies": "6.8616",
             "cheaper_here": False,
+            "break_even": "not shown",
+            "break_even_requests_per_hour": None,
+            "needed_requests_per_hour": "9802.285714285714",
+            "copy_hour": "6.8616",
+            "full_copy_requests_per_hour": ["360", None],
+            "full_copy_by_token": ["0.252", None],
+            "always_from_copies": None,
+            "always_from_requests_per_hour": None,
+            "find_with": f"llmdyno capacity {tmp_path}/spec.toml --users 1,2,4,8 --slo ttft_s=1",
         },
         "notes": list(INFERRED_NOTES),
     }
@@ -123,6 +142,23 @@ def test_the_user_knows_better(tmp_path: Path) -> None:
     assert found.model == ModelFacts(ARN, "us-east-1", 8, "v2.0")
     assert found.cost is not None
     assert found.cost.run == 4 * 8 * 5 * Decimal("0.1433")
+
+
+def test_what_the_user_knows_of_scaling_is_in_the_report_too(tmp_path: Path) -> None:
+    """32 calls at once, 10 s each, are 11,520 requests an hour at most (or 25% more of them): beyond the 9,802 that a
+    copy needs. The run shows 360. With 8 calls, they are 3,600 at most, and a copy never pays."""
+    prices = TokenPrices(Decimal(1), Decimal(2))
+    reports = [
+        account_of(
+            make_run(tmp_path, RUN), FACTS, Overrides(scaling=ScalingOverrides(calls, idle_s=30.0)), None
+        ).report(prices)
+        for calls in (32, 8)
+    ]
+    assert [report["comparison"]["break_even"] for report in reports] == ["not shown", "not reachable"]
+    assert [report["comparison"]["full_copy_requests_per_hour"][1] for report in reports] == ["14400", "3600"]
+    assert reports[1]["comparison"]["full_copy_by_token"][1] == "2.52"
+    assert reports[1]["comparison"]["find_with"] is None
+    assert (reports[0]["cost"]["most_wakes_a_day"], reports[0]["cost"]["wakes_a_day"]) == (864, "288")
 
 
 def test_an_endpoint_that_is_not_known_to_have_copies(tmp_path: Path) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Callable
+from decimal import Decimal
 from pathlib import Path
 
 import pytest
@@ -91,6 +92,19 @@ def test_units_that_nobody_knows_are_asked_for(tmp_path: Path, control_plane: Se
     found = inquire(run, UNKNOWN_UNITS, Overrides(copies=2), ASK)
     assert found == Answers(None, Overrides(2, 8, "v1.0"), ())
     assert inquire(run, UNKNOWN_UNITS, Overrides(copies=2, units_version="v2.0"), ASK).overrides.units_version == "v2.0"
+
+
+def test_a_version_that_nobody_knows_is_asked_for_unless_the_rate_is_given(
+    tmp_path: Path, control_plane: Servers
+) -> None:
+    """Units of each version have a price of their own."""
+    server = control_plane()
+    run = make_run(tmp_path, RUN, endpoint_url=url(server))
+    versionless = ModelFacts(FACTS.arn, FACTS.region, 4)
+    assert inquire(run, versionless, Overrides(copies=2), ASK).overrides == Overrides(2, 8, "v1.0")
+    assert inquire(run, versionless, Overrides(copies=2, units=4), ASK).overrides == Overrides(2, 4, "v1.0")
+    priced = Overrides(copies=2, dollars_per_cmu_minute=Decimal("0.1"))
+    assert inquire(run, versionless, priced, ASK).overrides == priced
 
 
 def test_a_question_that_is_refused_becomes_a_note(tmp_path: Path, control_plane: Servers) -> None:

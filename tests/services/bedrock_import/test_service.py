@@ -72,6 +72,19 @@ def test_the_bound_of_a_load_and_of_cold_starts(control_plane: Servers) -> None:
     assert (cold.windows, cold.dollars) == (6, 6 * WINDOW)
 
 
+def test_units_of_another_version_have_their_own_rate(control_plane: Servers) -> None:
+    """An OpenAI-family model's: $0.1433 a unit and minute. No region but us-east-1 has one."""
+    units = {"customModelUnitsPerModelCopy": 4, "customModelUnitsVersion": "v2.0"}
+    server = control_plane(model={"modelArn": ARN, "customModelUnits": units})
+    assert window_price(spec(server), ARN) == (4 * 5 * Decimal("0.1433"), None)
+    assert SERVICE.bound(spec(server, duration_s=600, concurrency=2)).dollars == 6 * 4 * 5 * Decimal("0.1433")
+    elsewhere = ARN.replace("us-east-1", "us-west-2")
+    price, problem = window_price(spec(server, model=elsewhere), elsewhere)
+    assert price is None
+    assert problem is not None
+    assert problem.startswith("the table has no price of units of version v2.0 in us-west-2")
+
+
 def test_a_load_that_replays_a_trace_is_as_long_as_the_trace(control_plane: Servers, tmp_path: Path) -> None:
     trace = tmp_path / "trace.jsonl"
     lines = [f'{{"timestamp": {time_s}, "input_tokens": 10, "output_tokens": 20}}' for time_s in (0, 1800, 3600)]

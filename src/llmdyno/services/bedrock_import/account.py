@@ -9,7 +9,6 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import Any
 
-from llmdyno.metrics.windows import steady_window, whole_window
 from llmdyno.protocols.bedrock import REFUSALS
 from llmdyno.runs.environment import ModelFacts
 from llmdyno.runs.run import Run
@@ -17,16 +16,16 @@ from llmdyno.services.bedrock_import.billing import Bill, bill
 from llmdyno.services.bedrock_import.cloudwatch import COPIES, PERIOD_S, Readings
 from llmdyno.services.bedrock_import.copies import IDLE_S, Point, measured
 from llmdyno.services.bedrock_import.cost import Cost, Delivered, Price, cost_of
+from llmdyno.services.bedrock_import.delivered import delivered_of
 from llmdyno.services.bedrock_import.prices import quote
 from llmdyno.services.bedrock_import.projection import fit, projection_report
 from llmdyno.services.bedrock_import.report import cost_report
 from llmdyno.services.calls import Calls, calls_of
 from llmdyno.services.clock import ServiceClock
 from llmdyno.services.copies import NO_COPIES, Copies, given, inferred
-from llmdyno.services.service import Overrides, ScalingOverrides, TokenPrices
+from llmdyno.services.service import NO_SCALING, Overrides, ScalingOverrides, TokenPrices
 from llmdyno.services.traffic import Traffic
 
-_HOUR_S = 3600.0
 _FEW_OTHERS, _SHARE_OF_OTHERS = 2.0, 0.02
 """Invocations beyond ours that may come from rounding to minutes: this many, or this share of ours."""
 _AWAKE = (
@@ -40,7 +39,8 @@ class Account:
     """What is known of a run's copies and cost.
 
     `model` holds the model's facts with the user's overrides. `delivered` is None if no request succeeded. `price`,
-    `price_source` and `cost` are None if no price is known. `notes` say what is missing and why.
+    `price_source` and `cost` are None if no price is known. `notes` say what is missing and why. `better` is what
+    the user knows of how copies scale.
     """
 
     run: Run
@@ -54,6 +54,7 @@ class Account:
     price_source: str | None
     cost: Cost | None
     notes: tuple[str, ...]
+    better: ScalingOverrides = NO_SCALING
 
     def report(self, prices: TokenPrices | None = None) -> dict[str, Any]:
         """The content of cost.json."""
@@ -89,7 +90,7 @@ def account_of(
     calls = calls_of(run.timeline, REFUSALS, clock.speed)
     copies = _copies(overrides, readings, calls, clock) if facts.arn or overrides.copies else NO_COPIES
     billed = bill(copies, calls)
-    delivered = _delivered(run, copies, clock)
+    delivered = delivered_of(run, copies, clock)
     model = ModelFacts(
         facts.arn,
         overrides.region or facts.region,
@@ -106,7 +107,9 @@ def account_of(
         *([problem] if problem is not None else []),
     ]
     cost = cost_of(billed, price, delivered) if price is not None else None
-    return Account(run, clock, calls, copies, billed, delivered, model, price, source, cost, tuple(all_notes))
+    known = tuple(all_notes)
+    better = overrides.scaling
+    return Account(run, clock, calls, copies, billed, delivered, model, price, source, cost, known, better)
 
 
 def _copies(overrides: Overrides, readings: Readings | None, calls: Calls, clock: ServiceClock) -> Copies:
@@ -122,20 +125,6 @@ def _copies(overrides: Overrides, readings: Readings | None, calls: Calls, clock
         return measured(points, calls)
     found = inferred(calls, IDLE_S)
     return replace(found, notes=("copies are inferred from the load, because CloudWatch has no count", *found.notes))
-
-
-def _delivered(run: Run, copies: Copies, clock: ServiceClock) -> Delivered | None:
-    """What the load delivered in its steady window, or in the whole run if it has none."""
-    window = steady_window(run.measured) or whole_window(run.measured)
-    if window is None or run.succeeded == 0:
-        return None
-    throughput = run.summary["throughput"]
-    part = throughput["steady"] if throughput["steady"] is not None else throughput["whole_run"]
-    input_tokens = run.summary["tokens"]["total_input_tokens"] / run.succeeded
-    hour = _HOUR_S / clock.speed
-    requests = part["request_per_s"] * hour
-    mean_copies = copies.mean(window.start_s * clock.speed, window.end_s * clock.speed)
-    return Delivered(mean_copies, requests, requests * input_tokens, part["output_token_per_s"] * hour)
 
 
 def _other_callers(readings: Readings | None, calls: Calls) -> list[str]:

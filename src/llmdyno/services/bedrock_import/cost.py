@@ -1,13 +1,15 @@
 """What a run costs, and what its load costs by the hour, the token and the request. PURE; decimals throughout.
 
 In: a bill, a price, what the run delivered. Out: a :class:`Cost`. The formula is the price page's, window by window:
-``sum over copies of billed windows × units a copy × rate a unit and minute × 5``.
+``sum over copies of billed windows × units a copy × rate a unit and minute × 5``. All rates are of one window, so that
+a rate times what was delivered is the hour's dollars.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from decimal import Decimal
+from typing import NamedTuple
 
 from llmdyno.services.bedrock_import.billing import WINDOW_MINUTES, WINDOW_S, Bill
 
@@ -15,6 +17,7 @@ DAYS_A_MONTH = 30
 MILLION, THOUSAND = Decimal(1_000_000), Decimal(1_000)
 _MINUTES_AN_HOUR = 60
 _HOURS_A_DAY = 24
+_DAY_S = 86_400.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,15 +45,34 @@ class Price:
         return None if self.storage_dollars_per_cmu_month is None else self.storage_dollars_per_cmu_month * self.units
 
 
+class Stretch(NamedTuple):
+    """The window that rates are of: seconds after the run's origin, its length in seconds, and whether the load was
+    steady in it (it is the whole run otherwise)."""
+
+    from_s: float
+    length_s: float
+    steady: bool
+
+    @property
+    def short(self) -> bool:
+        """Whether it is shorter than one billing window: so short a load has not filled one that it pays for."""
+        return self.length_s < WINDOW_S
+
+
 @dataclass(frozen=True, slots=True)
 class Delivered:
-    """What the load delivered at real speed: the mean number of copies in the steady window, requests and tokens an
-    hour."""
+    """What the load delivered at real speed in one window: the mean number of copies, requests and tokens an hour.
+
+    `copies_span`: the fewest and the most copies that it may have had (the most None: unknown). `window`: which one it
+    is. None: the copies are exact; the window is unknown.
+    """
 
     copies: float
     requests_per_hour: float
     input_tokens_per_hour: float
     output_tokens_per_hour: float
+    copies_span: tuple[float, float | None] | None = None
+    window: Stretch | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,8 +81,9 @@ class Cost:
 
     `run` is the bill; `run_low` and `run_high` bound it. `tail` is the part of `run` that pays for the last windows
     after their last call, `tail_s` seconds in all. `idle` is what windows without a call would add if they were billed.
-    `hour`, `million_output_tokens` and `thousand_requests` hold while the load is steady (None: it delivered nothing).
-    `warm_hour` keeps one copy warm. `storage_month` stores the model (None: unknown).
+    `hour` is an hour of the load, between `hour_low` and `hour_high` (None: unknown). `million_input_tokens`,
+    `million_output_tokens` and `thousand_requests` are that hour, divided by what it delivers. They are None if it
+    delivered nothing. `warm_hour` keeps one copy warm. `storage_month` stores the model (None: unknown).
     """
 
     run: Decimal
@@ -70,6 +93,9 @@ class Cost:
     tail_s: float
     idle: Decimal
     hour: Decimal | None
+    hour_low: Decimal | None
+    hour_high: Decimal | None
+    million_input_tokens: Decimal | None
     million_output_tokens: Decimal | None
     thousand_requests: Decimal | None
     warm_hour: Decimal
@@ -79,10 +105,14 @@ class Cost:
 def cost_of(bill: Bill, price: Price, delivered: Delivered | None) -> Cost:
     """A run's cost; `delivered` is None if the run delivered nothing."""
     tail_s = sum(copy.tail_s() for copy in bill.copies)
-    hour = million = thousand = None
+    hour = low = high = million_in = million_out = thousand = None
     if delivered is not None:
         hour = price.hour * Decimal(str(delivered.copies))
-        million = _per(hour, delivered.output_tokens_per_hour, MILLION)
+        fewest, most = delivered.copies_span or (delivered.copies, delivered.copies)
+        low = price.hour * Decimal(str(fewest))
+        high = None if most is None else price.hour * Decimal(str(most))
+        million_in = _per(hour, delivered.input_tokens_per_hour, MILLION)
+        million_out = _per(hour, delivered.output_tokens_per_hour, MILLION)
         thousand = _per(hour, delivered.requests_per_hour, THOUSAND)
     return Cost(
         run=price.window * bill.windows,
@@ -92,7 +122,10 @@ def cost_of(bill: Bill, price: Price, delivered: Delivered | None) -> Cost:
         tail_s=tail_s,
         idle=price.window * bill.idle_windows,
         hour=hour,
-        million_output_tokens=million,
+        hour_low=low,
+        hour_high=high,
+        million_input_tokens=million_in,
+        million_output_tokens=million_out,
         thousand_requests=thousand,
         warm_hour=price.hour,
         storage_month=price.storage_month,
@@ -104,50 +137,34 @@ def _per(dollars: Decimal, count: float, unit: Decimal) -> Decimal | None:
 
 
 @dataclass(frozen=True, slots=True)
-class Comparison:
-    """The load against a price per token.
-
-    `thousand_requests`: dollars of a thousand such requests there. `break_even_requests_per_hour`: from how many
-    requests an hour on copies are cheaper (None: unknown). `cheaper_here`: whether this load is beyond that.
-    """
-
-    thousand_requests: Decimal
-    break_even_requests_per_hour: Decimal | None
-    cheaper_here: bool | None
-
-
-def compare(cost: Cost, delivered: Delivered, input_price: Decimal, output_price: Decimal) -> Comparison:
-    """Compare the load with dollars a million input and output tokens."""
-    requests = Decimal(str(delivered.requests_per_hour))
-    if not requests:
-        return Comparison(Decimal(0), None, None)
-    tokens = Decimal(str(delivered.input_tokens_per_hour)) * input_price
-    tokens += Decimal(str(delivered.output_tokens_per_hour)) * output_price
-    request = tokens / MILLION / requests
-    if not request or cost.hour is None:
-        return Comparison(request * THOUSAND, None, None)
-    even = cost.hour / request
-    return Comparison(request * THOUSAND, even, requests > even)
-
-
-@dataclass(frozen=True, slots=True)
 class Warmth:
     """Keeping one copy warm against letting it go cold, in dollars.
 
-    `day` and `month` keep it warm. `wake` is one window, which each wake-up bills at least. From `wakes_a_day` wake-ups
-    on, waking costs as much as keeping it warm.
+    `day` and `month` keep it warm; `month_with_storage` stores the model too (None: unknown). `wake` is one window,
+    which each wake-up bills at least. At `even_wakes_a_day` wake-ups, waking would cost as much as keeping it warm.
+    `most_wakes_a_day` is how many there can be. `wakes_a_day` is the former, or None if there cannot be as many.
     """
 
     day: Decimal
     month: Decimal
+    month_with_storage: Decimal | None
     wake: Decimal
-    wakes_a_day: Decimal
+    even_wakes_a_day: Decimal
+    most_wakes_a_day: int
+
+    @property
+    def wakes_a_day(self) -> Decimal | None:
+        """From how many wake-ups a day on waking costs as much as keeping it warm; None: it never does."""
+        return self.even_wakes_a_day if self.even_wakes_a_day <= self.most_wakes_a_day else None
 
 
-def keeping_warm(price: Price) -> Warmth:
-    """What keeping a copy warm costs."""
+def keeping_warm(price: Price, cycle_s: float) -> Warmth:
+    """What keeping a copy warm costs; between two wake-ups lie `cycle_s` seconds at least: an answer, the time until it
+    scales to zero, a cold start."""
     day = price.hour * _HOURS_A_DAY
-    return Warmth(day, day * DAYS_A_MONTH, price.window, day / price.window if price.window else Decimal(0))
+    month, stored = day * DAYS_A_MONTH, price.storage_month
+    even = day / price.window if price.window else Decimal(0)
+    return Warmth(day, month, None if stored is None else month + stored, price.window, even, int(_DAY_S // cycle_s))
 
 
 def exact_text(value: Decimal | None) -> str | None:

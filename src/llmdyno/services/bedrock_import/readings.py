@@ -50,7 +50,10 @@ def inquire(run: Run, facts: ModelFacts, overrides: Overrides, inquiry: Inquiry)
         note = "the embedded emulator ended with its run: there is no CloudWatch to ask"
         return Answers(stored, overrides, (note,))
     wanted = not by_hand and (stored is None or not stored.covered or inquiry.refresh)
-    unitless = overrides.units is None and facts.units is None
+    versionless = overrides.units_version is None and facts.units_version is None
+    unitless = (overrides.units is None and facts.units is None) or (
+        versionless and overrides.dollars_per_cmu_minute is None
+    )
     if not wanted and not unitless:
         return Answers(stored, overrides, ())
     notes: list[str] = []
@@ -83,7 +86,7 @@ def _with_units(aws: Aws, model: str, overrides: Overrides, notes: list[str]) ->
     except InputError as error:
         notes.append(f"GetImportedModel was not answered: {error.problem}; {error.fits}")
         return overrides
-    return replace(overrides, units=units, units_version=overrides.units_version or version)
+    return replace(overrides, units=overrides.units or units, units_version=overrides.units_version or version)
 
 
 def collect(run: Run, aws: Aws, arn: str, *, wait_s: float | None, say: Say = quiet) -> Readings:

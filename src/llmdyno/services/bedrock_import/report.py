@@ -10,7 +10,10 @@ from typing import TYPE_CHECKING, Any
 
 from llmdyno.runs.run import builtins
 from llmdyno.services.bedrock_import.billing import WINDOW_S, CopyBill
-from llmdyno.services.bedrock_import.cost import Cost, Delivered, Price, compare, exact_text, keeping_warm
+from llmdyno.services.bedrock_import.breakeven import compare
+from llmdyno.services.bedrock_import.carrying import carried, finding_command, mean_answer_s
+from llmdyno.services.bedrock_import.copies import IDLE_S
+from llmdyno.services.bedrock_import.cost import Delivered, Price, Warmth, exact_text, keeping_warm
 from llmdyno.services.copies import INFERRED
 from llmdyno.services.service import TokenPrices
 
@@ -25,6 +28,9 @@ _DOLLARS = (
     "tail",
     "idle",
     "hour",
+    "hour_low",
+    "hour_high",
+    "million_input_tokens",
     "million_output_tokens",
     "thousand_requests",
     "warm_hour",
@@ -43,8 +49,8 @@ def cost_report(account: Account, prices: TokenPrices | None = None) -> dict[str
         "delivered": _delivered(account.delivered),
         "cold_start_s": max(cold_s) if cold_s else None,
         "price": _price(account.price, account.price_source),
-        "cost": _cost(account.price, account.cost),
-        "comparison": _comparison(account.cost, account.delivered, prices),
+        "cost": _cost(account),
+        "comparison": _comparison(account, prices),
         "notes": list(account.notes),
     }
 
@@ -83,11 +89,16 @@ def _windows(account: Account) -> dict[str, Any]:
     }
 
 
-def _delivered(delivered: Delivered | None) -> dict[str, float] | None:
+def _delivered(delivered: Delivered | None) -> dict[str, Any] | None:
     if delivered is None:
         return None
+    low, high = delivered.copies_span or (delivered.copies, delivered.copies)
+    window = delivered.window
     return {
         "copies": delivered.copies,
+        "copies_low": low,
+        "copies_high": high,
+        "window": None if window is None else {**window._asdict(), "short": window.short},
         "requests_per_hour": delivered.requests_per_hour,
         "input_tokens_per_hour": delivered.input_tokens_per_hour,
         "output_tokens_per_hour": delivered.output_tokens_per_hour,
@@ -106,28 +117,60 @@ def _price(price: Price | None, source: str | None) -> dict[str, Any] | None:
     }
 
 
-def _cost(price: Price | None, cost: Cost | None) -> dict[str, Any] | None:
+def _cost(account: Account) -> dict[str, Any] | None:
+    price, cost = account.price, account.cost
     if price is None or cost is None:
         return None
-    warmth = keeping_warm(price)
     return {
         **{name: exact_text(getattr(cost, name)) for name in _DOLLARS},
         "tail_s": cost.tail_s,
-        "warm_day": str(warmth.day),
-        "warm_month": str(warmth.month),
-        "wake": str(warmth.wake),
-        "wakes_a_day": exact_text(warmth.wakes_a_day),
+        **_warmth(keeping_warm(price, _cycle_s(account))),
     }
 
 
-def _comparison(cost: Cost | None, delivered: Delivered | None, prices: TokenPrices | None) -> dict[str, Any] | None:
+def _cycle_s(account: Account) -> float:
+    """The least time between two wake-ups, seconds: an answer, the time until it scales to zero, a cold start."""
+    better, cold_s = account.better, account.cold_starts_s()
+    idle_s = better.idle_s if better.idle_s is not None else IDLE_S
+    cold_start_s = better.cold_start_s if better.cold_start_s is not None else min(cold_s, default=0.0)
+    return (mean_answer_s(account) or 0.0) + idle_s + cold_start_s
+
+
+def _warmth(warmth: Warmth) -> dict[str, Any]:
+    return {
+        "warm_day": str(warmth.day),
+        "warm_month": str(warmth.month),
+        "warm_month_with_storage": exact_text(warmth.month_with_storage),
+        "wake": str(warmth.wake),
+        "wakes_a_day": exact_text(warmth.wakes_a_day),
+        "even_wakes_a_day": exact_text(warmth.even_wakes_a_day),
+        "most_wakes_a_day": warmth.most_wakes_a_day,
+    }
+
+
+def _comparison(account: Account, prices: TokenPrices | None) -> dict[str, Any] | None:
+    cost, delivered = account.cost, account.delivered
     if cost is None or delivered is None or prices is None:
         return None
-    found = compare(cost, delivered, prices.input, prices.output)
+    carries = carried(account)
+    found = compare(cost, delivered, carries, prices)
+    least, most = found.carries_per_hour
+    unknown = carries is not None and carries.calls is None
+    copies, requests = found.always_from or (None, None)
     return {
         "input_dollars_per_million": str(prices.input),
         "output_dollars_per_million": str(prices.output),
         "thousand_requests": exact_text(found.thousand_requests),
-        "break_even_requests_per_hour": exact_text(found.break_even_requests_per_hour),
+        "hour_by_token": exact_text(found.hour_by_token),
+        "hour_on_copies": exact_text(cost.hour),
         "cheaper_here": found.cheaper_here,
+        "break_even": found.reach,
+        "break_even_requests_per_hour": exact_text(found.break_even_per_hour),
+        "needed_requests_per_hour": exact_text(found.needed_per_hour),
+        "copy_hour": exact_text(cost.warm_hour),
+        "full_copy_requests_per_hour": [exact_text(least), exact_text(most)],
+        "full_copy_by_token": [exact_text(found.worth(least)), None if most is None else exact_text(found.worth(most))],
+        "always_from_copies": copies,
+        "always_from_requests_per_hour": exact_text(requests),
+        "find_with": finding_command(account, carries.low) if unknown and carries is not None else None,
     }
