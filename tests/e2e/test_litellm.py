@@ -108,7 +108,7 @@ def test_the_cold_start_in_both_modes(tmp_path: Path) -> None:
         cwd = tmp_path / mode
         cwd.mkdir()
         with EmbeddedEmulator(DEFAULT_PROFILE, speed=50.0, seed=3, more=["--cold-start", "60"]) as running:
-            more = ["--litellm-mode", mode, "--warm-interval", "0.2"]
+            more = ["--litellm-mode", mode, "--warm-interval", "10"]
             result = through(running.ready(), "llama", *more, cwd=cwd)
         assert result.returncode == 0, result.stderr
         (cold,) = llmdyno.load(cwd / "r").summary["cold_starts"]
