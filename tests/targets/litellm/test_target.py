@@ -105,8 +105,15 @@ IMPORTED = f"bedrock/llama/{ARN}"
         (IMPORTED, {"endpoint_url": "http://c:1"}, {}, "http://c:1"),
         (IMPORTED, {"litellm_param": ["aws_bedrock_runtime_endpoint=http://d:1"]}, {}, "http://d:1"),
         (IMPORTED, {}, {"AWS_BEDROCK_RUNTIME_ENDPOINT": "http://e:1"}, "http://e:1"),
-        # botocore's variables do not move LiteLLM: such a run would reach AWS and be billed.
-        (IMPORTED, {}, {"AWS_ENDPOINT_URL": "http://127.0.0.1:1"}, None),
+        # LiteLLM does not read botocore's variables. It is told: such a run would reach AWS and be billed.
+        (IMPORTED, {}, {"AWS_ENDPOINT_URL": "http://127.0.0.1:1"}, "http://127.0.0.1:1"),
+        ("bedrock/anthropic.claude-v2", {}, {"AWS_ENDPOINT_URL": "http://127.0.0.1:1"}, "http://127.0.0.1:1"),
+        (
+            IMPORTED,
+            {},
+            {"AWS_ENDPOINT_URL": "http://127.0.0.1:1", "AWS_BEDROCK_RUNTIME_ENDPOINT": "http://e:1"},
+            "http://e:1",
+        ),
         ("openai/m", {}, {"AWS_BEDROCK_RUNTIME_ENDPOINT": "http://e:1"}, None),
     ],
 )
