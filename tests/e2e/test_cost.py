@@ -144,7 +144,7 @@ def test_readings_are_kept_and_read_again_on_request(step: dict[str, Any], facts
 
 
 def test_copies_are_shown_while_the_run_goes_on(facts: dict[str, Any], folder: Path) -> None:
-    line = ["run", "--api", "bedrock", "--model", facts["model"], "--duration", "11", "--output-tokens", "200"]
+    line = ["run", "--api", "bedrock", "--model", facts["model"], "--duration", "8", "--output-tokens", "200"]
     result = llmdyno_(facts, folder, *line, "--warm-interval", "1", "--out", "live")
     assert result.returncode == 0, result.stderr
     assert re.search(r"in flight · \d cop(y|ies) · ~", result.stderr), result.stderr
@@ -201,10 +201,10 @@ def test_a_bad_flag_is_one_line(tmp_path: Path) -> None:
 
 def test_the_bill_of_two_bursts_between_which_the_model_went(tmp_path: Path) -> None:
     more = ["--aws-services", "--cold-start", "30", "--requests-per-copy", "4"]
-    with EmbeddedEmulator(DEFAULT_PROFILE, speed=60.0, seed=3, more=more) as running:
+    with EmbeddedEmulator(DEFAULT_PROFILE, speed=100.0, seed=3, more=more) as running:
         facts = running.ready()
-        line = ["run", "--api", "bedrock", "--model", facts["model"], "--stage", "concurrency=2,duration=3"]
-        line += ["--stage", "concurrency=2,duration=6,start=10", "--out", "bursts", *BASE]
+        line = ["run", "--api", "bedrock", "--model", facts["model"], "--stage", "concurrency=2,duration=1.8"]
+        line += ["--stage", "concurrency=2,duration=3.6,start=6", "--out", "bursts", *BASE]
         result = llmdyno_(facts, tmp_path, *line)
         assert result.returncode == 0, result.stderr
         assert llmdyno_(facts, tmp_path, "cost", "bursts").returncode == 0

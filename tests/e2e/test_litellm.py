@@ -104,14 +104,18 @@ def test_litellms_own_client_and_the_verdict_on_it(awake: dict[str, str], tmp_pa
 
 
 def test_the_cold_start_in_both_modes(tmp_path: Path) -> None:
-    for mode in ("wire", "sdk"):
-        cwd = tmp_path / mode
-        cwd.mkdir()
+    def woken(mode: str) -> Any:
+        (tmp_path / mode).mkdir()
         with EmbeddedEmulator(DEFAULT_PROFILE, speed=50.0, seed=3, more=["--cold-start", "60"]) as running:
             more = ["--litellm-mode", mode, "--warm-interval", "10"]
-            result = through(running.ready(), "llama", *more, cwd=cwd)
+            return through(running.ready(), "llama", *more, cwd=tmp_path / mode)
+
+    with ThreadPoolExecutor(2) as pool:
+        results = dict(zip(("wire", "sdk"), pool.map(woken, ("wire", "sdk")), strict=True))
+    for mode, result in results.items():
         assert result.returncode == 0, result.stderr
-        (cold,) = llmdyno.load(cwd / "r").summary["cold_starts"]
+        (cold,) = llmdyno.load(tmp_path / mode / "r").summary["cold_starts"]
+        assert 50 * cold["ready_low_s"] <= 60 <= 50 * cold["ready_high_s"]
         assert cold["cold"] is True
         assert set(cold["refused"]) == {"ModelNotReadyException"}  # and not LiteLLM's RateLimitError
         assert cold["cold_start_s"] > 1.0
