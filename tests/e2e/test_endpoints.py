@@ -155,8 +155,9 @@ def test_cost_asks_the_emulator_and_show_asks_nobody(place: Place) -> None:
     assert (cost.returncode, looked_up) == (0, []), cost.stderr
     assert "CloudWatch was not read" not in cost.stdout
     assert (place.folder / "billed" / "cloudwatch.json").exists()
-    shown, looked_up = place.call("show", "billed")
-    assert (shown.returncode, looked_up) == (0, []), shown.stderr
+    for line in (["show", "billed"], ["compare", "billed", "billed"]):
+        shown, looked_up = place.call(*line)
+        assert (shown.returncode, looked_up) == (0, []), shown.stderr
     # Without the variable, AWS is not asked about an emulator's run.
     later, looked_up = place.call("cost", "billed", "--refresh", AWS_ENDPOINT_URL="")
     assert (later.returncode, looked_up) == (0, []), later.stderr
