@@ -121,6 +121,28 @@ def test_where_litellm_sends(model: str, keys: dict[str, Any], environ: dict[str
     assert litellm.url(spec(model, **keys), environ) == url
 
 
+EMULATOR = "http://127.0.0.1:1"
+
+
+@pytest.mark.parametrize(
+    ("keys", "environ", "found"),
+    [
+        ({}, {"AWS_BEDROCK_RUNTIME_ENDPOINT": EMULATOR}, EMULATOR),
+        ({"litellm_param": [f"api_base={EMULATOR}"]}, {}, EMULATOR),
+        ({"litellm_param": [f"aws_bedrock_runtime_endpoint={EMULATOR}"]}, {}, EMULATOR),
+        ({"endpoint_url": "http://mine:1"}, {"AWS_BEDROCK_RUNTIME_ENDPOINT": EMULATOR}, "http://mine:1"),
+        ({}, {"AWS_BEDROCK_RUNTIME_ENDPOINT": "https://vpce-1.example.com"}, None),
+        # Where AWS's own variables name the control plane, they hold.
+        ({}, {"AWS_BEDROCK_RUNTIME_ENDPOINT": EMULATOR, "AWS_ENDPOINT_URL_BEDROCK": "https://b.example.com"}, None),
+        ({}, {}, None),
+    ],
+)
+def test_an_emulators_control_plane_is_where_its_runtime_is(
+    keys: dict[str, Any], environ: dict[str, str], found: str | None
+) -> None:
+    assert litellm.resolve(spec(IMPORTED, **keys), environ).endpoint_url == found
+
+
 def test_the_look_catches_the_request_and_sends_nothing(scripted: Scripted) -> None:
     server = scripted([])
     _, found = look(spec(base_url=server.url, api_key="sk-x", litellm_param=["aws_secret_access_key=s"]))

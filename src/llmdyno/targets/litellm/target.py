@@ -279,9 +279,10 @@ def load_library(spec: Spec) -> LiteLLM:
 
 def _configured(service_name: str, *, spec: Spec, environ: Mapping[str, str]) -> str | None:
     """The URL that the environment and AWS's files give a service; for the runtime, LiteLLM's own variable first."""
+    profile = str(spec.litellm_param.get("aws_profile_name") or spec.profile or "") or None
     if service_name == RUNTIME:
-        return bedrock_url(environ, spec.endpoint_url, spec.profile, LITELLM_URLS)
-    return configured_url(service_name, environ, spec.profile)
+        return bedrock_url(environ, spec.endpoint_url, profile, LITELLM_URLS)
+    return configured_url(service_name, environ, profile)
 
 
 def dialect_of(library: LiteLLM, base_url: str, path: str) -> Dialect:
