@@ -87,7 +87,7 @@ class Place:
             stdin=subprocess.DEVNULL,
             capture_output=True,
             text=True,
-            timeout=60,
+            timeout=120,  # LiteLLM's import takes long on a busy machine
             check=False,
         )
         return result, offline.looked_up
