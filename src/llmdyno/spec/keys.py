@@ -269,7 +269,7 @@ _ROWS = (
     # --- Amazon Bedrock
     Key("region", _AWS, readers.text, "use this AWS region (default: the ARN's)", "NAME"),
     Key("profile", _AWS, readers.text, "use this AWS profile", "NAME"),
-    Key("endpoint_url", _AWS, readers.url, "send Bedrock's requests to this URL (default: AWS's configuration)", "URL"),
+    Key("endpoint_url", _AWS, readers.url, "send Bedrock's requests to this URL (default: AWS's variables)", "URL"),
     # --- load
     Key(
         "retry_throttled",
