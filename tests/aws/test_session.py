@@ -5,13 +5,22 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
+import botocore.session
 import pytest
 
-from llmdyno.aws.session import LITELLM_URLS, bedrock_url, check_variables, find_endpoint
+from llmdyno.aws.session import (
+    LITELLM_URLS,
+    bedrock_url,
+    check_variables,
+    configured_url,
+    find_endpoint,
+    local_url,
+)
 from llmdyno.errors import InputError
 
 ARN = "arn:aws:bedrock:us-east-1:123456789012:imported-model/a1b2c3d4e5f6"
 RUNTIME = {"AWS_ENDPOINT_URL_BEDROCK_RUNTIME": "http://runtime", "AWS_ENDPOINT_URL": "http://all"}
+OTHERS = ("AWS_ENDPOINT_URL_BEDROCK", "AWS_IGNORE_CONFIGURED_ENDPOINT_URLS")
 LITELLM = {"AWS_BEDROCK_RUNTIME_ENDPOINT": "http://litellm"}
 
 
@@ -33,13 +42,78 @@ def test_the_url_that_replaces_awss_own(environ: dict[str, str], given: str | No
 
 
 def test_litellm_reads_a_variable_of_its_own() -> None:
-    assert bedrock_url({**RUNTIME, **LITELLM}, None, LITELLM_URLS) == "http://litellm"
-    assert bedrock_url(RUNTIME, None, LITELLM_URLS) is None
+    assert bedrock_url({**RUNTIME, **LITELLM}, None, None, LITELLM_URLS) == "http://litellm"
+    assert bedrock_url(RUNTIME, None, None, LITELLM_URLS) == "http://runtime"
+
+
+FILE = """
+[default]
+endpoint_url = http://default
+[profile plain]
+region = us-east-1
+[profile sections]
+services = mine
+endpoint_url = http://profile
+[profile ignoring]
+endpoint_url = http://profile
+ignore_configured_endpoint_urls = true
+[services mine]
+bedrock_runtime =
+    endpoint_url = http://section
+"""
+
+
+@pytest.mark.parametrize(
+    ("environ", "profile", "found"),
+    [
+        ({}, None, {"bedrock-runtime": "http://default", "bedrock": "http://default"}),
+        ({}, "plain", {"bedrock-runtime": None, "bedrock": None}),
+        ({}, "sections", {"bedrock-runtime": "http://section", "bedrock": "http://profile"}),
+        ({}, "ignoring", {"bedrock-runtime": None}),
+        ({"AWS_ENDPOINT_URL": "http://all"}, "sections", {"bedrock-runtime": "http://all", "cloudwatch": "http://all"}),
+        ({"AWS_ENDPOINT_URL_BEDROCK": "http://b"}, "sections", {"bedrock": "http://b", "bedrock-runtime": "http://section"}),
+        ({"AWS_ENDPOINT_URL": "http://all"}, "ignoring", {"bedrock-runtime": None}),
+        ({"AWS_ENDPOINT_URL": "http://all", "AWS_IGNORE_CONFIGURED_ENDPOINT_URLS": "false"}, "ignoring",
+         {"bedrock-runtime": "http://all"}),
+        ({"AWS_IGNORE_CONFIGURED_ENDPOINT_URLS": "True"}, "sections", {"bedrock-runtime": None, "bedrock": None}),
+        ({}, "nobody", {"bedrock-runtime": None}),
+    ],
+)  # fmt: skip
+def test_the_configured_url_is_the_one_that_botocore_finds(
+    keys: pytest.MonkeyPatch, tmp_path: Path, environ: dict[str, str], profile: str | None, found: dict[str, str | None]
+) -> None:
+    (tmp_path / "config").write_text(FILE, encoding="utf-8")
+    keys.setenv("AWS_CONFIG_FILE", str(tmp_path / "config"))
+    for name, value in environ.items():
+        keys.setenv(name, value)
+    assert {service: configured_url(service, os.environ, profile) for service in found} == found
+    if profile != "nobody":
+        session = botocore.session.Session(profile=profile)
+        for service, url in found.items():
+            theirs = session.create_client(service, region_name="us-east-1").meta.endpoint_url
+            assert theirs == (url or f"https://{service.replace('cloudwatch', 'monitoring')}.us-east-1.amazonaws.com")
+
+
+@pytest.mark.parametrize(
+    ("environ", "found"),
+    [
+        ({}, None),
+        ({"AWS_ENDPOINT_URL_BEDROCK_RUNTIME": "http://127.0.0.1:8080"}, "http://127.0.0.1:8080"),
+        ({"AWS_ENDPOINT_URL_BEDROCK_RUNTIME": "http://emulator:8080"}, "http://emulator:8080"),
+        ({"AWS_ENDPOINT_URL_BEDROCK_RUNTIME": "https://vpce-1.bedrock-runtime.us-east-1.vpce.amazonaws.com"}, None),
+        ({"AWS_ENDPOINT_URL_BEDROCK_RUNTIME": "http://127.0.0.1:8080", "AWS_ENDPOINT_URL_BEDROCK": "https://b.com"},
+         "https://b.com"),
+    ],
+)  # fmt: skip
+def test_an_emulators_model_is_not_asked_for_at_aws(
+    keys: pytest.MonkeyPatch, environ: dict[str, str], found: str | None
+) -> None:
+    assert local_url("bedrock", environ) == found
 
 
 @pytest.fixture
 def keys(monkeypatch: pytest.MonkeyPatch) -> pytest.MonkeyPatch:
-    for name in ("AWS_REGION", "AWS_DEFAULT_REGION", "AWS_PROFILE", "AWS_BEARER_TOKEN_BEDROCK", *RUNTIME):
+    for name in ("AWS_REGION", "AWS_DEFAULT_REGION", "AWS_PROFILE", "AWS_BEARER_TOKEN_BEDROCK", *RUNTIME, *OTHERS):
         monkeypatch.delenv(name, raising=False)
     for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
         monkeypatch.setenv(name, "x")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import re
 import urllib.request
 from collections.abc import Iterator
 from pathlib import Path
@@ -25,8 +26,8 @@ SMALL = ["--input-tokens", "50", "--output-tokens", "30", "--extra-body", '{"ign
 
 
 @contextlib.contextmanager
-def emulated(*more: str) -> Iterator[dict[str, str]]:
-    with EmbeddedEmulator(DEFAULT_PROFILE, speed=100.0, seed=3, more=more) as running:
+def emulated(*more: str, speed: float = 100.0) -> Iterator[dict[str, str]]:
+    with EmbeddedEmulator(DEFAULT_PROFILE, speed=speed, seed=3, more=more) as running:
         yield running.ready()
 
 
@@ -58,7 +59,7 @@ def truth(facts: dict[str, str], what: str = "truth") -> bytes:
     ],
 )
 def test_every_route_and_format(bedrock: dict[str, str], tmp_path: Path, arguments: list[str], tokens: str) -> None:
-    result = run_bedrock(bedrock, *arguments, "--requests", "6", "--warm-interval", "0.01", cwd=tmp_path)
+    result = run_bedrock(bedrock, *arguments, "--requests", "6", "--warm-interval", "1", cwd=tmp_path)
     assert result.returncode == 0, result.stderr
     assert "EMULATED" in result.stdout
     run = llmdyno.load(tmp_path / "r")
@@ -74,7 +75,7 @@ def test_every_route_and_format(bedrock: dict[str, str], tmp_path: Path, argumen
 
 def test_the_cold_start_is_measured_and_kept_apart(tmp_path: Path) -> None:
     with emulated("--cold-start", "60", "--first-inference", "5", "--verify-signatures") as facts:
-        result = run_bedrock(facts, "--requests", "4", "--warm-interval", "0.02", cwd=tmp_path)
+        result = run_bedrock(facts, "--requests", "4", "--warm-interval", "2", cwd=tmp_path)
         lines = [json.loads(line) for line in truth(facts).splitlines()]
     assert result.returncode == 0, result.stderr
     run = llmdyno.load(tmp_path / "r")
@@ -85,6 +86,8 @@ def test_the_cold_start_is_measured_and_kept_apart(tmp_path: Path) -> None:
     assert cold["attempts"] == len(refused) + 2
     assert cold["cold_start_s"] == pytest.approx((first["end"] - lines[0]["arrive"]) / 1e9, abs=0.05)
     assert cold["first_ttft_s"] > cold["warmed_ttft_s"] + 0.03
+    assert 100 * cold["ready_low_s"] <= 60 <= 100 * cold["ready_high_s"] <= 60 + 40
+    assert re.search(r"Cold start +0\.\d+ s ± 0\.\d+ s until the model was ready; 0\.", result.stdout)
     assert run.summary["requests"] == {
         "total": 4, "succeeded": 4, "failed": 0, "cancelled": 0, "error_rate": 0.0, "retries": 0, "without_text": 0,
         "asked": 4, "unanswered": 0, "resends": 0,
@@ -92,6 +95,26 @@ def test_the_cold_start_is_measured_and_kept_apart(tmp_path: Path) -> None:
     assert "× ModelNotReadyException)" in result.stdout
     assert sorted(run.timeline.requests["request"].tolist())[-4:] == [0, 1, 2, 3]
     assert run.timeline.requests["request"].min() == -cold["attempts"]
+
+
+@pytest.mark.parametrize(("speed", "cold_s", "interval"), [(1.0, 1.0, "0.3"), (20.0, 30.0, "4"), (100.0, 90.0, "15")])
+def test_a_cold_start_is_known_as_precisely_as_it_was_polled(
+    tmp_path: Path, speed: float, cold_s: float, interval: str
+) -> None:
+    """An emulator of another process, at its own speed: the interval is at real speed, and the truth within bounds."""
+    with emulated("--cold-start", str(cold_s), "--first-inference", "0", speed=speed) as facts:
+        line = ["warm", "--api", "bedrock", "--model", facts["model"], "--endpoint-url", facts["root"]]
+        line += ["--input-tokens", "10", "--output-tokens", "2", "--warm-interval", interval, "--out", "r"]
+        result = command(*line, cwd=tmp_path, **KEYS, **NO_FILES)
+        [copy] = json.loads(truth(facts, "truth/copies"))[facts["model"]]["each"]
+        lines = [json.loads(line) for line in truth(facts).splitlines()]
+    assert result.returncode == 0, result.stderr
+    [cold] = llmdyno.load(tmp_path / "r").summary["cold_starts"]
+    assert (copy["ready_ns"] - lines[0]["arrive"]) / 1e9 * speed == pytest.approx(cold_s, abs=0.01 * speed)
+    assert cold["ready_low_s"] * speed <= cold_s <= cold["ready_high_s"] * speed
+    width_s = (cold["ready_high_s"] - cold["ready_low_s"]) * speed
+    assert float(interval) < width_s < float(interval) + speed * 0.5 + 1
+    assert cold_s / float(interval) < cold["attempts"] - 1 + 1e-9 <= cold_s / float(interval) + 2
 
 
 def test_throttled_and_not_ready_are_told_apart(tmp_path: Path) -> None:
@@ -103,7 +126,7 @@ def test_throttled_and_not_ready_are_told_apart(tmp_path: Path) -> None:
             "--concurrency",
             "6",
             "--warm-interval",
-            "0.05",
+            "5",
             "--output-tokens",
             "200",
             cwd=tmp_path,
@@ -143,7 +166,7 @@ def test_faults_are_recorded_with_their_type(tmp_path: Path, fault: str, kind: s
 
 def test_retries_are_records_of_their_own(tmp_path: Path) -> None:
     with emulated("--requests-per-copy", "1", "--max-copies", "1", "--cold-start", "0") as facts:
-        load = ["--requests", "4", "--concurrency", "2", "--warm-interval", "0.02", "--output-tokens", "300"]
+        load = ["--requests", "4", "--concurrency", "2", "--warm-interval", "2", "--output-tokens", "300"]
         result = run_bedrock(facts, *load, "--retry-throttled", "2", cwd=tmp_path)
     assert result.returncode == 0, result.stderr
     run = llmdyno.load(tmp_path / "r")
@@ -192,9 +215,9 @@ def test_a_stall_ends_with_the_timeout(tmp_path: Path) -> None:
 
 def test_a_model_that_never_comes(tmp_path: Path) -> None:
     with emulated("--cold-start", "10000") as facts:
-        result = run_bedrock(facts, "--requests", "2", "--warm-timeout", "0.5", "--warm-interval", "0.1", cwd=tmp_path)
+        result = run_bedrock(facts, "--requests", "2", "--warm-timeout", "50", "--warm-interval", "10", cwd=tmp_path)
     assert result.returncode == 2
-    assert "--warm-timeout: the model did not answer within 0.5 s" in result.stderr
+    assert "--warm-timeout: the model did not answer within 50 s" in result.stderr
     [cold] = llmdyno.load(tmp_path / "r").summary["cold_starts"]
     assert (cold["cold"], cold["cold_start_s"]) == (True, None)
     assert cold["attempts"] >= 3
@@ -249,7 +272,7 @@ def test_the_endpoint_may_come_from_awss_own_variable(bedrock: dict[str, str], t
         "--requests",
         "2",
         "--warm-interval",
-        "0.01",
+        "1",
     ]
     result = command(*line, cwd=tmp_path, **KEYS, **NO_FILES, AWS_ENDPOINT_URL_BEDROCK_RUNTIME=bedrock["root"])
     assert result.returncode == 0, result.stderr
@@ -261,7 +284,7 @@ def test_the_endpoint_may_come_from_awss_own_variable(bedrock: dict[str, str], t
 def test_warm(tmp_path: Path) -> None:
     with emulated("--cold-start", "30", "--verify-signatures") as facts:
         line = ["warm", "--api", "bedrock", "--model", facts["model"], "--endpoint-url", facts["root"]]
-        result = command(*line, "--warm-interval", "0.02", "--out", "r", cwd=tmp_path, **KEYS, **NO_FILES)
+        result = command(*line, "--warm-interval", "2", "--out", "r", cwd=tmp_path, **KEYS, **NO_FILES)
         again = command(*line, "--out", "s", cwd=tmp_path, **KEYS, **NO_FILES)
     assert result.returncode == 0, result.stderr
     assert "s from the first attempt to the first answer" in result.stdout
@@ -273,7 +296,7 @@ def test_warm(tmp_path: Path) -> None:
 def test_a_series_of_cold_starts(tmp_path: Path) -> None:
     with emulated("--cold-start", "30", "--idle", "50") as facts:
         line = ["coldstart", "--repeat", "3", "--idle", "80", "--api", "bedrock", "--model", facts["model"]]
-        line += ["--endpoint-url", facts["root"], "--warm-interval", "0.02", "--out", "r"]
+        line += ["--endpoint-url", facts["root"], "--warm-interval", "2", "--out", "r"]
         result = command(*line, cwd=tmp_path, **KEYS, **NO_FILES)
         [copies] = json.loads(truth(facts, "truth/copies")).values()
     assert result.returncode == 0, result.stderr
@@ -283,13 +306,14 @@ def test_a_series_of_cold_starts(tmp_path: Path) -> None:
     assert [one["cold"] for one in found] == [True] * 3
     assert len(copies["each"]) == 3
     assert all(0.3 <= one["cold_start_s"] < 1 for one in found)
+    assert all(100 * one["ready_low_s"] <= 30 <= 100 * one["ready_high_s"] for one in found)
     assert "All of them" in result.stdout
 
 
 def test_a_series_that_never_finds_it_cold_ends(tmp_path: Path) -> None:
     with emulated("--cold-start", "20", "--idle", "1000") as facts:
         line = ["coldstart", "--repeat", "2", "--idle", "10", "--api", "bedrock", "--model", facts["model"]]
-        line += ["--endpoint-url", facts["root"], "--warm-interval", "0.02", "--out", "r"]
+        line += ["--endpoint-url", facts["root"], "--warm-interval", "2", "--out", "r"]
         result = command(*line, cwd=tmp_path, **KEYS, **NO_FILES)
     assert result.returncode == 0
     assert [one["cold"] for one in llmdyno.load(tmp_path / "r").summary["cold_starts"]] == [True, False, False, False]
@@ -304,7 +328,7 @@ def test_interrupted_while_warming(tmp_path: Path) -> None:
 
     with emulated("--cold-start", "10000") as facts:
         line = [sys.executable, "-m", "llmdyno", "run", "--api", "bedrock", "--model", facts["model"]]
-        line += ["--endpoint-url", facts["root"], *SMALL, "--requests", "2", "--warm-interval", "0.05"]
+        line += ["--endpoint-url", facts["root"], *SMALL, "--requests", "2", "--warm-interval", "5"]
         process = subprocess.Popen(
             line,
             cwd=tmp_path,

@@ -77,7 +77,7 @@ def test_from_a_folder_to_a_measured_model(root: str, tmp_path: Path) -> None:
     assert "2 CMU a copy (v1.0)" in shown
 
     line = ["run", "--api", "bedrock", "--model", "my-model", "--requests", "4", "--output-tokens", "20"]
-    measured = aws(root, *line, "--warm-interval", "0.02", "--out", "r", cwd=tmp_path)
+    measured = aws(root, *line, "--warm-interval", "2", "--out", "r", cwd=tmp_path)
     assert measured.returncode == 0, measured.stderr
     run = llmdyno.load(tmp_path / "r")
     assert run.succeeded == 4

@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import trustme
+from tests.offline import Offline
 from tests.support import ENDING, Action, ScriptedServer, command, event, response, stream_head
 
 import llmdyno
@@ -99,8 +100,10 @@ def test_an_unverified_certificate_is_said_everywhere(scripted: Callable[..., Sc
 
 
 def test_the_selftest_and_the_warning_that_comes_of_it(tmp_path: Path) -> None:
-    result = command("selftest", "--quick", cwd=tmp_path, XDG_CACHE_HOME=str(tmp_path))
+    offline = Offline(tmp_path)
+    result = command("selftest", "--quick", cwd=tmp_path, XDG_CACHE_HOME=str(tmp_path), **offline.environ)
     assert result.returncode == 0, result.stderr
+    assert offline.looked_up == []
     lines = [line for line in result.stdout.splitlines() if " streams " in line or " requests/s " in line]
     assert lines[0].split()[:3] == ["1", "streams", "1"]
     assert "Within 1 ms on this machine" in result.stdout

@@ -232,6 +232,32 @@ def test_waking_gives_up_when_its_patience_is_over() -> None:
     assert len(outcome.records) == 4
 
 
+@pytest.mark.parametrize(("label", "speed"), [("profile=p; speed=20", 1.0), ("", 20.0), ("profile=p; speed=20", 50.0)])
+def test_what_is_compared_with_the_services_time_runs_at_an_emulators_speed(label: str, speed: float) -> None:
+    """Its answers tell the speed, whoever started it; before them, the preflight may have told it."""
+    keys = {"warm_interval_s": 2.0, "throttle_pause_s": 10.0, "warm_timeout_s": 60.0}
+    spec = spec_of(requests=2, concurrency=1, **keys)
+    refused = Answer(ttft_ns=5 * MS, status=429, name="NotReady", label=label)
+
+    def script(exchange: Exchange, now_ns: int) -> Answer:
+        return refused if now_ns < START_NS + 250 * MS or exchange.prepared.request == 0 else Answer(chunks=1)
+
+    usual = load_plan(spec, Drawn(spec, COUNTER), COUNTER)
+    plan = usual._replace(phases=(wake_phase(spec, COUNTER, 2, 330.0), *usual.phases))
+    outcome = whole_run(spec, plan, script, speed=speed)
+    # Refusals are 2 s apart, rounds 330 s, the pause after a throttled request is 10 s; all of it 20 times shorter.
+    warm = [(record.sent_ns - START_NS) / MS for record in outcome.records if record.phase == "warm"]
+    assert warm[:5] == [0, 105, 210, 315, 415]
+    assert [sent - warm[4] for sent in warm[5:7]] == [16_600, 16_700]
+    first, second = [record.sent_ns for record in outcome.records if record.phase == "measured"]
+    assert second - first == 505 * MS
+
+    plan = usual._replace(phases=(wake_phase(spec, COUNTER, None, 0.0),))
+    outcome = whole_run(spec, plan, lambda exchange, now_ns: refused, speed=speed)
+    assert "within 60 s (30 attempts)" in str(outcome.error)
+    assert 3000 * MS < outcome.ended_ns < 3200 * MS
+
+
 def test_waking_ends_at_a_refusal_that_waiting_does_not_cure() -> None:
     spec = spec_of(requests=1)
     plan = series(spec, {"repeat": 1, "idle": 0.0})

@@ -21,6 +21,7 @@ from llmdyno.protocols.events import HTTP_STATUS, TEXT, Failure
 from llmdyno.runs.server import Server
 from llmdyno.spec.spec import Spec
 from llmdyno.timeline.columns import Timeline, from_records
+from llmdyno.timeline.emulated import HEADER
 from llmdyno.timeline.observed import Observed
 from llmdyno.timeline.record import KERNEL, RequestRecord
 from llmdyno.transports.assemble import facts, settle
@@ -94,7 +95,7 @@ class VirtualClock(Clock):
 @dataclass(frozen=True)
 class Answer:
     """An answer: after `ttft_ns` the first of `chunks` chunks of `text`, each further one `gap_ns` later. With a
-    `status` other than 200 it is a refusal under `name` after `ttft_ns`."""
+    `status` other than 200 it is a refusal under `name` after `ttft_ns`. `label`: an emulator's."""
 
     ttft_ns: int = 100 * MS
     gap_ns: int = 10 * MS
@@ -102,6 +103,7 @@ class Answer:
     text: str = "word "
     status: int = 200
     name: str = ""
+    label: str = ""
 
 
 Script = Callable[[Exchange, int], Answer]
@@ -148,6 +150,7 @@ class ScriptedTransport:
                 exchange.reads.append(self.loop.now_ns)
                 exchange.marks.append(len(exchange.reads))
             exchange.status = answer.status
+            exchange.headers = {HEADER.encode(): answer.label.encode()} if answer.label else {}
             if answer.status != 200:
                 exchange.failure = Failure(HTTP_STATUS, answer.status, "refused", answer.name)
         finally:
@@ -225,9 +228,10 @@ def whole_run(
     part: Slice = WHOLE,
     begin_after_ns: int | None = None,
     secrets: tuple[str, ...] = (),
+    speed: float = 1.0,
 ) -> Outcome:
     """Drive a worker's part of a plan over a scripted transport to its end. `stop_at_ns` (after the start) ends it
-    early; `begin_after_ns` has the driver wait first."""
+    early; `begin_after_ns` has the driver wait first. `speed` of the endpoint is known beforehand."""
     records: list[RequestRecord] = []
 
     async def main() -> Outcome:
@@ -235,7 +239,7 @@ def whole_run(
         assert isinstance(loop, VirtualLoop)
         stop, clock, transport = Stop(), VirtualClock(loop), ScriptedTransport(loop, script)
         recorder = Recorder(transport, sink or records.append, stop, keep_text=False, secrets=secrets)
-        rules = Rules(spec.timeout_s, spec.retry_throttled, spec.throttle_pause_s, refusals)
+        rules = Rules(spec.timeout_s, spec.retry_throttled, spec.throttle_pause_s, refusals, speed)
         driver = Driver(transport, recorder, clock, rules, stop, watch)
         phases = prepare_phases(Job(spec, Server(), plan, part), transport)
         if stop_at_ns is not None:

@@ -7,11 +7,14 @@ from typing import Any
 import pytest
 
 from llmdyno.errors import InputError
+from llmdyno.experiments.capacity import CAPACITY
 from llmdyno.experiments.check import CHECK, questions_of
 from llmdyno.experiments.coldstart import COLDSTART, announce, check_wakes
 from llmdyno.experiments.experiment import Experiment, Options
 from llmdyno.experiments.load import LOAD
+from llmdyno.experiments.scaling import SCALING
 from llmdyno.experiments.warm import WARM_UP
+from llmdyno.spec.readers import duration_s
 from llmdyno.spec.spec import Spec
 from llmdyno.targets.target import resolve
 from llmdyno.workload.plan import Plan
@@ -136,3 +139,14 @@ def test_the_questions_are_the_seeds() -> None:
     one, same, other = (questions_of(spec(**SERVER, requests=6, seed=seed), ASKED) for seed in (1, 1, 2))
     assert one == same != other
     assert len(one) == 6
+
+
+def test_every_duration_of_a_command_is_at_real_speed() -> None:
+    experiments = (LOAD, WARM_UP, COLDSTART, CHECK, SCALING, CAPACITY)
+    found = {(one.name, flag.name) for one in experiments for flag in one.flags if flag.read is duration_s}
+    assert found == {
+        ("coldstart", "idle"),
+        ("capacity", "hold"),
+        *(("scaling", name) for name in ("before", "hold", "after")),
+    }
+    assert all(one.paces for one in experiments if one.name in {name for name, _ in found})

@@ -65,6 +65,8 @@ def test_a_run_of_every_phase() -> None:
             "cold": True,
             "cold_start_s": 4.0,
             "ready_s": 3.0,
+            "ready_low_s": 0.0,
+            "ready_high_s": 3.0,
             "first_ttft_s": 2.0,
             "warmed_ttft_s": 0.5,
         }
@@ -124,6 +126,32 @@ def test_every_round_has_its_own_cold_start() -> None:
     )
     assert [one["cold_start_s"] for one in found] == [12.0, 32.0]
     assert [one["refused"] for one in found] == [{"Asleep": 1}, {"http_status": 1, "cancelled": 1}]
+
+
+def test_the_bounds_of_a_cold_start_are_as_wide_as_the_polling_was_coarse() -> None:
+    """The service began between 0 s and 0.25 s, and the model was ready between 10 s and 12.5 s."""
+    attempts = [
+        make_record(-1, 0.0, [], headers_ns=SECOND // 4, end_ns=SECOND // 2, user=0, **ASLEEP),
+        make_record(-2, 10.0, [], headers_ns=41 * SECOND // 4, end_ns=11 * SECOND, user=0, **ASLEEP),
+    ]
+    broken = make_record(-3, 11.0, [], user=0, **{**ASLEEP, "error_type": "Broken"})
+    answer = answered(-4, 12.0, 0.5, user=0)
+    for records in (attempts, [*attempts, broken]):  # a failure for another reason says nothing
+        timeline = make_timeline(*records, answer)
+        [found] = cold_starts(timeline, request_metrics(timeline), {"Asleep"})
+        assert (found["ready_low_s"], found["ready_high_s"]) == (9.75, 12.5)
+    [unknown] = cold_starts(timeline, request_metrics(timeline), {"Other"})
+    assert (unknown["ready_low_s"], unknown["ready_high_s"]) == (0.0, 12.5)
+
+
+def test_an_slo_is_at_real_speed() -> None:
+    """Answers with a TTFT of one second, from an emulator at four times real speed."""
+    timeline = make_timeline(*(answered(n, 10.0 * n) for n in range(3)))
+    good = [
+        concluded(timeline, Spec(model="m", slo={"ttft_s": bound_s}), Circumstances(emulated={"speed": 4.0}))
+        for bound_s in (3.9, 4.0)
+    ]
+    assert [one["throughput"]["goodput_request_per_s"] for one in good] == [0.0, pytest.approx(3 / 22)]
 
 
 def test_a_model_that_answers_at_once_or_never_has_no_cold_start() -> None:

@@ -24,6 +24,18 @@ def test_durations(seconds: float, shown: str) -> None:
     assert text.duration(seconds) == shown
 
 
+@pytest.mark.parametrize(
+    ("low_s", "high_s", "shown"),
+    [(61.87, 62.93, "62.4 s ± 0.6 s"), (9.75, 12.5, "11 s ± 2 s"), (0.0, 5.0, "2 s ± 3 s"),
+     (40.0, 102.0, "71 s ± 31 s"), (1.0, 1.012, "1.006 s ± 0.006 s"), (2.0, 2.0, "2.0000 s ± 0.0001 s")],
+)  # fmt: skip
+def test_a_time_within_bounds_is_never_shown_narrower(low_s: float, high_s: float, shown: str) -> None:
+    assert text.plus_minus(low_s, high_s) == shown
+    middle, beside = (float(part.removesuffix(" s")) for part in shown.split(" ± "))
+    assert middle - beside <= low_s + 1e-9
+    assert high_s <= middle + beside + 1e-9
+
+
 @pytest.mark.parametrize(("seconds", "shown"), [(None, "–"), (0.0123, "12.3 ms"), (0.9999, "999.9 ms"), (1, "1.00 s")])
 def test_latencies(seconds: float | None, shown: str) -> None:
     assert text.latency(seconds) == shown

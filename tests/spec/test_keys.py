@@ -8,7 +8,7 @@ import pytest
 
 from llmdyno import InputError, Spec
 from llmdyno.spec import readers
-from llmdyno.spec.keys import KEYS, flag_name, key_label, read_flag, read_value, shown_value
+from llmdyno.spec.keys import AT_REAL_SPEED, KEYS, flag_name, key_label, read_flag, read_value, shown_value
 
 
 def test_table_and_dataclass_have_the_same_keys_in_the_same_order_with_the_same_defaults() -> None:
@@ -122,3 +122,8 @@ def deep() -> list[object]:
 )
 def test_a_value_as_an_error_shows_it(value: object, shown: str) -> None:
     assert shown_value(value) == shown
+
+
+def test_the_keys_at_real_speed_say_so_and_no_other_does() -> None:
+    assert AT_REAL_SPEED == ("warm_timeout_s", "warm_interval_s", "throttle_pause_s", "slo")
+    assert tuple(name for name, key in KEYS.items() if "at real speed" in key.help) == AT_REAL_SPEED

@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from typing import Any
 from urllib.parse import urlsplit
 
-from llmdyno.aws.session import check_variables, credential_secrets
+from llmdyno.aws.session import check_variables, credential_secrets, local_url
 from llmdyno.errors import InputError
 from llmdyno.spec.masking import Masker
 from llmdyno.spec.secrets import environ_secrets
@@ -86,12 +86,13 @@ class Aws:
         if service not in self._clients:
             from botocore.config import Config
 
+            url = self._endpoint_url or local_url(service, os.environ, self._profile)
             # Virtual-host addressing needs a DNS name for each bucket; a local endpoint has none.
-            s3 = {"addressing_style": "path"} if self._endpoint_url else {}
+            s3 = {"addressing_style": "path"} if url else {}
             config = Config(**self._timeouts, retries=self._retries, s3=s3)
             try:
                 with aws_errors("AWS"):
-                    made = self._session.client(service, endpoint_url=self._endpoint_url, config=config)
+                    made = self._session.client(service, endpoint_url=url, config=config)
             except InputError:
                 raise
             except ValueError as error:  # botocore's own for a URL, a number or a mode that does not fit

@@ -15,14 +15,13 @@ from urllib.parse import urlsplit
 from llmdyno.aws.identity import region_of
 from llmdyno.errors import InputError
 from llmdyno.host.inputs import refuse_special
-from llmdyno.host.loopback import loopback
+from llmdyno.host.loopback import loopback, own_network
 from llmdyno.spec.keys import read_flag, read_value
 from llmdyno.spec.readers import secret
 
-BOTOCORE_URLS = ("AWS_ENDPOINT_URL_BEDROCK_RUNTIME", "AWS_ENDPOINT_URL")
-"""Variables that move Bedrock's runtime for botocore, the first one first."""
 LITELLM_URLS = ("AWS_BEDROCK_RUNTIME_ENDPOINT",)
-"""The variable that moves it for LiteLLM, which does not read botocore's."""
+"""The variable that moves Bedrock's runtime for LiteLLM only. It goes before botocore's."""
+RUNTIME = "bedrock-runtime"
 _IGNORE = "AWS_IGNORE_CONFIGURED_ENDPOINT_URLS"
 BEARER_VARIABLE = "AWS_BEARER_TOKEN_BEDROCK"
 """The variable with an API key of Bedrock's."""
@@ -60,23 +59,86 @@ def configured_region(session: Any) -> str | None:
 
 
 def bedrock_url(
-    environ: Mapping[str, str], endpoint_url: str | None, variables: tuple[str, ...] = BOTOCORE_URLS
+    environ: Mapping[str, str], endpoint_url: str | None, profile: str | None = None, first: tuple[str, ...] = ()
 ) -> str | None:
     """The URL that replaces AWS's own for Bedrock's runtime; None: nothing replaces it.
 
     Args:
         environ: the environment variables.
         endpoint_url: the user's own, which goes first.
-        variables: the ones that the client reads; the first that is set counts.
+        profile: the AWS profile whose configuration counts; None: the configured one.
+        first: variables of the client's own, which go before botocore's.
 
     Raises:
         InputError: a variable's value is no URL.
     """
     if endpoint_url:
         return endpoint_url
-    ignored = BOTOCORE_URLS if environ.get(_IGNORE, "").lower() == "true" else ()
-    name = next((name for name in variables if name not in ignored and environ.get(name)), None)
-    return None if name is None else read_value("endpoint_url", environ[name], name)
+    name = next((name for name in first if environ.get(name)), None)
+    if name is not None:
+        return str(read_value("endpoint_url", environ[name], name))
+    return configured_url(RUNTIME, environ, profile)
+
+
+def configured_url(service: str, environ: Mapping[str, str], profile: str | None = None) -> str | None:
+    """The URL that replaces AWS's own for a service, as botocore finds it; None: nothing replaces it.
+
+    The service's variable goes first, then AWS_ENDPOINT_URL, then the service's section in AWS's configuration file,
+    then the profile's own `endpoint_url`. AWS_IGNORE_CONFIGURED_ENDPOINT_URLS turns all of them off.
+
+    Args:
+        service: botocore's name for it, such as ``bedrock-runtime``.
+        environ: the environment variables. The files are those that botocore reads in this process.
+        profile: the AWS profile; None: the configured one.
+
+    Raises:
+        InputError: the value is no URL.
+    """
+    name = service.replace("-", "_")
+    ignored = environ.get(_IGNORE, "").lower()
+    if ignored == "true":
+        return None
+    variables = (f"AWS_ENDPOINT_URL_{name.upper()}", "AWS_ENDPOINT_URL")
+    found = next(((name, environ[name]) for name in variables if environ.get(name)), None)
+    in_files, ignored_there = _from_files(name, environ, profile)
+    if ignored_there and not ignored:
+        return None
+    if found is None and in_files:
+        found = "endpoint_url in AWS's configuration", in_files
+    return None if found is None else str(read_value("endpoint_url", found[1], found[0]))
+
+
+def local_url(service: str, environ: Mapping[str, str], profile: str | None = None) -> str | None:
+    """The same, and where only the runtime is moved to an address of this machine's own network, that address.
+
+    The model of an emulator is in no account, so AWS knows nothing about it and gets no credentials.
+
+    Raises:
+        InputError: a value is no URL.
+    """
+    found = configured_url(service, environ, profile)
+    if found is None:
+        runtime = configured_url(RUNTIME, environ, profile)
+        found = runtime if own_network(urlsplit(runtime or "").hostname or "") else None
+    return found
+
+
+def _from_files(name: str, environ: Mapping[str, str], profile: str | None) -> tuple[str | None, bool]:
+    """The URL that AWS's configuration files name for a service, and whether they turn all such URLs off."""
+    try:
+        import botocore.session
+        from botocore.exceptions import BotoCoreError
+    except ImportError:
+        return None, False
+    check_variables(environ)
+    session = botocore.session.Session(profile=profile)
+    try:
+        scoped, services = session.get_scoped_config(), session.full_config.get("services", {})
+    except BotoCoreError:  # whoever needs the profile tells it
+        return None, False
+    section = services.get(scoped.get("services"), {}).get(name, {})
+    url = (section.get("endpoint_url") if isinstance(section, dict) else None) or scoped.get("endpoint_url")
+    return url, str(scoped.get("ignore_configured_endpoint_urls", "")).lower() == "true"
 
 
 def check_variables(environ: Mapping[str, str]) -> None:

@@ -38,7 +38,9 @@ _GROUPS = {
     "endpoint": ("endpoint", None),
     "load": (
         "load",
-        "Closed loop: each user sends when their last request has ended. Open loop: requests leave at planned times.",
+        "Closed loop: each user sends when their last request has ended. Open loop: requests leave at planned times. "
+        "Rates, durations and --timeout are on this machine's clock. Only a duration at real speed is divided by the "
+        "speed of an emulator.",
     ),
     "workload": ("workload", None),
     "aws": ("Amazon Bedrock (credentials come from AWS's own chain)", None),
@@ -145,7 +147,8 @@ def asked_of(arguments: argparse.Namespace, experiment: Experiment) -> tuple[Spe
     """Build the spec, and complete the experiment's options.
 
     The spec comes from the experiment's keys, then the spec file, then the flags. A later value wins. If the experiment
-    paces its load at real speed, its options get the speed of the endpoint.
+    paces its load at real speed, its options get the speed of the endpoint. The keys of `AT_REAL_SPEED` keep what the
+    user gave: they are converted when they are used.
 
     Raises:
         InputError: a value does not fit, or the user gave a flag that only the experiment may set.
@@ -191,7 +194,7 @@ def _own_speed(spec: Spec) -> float:
 
 
 def _speed(spec: Spec) -> float:
-    """How many times faster than real time the endpoint runs; 1 if it is not an emulator on this machine."""
+    """How many times faster than real time the endpoint runs; 1 if it is not an emulator of this machine's network."""
     from llmdyno.targets.target import emulation_of, resolve
 
     found = emulation_of(resolve(spec, os.environ), os.environ)

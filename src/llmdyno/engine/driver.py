@@ -22,6 +22,7 @@ from llmdyno.engine.recorder import Recorder
 from llmdyno.engine.supply import Supply
 from llmdyno.host.stop import Stop
 from llmdyno.protocols.dialect import NO_REFUSALS, Refusals
+from llmdyno.timeline.emulated import read_label, shortened
 from llmdyno.timeline.observed import Observed, Snapshot
 from llmdyno.transports.clock import Clock
 from llmdyno.transports.exchange import Exchange, Prepared
@@ -43,13 +44,15 @@ class Rules:
     """Rules for every request.
 
     `timeout_s`: how long an answer may take. `retries`: how often a throttled request is sent again. `refused_pause_s`:
-    how long a user pauses after a refusal. `refusals`: how the service refuses.
+    how long a user pauses after a refusal, at real speed. `refusals`: how the service refuses. `speed`: how many times
+    faster than real time the endpoint runs, as far as it is known before its first answer.
     """
 
     timeout_s: float
     retries: int = 0
     refused_pause_s: float = 0.0
     refusals: Refusals = NO_REFUSALS
+    speed: float = 1.0
 
 
 class DrivenPhase(NamedTuple):
@@ -211,6 +214,10 @@ class _Lane:
 
     def stopping(self) -> bool:
         return self._driver.stop.stopping
+
+    def lasts_ns(self, duration_s: float) -> int:
+        told = read_label(self._driver.recorder.emulated)  # an emulator labels each answer, also a refusal
+        return int(shortened(duration_s, self._driver.rules.speed if told is None else told.speed) * 1e9)
 
     async def send(self, prepared: Prepared, user: int, planned_ns: int | None = None) -> Exchange:
         driver = self._driver

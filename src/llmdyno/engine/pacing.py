@@ -43,7 +43,7 @@ class Lane(Protocol):
         part: this worker's part of the phase.
         refusals: how the service refuses: the status codes, and the names for "not ready".
         retries: how often a throttled request is sent again.
-        refused_pause_s: how long a user pauses after a refusal.
+        refused_pause_s: how long a user pauses after a refusal, at real speed.
         waiting: the number of requests that the in-flight limit holds back now. The pace sets it.
     """
 
@@ -63,6 +63,9 @@ class Lane(Protocol):
     def now_ns(self) -> int:
         """The time now."""
         ...
+
+    def lasts_ns(self, duration_s: float) -> int:
+        """How long a duration at real speed lasts: an emulator's speed divides it."""
 
     def take(self) -> Prepared | None:
         """The first turn of the next session, ready to send; None: the phase has no more sessions."""
@@ -133,9 +136,8 @@ def wake(cold_starts: int | None, idle_s: float, patience_s: float, interval_s: 
 
     Args:
         cold_starts: how many cold starts to measure; None: do one round, even if the model is already warm.
-        idle_s: how long to wait between two rounds, so that the model scales to zero.
-        patience_s: how long a round waits for an answer before it gives up.
-        interval_s: how long to wait after a refusal.
+        idle_s, patience_s, interval_s: how long to wait between two rounds, so that the model scales to zero; in a
+            round, before it gives up; after a refusal. All are at real speed.
     """
     return partial(_wake, cold_starts=cold_starts, idle_s=idle_s, patience_s=patience_s, interval_s=interval_s)
 
@@ -183,8 +185,8 @@ async def _user(lane: Lane, user: int, wanted: Callable[[int], bool]) -> None:
             if not goes_on():
                 return
         exchange = await _with_retries(lane, await lane.send(prepared, user))
-        if pause_s := _pause_s(lane, exchange):
-            await lane.sleep_until(lane.now_ns() + int(pause_s * 1e9))
+        if pause_ns := _pause_ns(lane, exchange):
+            await lane.sleep_until(lane.now_ns() + pause_ns)
         prepared = lane.following(exchange)
 
 
@@ -199,12 +201,12 @@ async def _with_retries(lane: Lane, exchange: Exchange) -> Exchange:
     return exchange
 
 
-def _pause_s(lane: Lane, exchange: Exchange) -> float:
+def _pause_ns(lane: Lane, exchange: Exchange) -> int:
     """How long a user pauses after an exchange."""
     if exchange.failure is not None and exchange.failure.kind == CONNECT:
         # There is no connection. Without a pause, a timed run would record thousands of failed attempts a second.
-        return _PAUSE_AFTER_NO_CONNECTION_S
-    return lane.refused_pause_s if exchange.status in lane.refusals.statuses else 0.0
+        return int(_PAUSE_AFTER_NO_CONNECTION_S * 1e9)
+    return lane.lasts_ns(lane.refused_pause_s) if exchange.status in lane.refusals.statuses else 0
 
 
 def is_throttled(lane: Lane, exchange: Exchange) -> bool:
@@ -298,7 +300,7 @@ async def _wake(lane: Lane, *, cold_starts: int | None, idle_s: float, patience_
         if lane.stopping() or cold_starts is None or seen >= cold_starts:
             return
         lane.show(IDLE, number)
-        if not await lane.sleep_until(lane.now_ns() + int(idle_s * 1e9)):
+        if not await lane.sleep_until(lane.now_ns() + lane.lasts_ns(idle_s)):
             return
 
 
@@ -311,7 +313,7 @@ async def _round(lane: Lane, number: int, patience_s: float, interval_s: float) 
         InputError: the endpoint refuses for a reason that waiting does not cure, or `patience_s` has passed.
     """
     answered = refused = 0
-    deadline_ns = lane.now_ns() + int(patience_s * 1e9)
+    began_ns = lane.now_ns()
     while not lane.stopping() and (prepared := lane.take()) is not None:
         exchange = await lane.send(prepared, number)
         if lane.stopping():
@@ -323,10 +325,10 @@ async def _round(lane: Lane, number: int, patience_s: float, interval_s: float) 
             continue
         refused += 1
         _check_refusal(lane, exchange)
-        if lane.now_ns() > deadline_ns:
+        if lane.now_ns() > began_ns + lane.lasts_ns(patience_s):  # the first answer tells an emulator's speed
             what = f"the model did not answer within {patience_s:g} s ({refused} attempts)"
             raise InputError("--warm-timeout", what, "use a longer timeout, or check the state of the model")
-        if not await lane.sleep_until(lane.now_ns() + int(interval_s * 1e9)):
+        if not await lane.sleep_until(lane.now_ns() + lane.lasts_ns(interval_s)):
             break
     return refused > 0
 

@@ -56,7 +56,9 @@ async def drive(job: Job, sink: Sink, watch: Watch, stop: Stop, clock: Clock | N
             keep_text=plan.keep_text or plan.counter.exact,
             secrets=secrets_of(spec, job.server),
         )
-        rules = Rules(spec.timeout_s, spec.retry_throttled, spec.throttle_pause_s, target.refusals)
+        emulated = job.server.emulated
+        speed = 1.0 if emulated is None else emulated.speed or 1.0
+        rules = Rules(spec.timeout_s, spec.retry_throttled, spec.throttle_pause_s, target.refusals, speed)
         phases = prepare_phases(job, target.transport)
         driver = Driver(target.transport, recorder, clock, rules, stop, watch)
         stack.callback(driver.close)

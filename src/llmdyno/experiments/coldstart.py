@@ -10,6 +10,7 @@ from llmdyno.runs.run import Run
 from llmdyno.spec.readers import duration_s, whole_number
 from llmdyno.spec.spec import Spec
 from llmdyno.targets.target import scales_to_zero
+from llmdyno.timeline.emulated import shortened
 from llmdyno.workload.plan import Plan
 from llmdyno.workload.sources.drawn import Drawn
 
@@ -20,8 +21,7 @@ _USUAL_COLD_START_S = 60
 def plan(spec: Spec, options: Options) -> Plan:
     """Plan the series as one phase."""
     counter = load_counter(spec.tokenizer)
-    idle_s = options.get("idle", 0.0) / _speed(spec, options)
-    phase = wake_phase(spec, counter, options.get("repeat", 1), idle_s)
+    phase = wake_phase(spec, counter, options.get("repeat", 1), options.get("idle", 0.0))
     return Plan((phase,), Drawn(spec, counter), counter, "how it wakes")
 
 
@@ -39,14 +39,10 @@ def check_wakes(spec: Spec, options: Options) -> None:
 
 def announce(spec: Spec, options: Options) -> str | None:
     """A line that says how long the series takes."""
-    repeat, idle_s, speed = options["repeat"], options["idle"], _speed(spec, options)
-    total_s = (repeat * _USUAL_COLD_START_S + (repeat - 1) * idle_s) / speed
+    repeat, idle_s = options["repeat"], options["idle"]
+    speed = float(options.get(SPEED) or spec.speed or 1.0)
+    total_s = shortened(repeat * _USUAL_COLD_START_S + (repeat - 1) * idle_s, speed)
     return f"{repeat} cold starts, about {total_s / 60:.1f} minutes"
-
-
-def _speed(spec: Spec, options: Options) -> float:
-    """How many times faster than real time the endpoint runs."""
-    return float(options.get(SPEED) or spec.speed or 1.0)
 
 
 def cold_starts_missing(run: Run, options: Options) -> bool:

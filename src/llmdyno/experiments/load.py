@@ -84,9 +84,9 @@ def wake_phase(spec: Spec, counter: TokenCounter, cold_starts: int | None, idle_
         spec: the resolved spec.
         counter: the counter of the prompts' tokens.
         cold_starts: how many cold starts to measure; None: wake the model once.
-        idle_s: how long to wait between two rounds, in seconds.
+        idle_s: how long to wait between two rounds, in seconds at real speed.
     """
-    pace = wake(cold_starts, idle_s, spec.warm_timeout_s, spec.warm_interval_s / (spec.speed or 1.0))
+    pace = wake(cold_starts, idle_s, spec.warm_timeout_s, spec.warm_interval_s)
     sessions = Sessions(Drawn(spec, counter), WARM, None)
     return Phase(WARM, sessions, pace, None, ahead=_ATTEMPTS_AHEAD)
 

@@ -28,7 +28,8 @@ ERROR_S = 0.001
 CPU_SHARE, READ_LAG_S, DELIVERED = 0.95, 0.005, 0.98
 TTFT_MS, GAP_MS, TOKENS = 100, 20, 64
 FEW_STREAMS = 8
-"""With this many streams or fewer, a step sends a fixed number of requests, and may not open all streams at once."""
+FEW_REQUESTS = 4
+"""With FEW_STREAMS or fewer, a step sends FEW_REQUESTS, and may not open all streams at once."""
 
 Measure = Callable[[Spec], "Run"]
 
@@ -184,7 +185,7 @@ def measure_step(measure: Measure, server: NullServer, kind: str, value: int, ou
 def _step_spec(server: NullServer, kind: str, value: int, out: Path) -> Spec:
     common: dict[str, Any] = {"base_url": server.url, "preflight": False, "input_tokens": 50, "out": str(out)}
     if kind == "streams":
-        requests = 2 * value if value > FEW_STREAMS else 8
+        requests = 2 * value if value > FEW_STREAMS else FEW_REQUESTS
         load: dict[str, Any] = {"concurrency": value, "requests": requests, "output_tokens": TOKENS}
         return Spec(model=f"null-{TTFT_MS}-{GAP_MS}", **common, **load)
     load = {"rate": value, "requests": max(30, 2 * value), "output_tokens": 2}

@@ -21,6 +21,7 @@ from llmdyno.services.copies import NO_COPIES, Copies, inferred
 from llmdyno.services.service import Inquiry, Say, quiet, service_of
 from llmdyno.spec.load import placed
 from llmdyno.spec.readers import SLO_METRICS
+from llmdyno.timeline.emulated import shortened
 from llmdyno.workload.plan import MEASURED
 
 Floats = NDArray[np.float64]
@@ -32,14 +33,14 @@ LOAD_KEYS = ("rate", "ramp", "stages", "arrivals", "concurrency", "requests", "d
 def stage_keys(parts: Sequence[tuple[int, float]], speed: float) -> Mapping[str, Any]:
     """The keys of a load in stages.
 
-    A user who is refused pauses for a second, like a client with a back-off.
+    A user who is refused pauses for a second at real speed, like a client with a back-off.
 
     Args:
         parts: (users, duration in seconds at real speed) of each stage.
         speed: how many times faster than real time the endpoint runs.
     """
-    stages = [{"concurrency": users, "duration": duration_s / speed} for users, duration_s in parts]
-    return {"stages": stages, "throttle_pause_s": 1.0 / speed}
+    stages = [{"concurrency": users, "duration": shortened(duration_s, speed)} for users, duration_s in parts]
+    return {"stages": stages, "throttle_pause_s": 1.0}
 
 
 @dataclass(frozen=True)

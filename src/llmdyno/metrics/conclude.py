@@ -22,6 +22,7 @@ from llmdyno.protocols.dialect import NO_REFUSALS, Refusals
 from llmdyno.spec.spec import Spec
 from llmdyno.timeline import SCHEMA_VERSION
 from llmdyno.timeline.columns import Column, Timeline
+from llmdyno.timeline.emulated import shortened
 from llmdyno.timeline.record import KERNEL, OK, SDK
 from llmdyno.workload.plan import MEASURED, WARM, WARMUP
 
@@ -83,8 +84,8 @@ def conclude(
         "model": spec.model or spec.deployment,
         "emulated": circumstances.emulated,
         "warmup_requests": int((phase == WARMUP).sum()),
-        "cold_starts": cold_starts(timeline.only(is_warm), figures.only(is_warm)),
-        **summarise(measured, of_measured, spec.slo),
+        "cold_starts": cold_starts(timeline.only(is_warm), figures.only(is_warm), circumstances.refusals.not_ready),
+        **summarise(measured, of_measured, _bounds(spec, circumstances)),
         "load": "open" if spec.open_loop else "closed",
         "clock": _clock(measured, circumstances),
         "verdict": verdict(
@@ -99,6 +100,12 @@ def conclude(
             asked=asked_of(spec),
         ),
     }
+
+
+def _bounds(spec: Spec, circumstances: Circumstances) -> dict[str, float]:
+    """The bounds of goodput on our clock, in seconds. Those of a spec are at real speed."""
+    speed = (circumstances.emulated or {}).get("speed")
+    return {name: shortened(bound_s, speed) for name, bound_s in spec.slo.items()}
 
 
 _BOUNDS = ("max_completion_tokens", "max_tokens", "max_output_tokens", "n_predict")

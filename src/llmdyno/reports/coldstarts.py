@@ -9,12 +9,16 @@ import statistics
 from collections.abc import Sequence
 from typing import Any
 
+from llmdyno.reports.text import plus_minus
+
 
 def cold_start_text(found: dict[str, Any]) -> str:
     """One cold start in one line."""
     refused = ", ".join(f"{count} × {name}" for name, count in found["refused"].items())
     if found["cold_start_s"] is not None:
         line = f"{found['cold_start_s']:.2f} s from the first attempt to the first answer ({refused})"
+        if found.get("ready_low_s") is not None:
+            line = f"{plus_minus(found['ready_low_s'], found['ready_high_s'])} until the model was ready; {line}"
     elif found["cold"]:
         line = f"never answered ({refused})"
     else:
@@ -31,4 +35,9 @@ def cold_starts_together(found: Sequence[dict[str, Any]]) -> list[tuple[str, str
         return []
     middle_s = statistics.median(times_s)
     line = f"{len(times_s)} cold starts: {times_s[0]:.2f} s to {times_s[-1]:.2f} s, median {middle_s:.2f} s"
+    lows_s, highs_s = (
+        [one[name] for one in found if one.get(name) is not None] for name in ("ready_low_s", "ready_high_s")
+    )
+    if len(lows_s) == len(times_s):  # a run of an earlier version has no bounds
+        line += f"; ready after {plus_minus(statistics.median(lows_s), statistics.median(highs_s))} (median)"
     return [("All of them", line)]

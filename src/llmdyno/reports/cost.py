@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from llmdyno.reports import projection
-from llmdyno.reports.text import ABSENT, dollar_range, dollars, duration, plural
+from llmdyno.reports.text import ABSENT, dollar_range, dollars, duration, plural, plus_minus
 
 if TYPE_CHECKING:
     from llmdyno.reports.console import Page
@@ -79,7 +79,7 @@ def _run_facts(report: dict[str, Any]) -> list[tuple[str, str]]:
     found.append(("This run", f"{dollars(cost['run'])}{more}{between}: {billed}"))
     found.append(("Idle tail", _idle_tail(cost, windows)))
     found += _rates(cost, report["delivered"])
-    found.append(("Warm or cold", _warm_or_cold(cost, report["cold_start_s"])))
+    found.append(("Warm or cold", _warm_or_cold(cost, report)))
     if cost["storage_month"] is not None:
         found.append(("Storage", f"{dollars(cost['storage_month'])} a month for keeping the model"))
     return found + _comparison(report["comparison"])
@@ -177,8 +177,10 @@ def _window(window: dict[str, Any] | None) -> str:
     return f"{line}, which is SHORT: less than one billing window of five minutes" if window["short"] else line
 
 
-def _warm_or_cold(cost: dict[str, Any], cold_start_s: float | None) -> str:
-    wait = "a cold start" if cold_start_s is None else f"{duration(cold_start_s)} (measured)"
+def _warm_or_cold(cost: dict[str, Any], report: dict[str, Any]) -> str:
+    cold_start_s, bounds_s = report["cold_start_s"], report.get("cold_start_between_s")
+    measured = cold_start_s and (plus_minus(*bounds_s) if bounds_s else duration(cold_start_s))
+    wait = f"{measured} (measured)" if measured else "a cold start"
     stored = cost.get("warm_month_with_storage")
     storage = "" if stored is None else f" ({dollars(stored)} with storage)"
     return (

@@ -203,7 +203,8 @@ def facts(run: Run) -> list[tuple[str, str]]:
     goodput = summary["throughput"]["goodput_request_per_s"]
     if goodput is not None:
         bounds = ", ".join(f"{name} ≤ {bound:g} s" for name, bound in run.spec.slo.items())
-        found.append(("Goodput", f"{goodput:.3f} requests/s with {bounds}"))
+        clock = " at real speed" if (run.emulated is not None and run.emulated.speed != 1) else ""
+        found.append(("Goodput", f"{goodput:.3f} requests/s with {bounds}{clock}"))
     return found + answers(summary)
 
 

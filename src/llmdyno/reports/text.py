@@ -5,6 +5,7 @@ Takes numbers in seconds, dollars or tokens. Gives short texts with units. It kn
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from decimal import Decimal
 from typing import Any
@@ -49,6 +50,15 @@ def duration(seconds: float) -> str:
     if seconds < 90:
         return f"{seconds:.1f} s"
     return f"{seconds / 60:.1f} min" if seconds < 5400 else f"{seconds / 3600:.1f} h"
+
+
+def plus_minus(low_s: float, high_s: float) -> str:
+    """A time that is known within bounds, as ``62.4 s ± 0.6 s``. What is shown is never narrower than the bounds."""
+    half = max((high_s - low_s) / 2, 5e-5)
+    decimals = min(4, max(0, -math.floor(math.log10(half))))
+    middle = round((low_s + high_s) / 2, decimals)
+    beside = math.ceil(max(high_s - middle, middle - low_s, 10.0**-decimals) * 10**decimals - 1e-9) / 10**decimals
+    return f"{middle:.{decimals}f} s ± {beside:.{decimals}f} s"
 
 
 def latency(seconds: float | None) -> str:

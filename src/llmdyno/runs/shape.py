@@ -54,6 +54,13 @@ class ColdStart(msgspec.Struct):
     cold_start_s: Number
     first_ttft_s: Number
     warmed_ttft_s: Number
+    ready_low_s: Number = None
+    ready_high_s: Number = None
+
+    def __post_init__(self) -> None:
+        """Raise ValueError if only one bound is there."""
+        if (self.ready_low_s is None) != (self.ready_high_s is None):
+            raise ValueError("a bound of a cold start is missing")
 
 
 class Requests(msgspec.Struct):

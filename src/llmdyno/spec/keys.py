@@ -46,6 +46,8 @@ class Key:
         repeat: the flag may be given more than once.
         kept: whether spec.toml holds the key.
         secret: whether errors hide the value.
+        at_real_speed: whether the value is a duration that is compared with the service's own time. An emulator's speed
+            divides it when it is used.
     """
 
     name: str
@@ -59,6 +61,7 @@ class Key:
     repeat: bool = False
     kept: bool = True
     secret: bool = False
+    at_real_speed: bool = False
 
 
 _ENDPOINT, _AWS, _LOAD, _WORKLOAD = "endpoint", "aws", "load", "workload"
@@ -248,19 +251,21 @@ _ROWS = (
         "warm_timeout_s",
         _ENDPOINT,
         readers.duration_s,
-        "give up waking the model after this time (default: 600)",
+        "give up waking the model after this time, at real speed (default: 600)",
         "S",
         600.0,
         flag="--warm-timeout",
+        at_real_speed=True,
     ),
     Key(
         "warm_interval_s",
         _ENDPOINT,
         readers.duration_s,
-        "wait this long after each attempt while the model is not ready (default: 1)",
+        "wait this long, at real speed, after each attempt while the model is not ready (default: 1)",
         "S",
         1.0,
         flag="--warm-interval",
+        at_real_speed=True,
     ),
     # --- Amazon Bedrock
     Key("region", _AWS, readers.text, "use this AWS region (default: the ARN's)", "NAME"),
@@ -287,10 +292,11 @@ _ROWS = (
         "throttle_pause_s",
         _LOAD,
         readers.pause_s,
-        "closed loop: let a user pause this long after a 429 (throttled, not ready) (default: 0)",
+        "closed loop: let a user pause this long, at real speed, after a 429 (throttled, not ready) (default: 0)",
         "S",
         0.0,
         flag="--throttle-pause",
+        at_real_speed=True,
     ),
     Key(
         "concurrency",
@@ -397,11 +403,12 @@ _ROWS = (
         "slo",
         "",
         mappings.slo,
-        "count a request as goodput only if it is within this bound; repeat the flag for more; metrics: "
+        "count a request as goodput only if it is within this bound, at real speed; repeat the flag for more; metrics: "
         + ", ".join(SLO_METRICS),
         "METRIC=S",
         {},
         repeat=True,
+        at_real_speed=True,
     ),
     Key("deployment", "emulator", readers.text, "emulate this deployment (llmdyno serve --help lists them)", "NAME"),
     Key(
@@ -431,6 +438,10 @@ _ROWS = (
 
 KEYS: Mapping[str, Key] = {key.name: key for key in _ROWS}
 """Every key by its name, in the order of the spec's fields."""
+
+AT_REAL_SPEED = tuple(key.name for key in _ROWS if key.at_real_speed)
+"""The keys whose durations are at real speed, whatever the speed of an emulator. All other durations of a spec are on
+this machine's clock: the load is what this machine sends."""
 
 
 def key_label(name: str) -> str:

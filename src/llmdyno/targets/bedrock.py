@@ -107,7 +107,7 @@ def url(spec: Spec, environ: Mapping[str, str]) -> str | None:
     """The runtime's URL, if the user or AWS's variables name one."""
     from llmdyno.aws.session import bedrock_url
 
-    return bedrock_url(environ, spec.endpoint_url)
+    return bedrock_url(environ, spec.endpoint_url, spec.profile)
 
 
 async def preflight(spec: Spec, stack: ExitStack) -> tuple[Spec, Server]:

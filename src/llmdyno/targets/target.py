@@ -204,7 +204,10 @@ def known_emulation(spec: Spec) -> Emulated | None:
 
 
 def emulation_of(spec: Spec, environ: Mapping[str, str]) -> Emulated | None:
-    """What a resolved spec's endpoint emulates. It asks an endpoint on this machine; None: it is not an emulator."""
+    """What a resolved spec's endpoint emulates; None: it is not an emulator.
+
+    It asks an endpoint of this machine's own network.
+    """
     if spec.unix_socket is not None:
         return None  # the URL's host is not where requests go
     return known_emulation(spec) or ask(target_module(spec.api).url(spec, environ))

@@ -30,6 +30,19 @@ class Emulated:
         return unix_s if since_s is None else since_s + (unix_s - since_s) * self.speed
 
 
+def shortened(duration_s: float, speed: float | None) -> float:
+    """How long a duration at real speed lasts on our clock, in seconds.
+
+    Every duration that is compared with the service's own time is converted here: the keys of `spec.keys.AT_REAL_SPEED`
+    and the durations of an experiment's flags.
+
+    Args:
+        duration_s: the duration at real speed, in seconds.
+        speed: how many times faster than real time the endpoint runs; None: it is real.
+    """
+    return duration_s / (speed or 1.0)
+
+
 def label_in(headers: Mapping[bytes, bytes]) -> str | None:
     """The label in an answer's headers, also if LiteLLM's proxy passed them on; None: they have no label."""
     name = HEADER.encode()

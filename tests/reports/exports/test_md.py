@@ -41,7 +41,7 @@ DOCUMENT = """\
 
 - **Throughput:** 470.0 output tokens/s in the steady 0.3 s; 440.7 output tokens/s over the whole run of 2.0 s
 - **Requests:** 9 succeeded, 1 failed · 264.4 a minute · at most 9 in flight
-- **Goodput:** 4.407 requests/s with ttft\\_s ≤ 1 s
+- **Goodput:** 4.407 requests/s with ttft\\_s ≤ 10 s at real speed
 - **Tokens:** 11 in, 100 out per request (p50; output counted by the server)
 - **Tokens:** template: 1 token beyond the prompt, 9% of the input
 - **Failed:** 1 × http\\_status 429: a\\|b \\[c\\](d) \\<e\\>

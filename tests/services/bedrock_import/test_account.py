@@ -74,6 +74,7 @@ def test_the_report_has_all_of_it(tmp_path: Path) -> None:
             "output_tokens_per_hour": 36_000.0,
         },
         "cold_start_s": 60.0,
+        "cold_start_between_s": None,
         "price": {
             "dollars_per_cmu_minute": "0.05718",
             "source": account.price_source,

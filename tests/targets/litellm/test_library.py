@@ -59,7 +59,7 @@ def _no_network(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def library(model: str, **parameters: Any) -> LiteLLM:
-    return LiteLLM(model, parameters, settle=True)
+    return LiteLLM(model, parameters)
 
 
 @pytest.mark.usefixtures("_no_network")
@@ -255,7 +255,7 @@ def test_a_host_header_of_ones_own_is_carried() -> None:
 
 def test_a_message_of_litellm_s_is_masked_before_it_is_cut() -> None:
     key = "sk-proj-Ab3dEf5hIj7lMn9p"
-    library = LiteLLM("openai/m", {"api_key": key}, settle=False, secrets=[key])
+    library = LiteLLM("openai/m", {"api_key": key}, secrets=[key])
     for before in range(275, 300):
         _, _, failure = library.refusal(ValueError(f"{'x' * before} {key} is no key"), True)
         assert not any(key[at : at + 4] in failure.message for at in range(len(key) - 4)), failure.message

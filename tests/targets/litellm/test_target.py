@@ -106,13 +106,42 @@ IMPORTED = f"bedrock/llama/{ARN}"
         (IMPORTED, {"endpoint_url": "http://c:1"}, {}, "http://c:1"),
         (IMPORTED, {"litellm_param": ["aws_bedrock_runtime_endpoint=http://d:1"]}, {}, "http://d:1"),
         (IMPORTED, {}, {"AWS_BEDROCK_RUNTIME_ENDPOINT": "http://e:1"}, "http://e:1"),
-        # botocore's variables do not move LiteLLM: such a run would reach AWS and be billed.
-        (IMPORTED, {}, {"AWS_ENDPOINT_URL": "http://127.0.0.1:1"}, None),
+        # LiteLLM does not read botocore's variables. It is told: such a run would reach AWS and be billed.
+        (IMPORTED, {}, {"AWS_ENDPOINT_URL": "http://127.0.0.1:1"}, "http://127.0.0.1:1"),
+        ("bedrock/anthropic.claude-v2", {}, {"AWS_ENDPOINT_URL": "http://127.0.0.1:1"}, "http://127.0.0.1:1"),
+        (
+            IMPORTED,
+            {},
+            {"AWS_ENDPOINT_URL": "http://127.0.0.1:1", "AWS_BEDROCK_RUNTIME_ENDPOINT": "http://e:1"},
+            "http://e:1",
+        ),
         ("openai/m", {}, {"AWS_BEDROCK_RUNTIME_ENDPOINT": "http://e:1"}, None),
     ],
 )
 def test_where_litellm_sends(model: str, keys: dict[str, Any], environ: dict[str, str], url: str | None) -> None:
     assert litellm.url(spec(model, **keys), environ) == url
+
+
+EMULATOR = "http://127.0.0.1:1"
+
+
+@pytest.mark.parametrize(
+    ("keys", "environ", "found"),
+    [
+        ({}, {"AWS_BEDROCK_RUNTIME_ENDPOINT": EMULATOR}, EMULATOR),
+        ({"litellm_param": [f"api_base={EMULATOR}"]}, {}, EMULATOR),
+        ({"litellm_param": [f"aws_bedrock_runtime_endpoint={EMULATOR}"]}, {}, EMULATOR),
+        ({"endpoint_url": "http://mine:1"}, {"AWS_BEDROCK_RUNTIME_ENDPOINT": EMULATOR}, "http://mine:1"),
+        ({}, {"AWS_BEDROCK_RUNTIME_ENDPOINT": "https://vpce-1.example.com"}, None),
+        # Where AWS's own variables name the control plane, they hold.
+        ({}, {"AWS_BEDROCK_RUNTIME_ENDPOINT": EMULATOR, "AWS_ENDPOINT_URL_BEDROCK": "https://b.example.com"}, None),
+        ({}, {}, None),
+    ],
+)
+def test_an_emulators_control_plane_is_where_its_runtime_is(
+    keys: dict[str, Any], environ: dict[str, str], found: str | None
+) -> None:
+    assert litellm.resolve(spec(IMPORTED, **keys), environ).endpoint_url == found
 
 
 def test_the_look_catches_the_request_and_sends_nothing(scripted: Scripted) -> None:

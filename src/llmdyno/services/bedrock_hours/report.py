@@ -13,6 +13,7 @@ import numpy as np
 
 from llmdyno.services.bedrock_hours.cost import Cost
 from llmdyno.services.bedrock_import.cost import exact_text
+from llmdyno.services.moments import HOUR_S
 from llmdyno.services.per_token import MILLION, THOUSAND, bill_of
 from llmdyno.services.service import TokenPrices
 from llmdyno.services.token_report import (
@@ -25,7 +26,7 @@ from llmdyno.services.token_report import (
     tokens_report,
     usage_notes,
 )
-from llmdyno.services.traffic import HOUR_S, Traffic
+from llmdyno.services.traffic import Traffic
 
 if TYPE_CHECKING:
     from llmdyno.services.bedrock_hours.account import Account

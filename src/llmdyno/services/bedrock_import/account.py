@@ -68,6 +68,13 @@ class Account:
         """
         return projection_report(self, fit(self, better), traffic)
 
+    def slowest_cold_start_s(self) -> list[float] | None:
+        """The bounds of the slowest cold start, seconds at real speed; None: there was none, or nothing bounds it."""
+        found = [one for one in self.run.summary["cold_starts"] if one.get("cold_start_s")]
+        slowest: dict[str, Any] = max(found, key=lambda one: float(one["cold_start_s"]), default={})
+        low_s, high_s = slowest.get("ready_low_s"), slowest.get("ready_high_s")
+        return None if low_s is None or high_s is None else [low_s * self.clock.speed, high_s * self.clock.speed]
+
     def cold_starts_s(self) -> list[float]:
         """How long each cold start of the run took, seconds at real speed."""
         found = (one.get("cold_start_s") for one in self.run.summary["cold_starts"])

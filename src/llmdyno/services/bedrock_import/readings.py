@@ -7,11 +7,13 @@ and a copy's units. A question that AWS does not answer becomes a note: the rest
 from __future__ import annotations
 
 import contextlib
+import os
 import time
 from dataclasses import replace
 from typing import Any, NamedTuple
 
 from llmdyno.aws.clients import Aws
+from llmdyno.aws.session import local_url
 from llmdyno.errors import InputError
 from llmdyno.protocols.bedrock import REFUSALS
 from llmdyno.runs.directory import add_json, load_json
@@ -76,8 +78,21 @@ def _clients(run: Run, facts: ModelFacts, inquiry: Inquiry) -> Aws:
     return Aws(
         inquiry.region or facts.region,
         inquiry.profile or run.spec.profile,
-        inquiry.endpoint_url or run.spec.endpoint_url,
+        _endpoint_url(run, inquiry.endpoint_url, inquiry.profile or run.spec.profile),
     )
+
+
+def _endpoint_url(run: Run, given: str | None, profile: str | None) -> str | None:
+    """The URL for AWS's services; None: AWS's own configuration says it.
+
+    Raises:
+        InputError: AWS itself would be asked about the model of an emulator, and would get the credentials.
+    """
+    url = given or run.spec.endpoint_url
+    if url is None and run.emulated is not None and local_url("cloudwatch", os.environ, profile) is None:
+        fits = "give the emulator's --endpoint-url, or set AWS_ENDPOINT_URL"
+        raise InputError("--endpoint-url", "not given, and the run measured an emulator", fits)
+    return url
 
 
 def _with_units(aws: Aws, model: str, overrides: Overrides, notes: list[str]) -> Overrides:
@@ -126,7 +141,7 @@ def collect(run: Run, aws: Aws, arn: str, *, wait_s: float | None, say: Say = qu
 def read_once(run: Run, facts: ModelFacts) -> None:
     """Right after a run, keep what CloudWatch has by now, or why it was not read. It does not wait."""
     try:
-        aws = Aws(facts.region, run.spec.profile, run.spec.endpoint_url, **_BRIEF)
+        aws = Aws(facts.region, run.spec.profile, _endpoint_url(run, None, run.spec.profile), **_BRIEF)
     except InputError:
         return
     try:

@@ -48,6 +48,7 @@ def cost_report(account: Account, prices: TokenPrices | None = None) -> dict[str
         "windows": _windows(account),
         "delivered": _delivered(account.delivered),
         "cold_start_s": max(cold_s) if cold_s else None,
+        "cold_start_between_s": account.slowest_cold_start_s(),
         "price": _price(account.price, account.price_source),
         "cost": _cost(account),
         "comparison": _comparison(account, prices),

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from llmdyno.services.moments import HOUR_S
 from llmdyno.services.per_token import THOUSAND, Bill, bill_of, traffic_dollars
 from llmdyno.services.service import TokenPrices
 from llmdyno.services.token_report import (
@@ -23,7 +24,7 @@ from llmdyno.services.token_report import (
     tokens_report,
     usage_notes,
 )
-from llmdyno.services.traffic import HOUR_S, Traffic
+from llmdyno.services.traffic import Traffic
 from llmdyno.services.usage import BEST
 
 if TYPE_CHECKING:

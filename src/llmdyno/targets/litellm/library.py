@@ -20,8 +20,9 @@ from importlib import metadata
 from typing import Any
 from urllib.parse import quote, unquote
 
-# Without it LiteLLM fetches a price list from the network at import.
+# Without them LiteLLM fetches a price list from the network at import, and a list of headers later.
 os.environ.setdefault("LITELLM_LOCAL_MODEL_COST_MAP", "True")
+os.environ.setdefault("LITELLM_LOCAL_ANTHROPIC_BETA_HEADERS", "True")
 with warnings.catch_warnings():
     warnings.simplefilter("ignore")
     import httpx
@@ -37,6 +38,7 @@ from llmdyno.services.bedrock_import.identity import imported_model_arn, importe
 from llmdyno.spec.masking import Masker
 from llmdyno.spec.secrets import SECRET_HEADER, header_secrets, url_secrets
 from llmdyno.targets.litellm.catching import CatchingTransport, CaughtRequest, Recorded
+from llmdyno.targets.litellm.endpoint import Configured, endpoint_of, nothing_configured
 from llmdyno.timeline.record import CONNECT, TIMEOUT
 from llmdyno.workload.session import Messages, user_message
 
@@ -60,6 +62,7 @@ _SIGNATURE = ("authorization", "x-amz-date", "x-amz-security-token", "x-amz-cont
 atexit.register(gc.freeze)
 litellm.suppress_debug_info = True
 litellm.telemetry = False
+litellm.disable_hf_tokenizer_download = True
 for _name in (
     "LiteLLM",
     "LiteLLM Router",
@@ -99,15 +102,21 @@ class LiteLLM:
     Args:
         model: LiteLLM's model string.
         parameters: go into each call without a change.
-        settle: tell LiteLLM beforehand what it would look up on the network for each request. The prompts stay the
-            same.
         secrets: are masked in LiteLLM's own messages, before these are cut.
+        configured: the URL that AWS's configuration gives a service instead of AWS's own, by botocore's name for it.
 
     Raises:
-        InputError: LiteLLM does not know the model's provider.
+        InputError: LiteLLM does not know the model's provider, or cannot send its requests to the configured URL.
     """
 
-    def __init__(self, model: str, parameters: Mapping[str, Any], *, settle: bool, secrets: Iterable[str] = ()) -> None:
+    def __init__(
+        self,
+        model: str,
+        parameters: Mapping[str, Any],
+        *,
+        secrets: Iterable[str] = (),
+        configured: Configured = nothing_configured,
+    ) -> None:
         self._mask = Masker(secrets)
         self._asked = model
         self.model = model
@@ -117,6 +126,7 @@ class LiteLLM:
         except Exception as error:
             fits = "give it as LiteLLM names it: openai/gpt-4o-mini, bedrock/llama/arn:…, hosted_vllm/my-model"
             raise InputError("--model", f"{model!r}: {_text_of(error, self._mask)}", fits) from None
+        self._parameters.update(endpoint_of(self.provider, parameters, configured))
         self._by_handler: bool | None = None
         route, _, name = rest.partition("/")
         found = imported_model_arn(name) if self.provider == "bedrock" else None
@@ -132,10 +142,12 @@ class LiteLLM:
             self._parameters = {"model_id": name, "aws_region_name": imported_model_region(name), **self._parameters}
             self.notes.append(f"LiteLLM breaks the path of bedrock/mistral/<arn>; asked as {self.model} with model_id")
 
-        if found is not None and route == "llama" and settle:
-            # For each request, LiteLLM asks huggingface.co for a template with the ARN as its name. It finds none, and
-            # joins the messages with spaces. This template does the same, and the ARN stays on this machine.
-            litellm.register_prompt_template(model=name, tokenizer_config={"chat_template": _JOINED})
+        if found is not None and route == "llama":
+            # For each request, LiteLLM asks huggingface.co for a template with the ARN as its name, and some versions
+            # put the route before it. It finds none, and joins the messages with spaces. This template does the same,
+            # and the ARN stays on this machine.
+            for known in (name, rest):
+                litellm.register_prompt_template(model=known, tokenizer_config={"chat_template": _JOINED})
 
     @property
     def version(self) -> str:

@@ -11,14 +11,16 @@ import dataclasses
 import os
 from collections.abc import Callable, Mapping
 from contextlib import ExitStack
+from functools import partial
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
 import msgspec
 
 from llmdyno.aws.identity import region_of
-from llmdyno.aws.session import LITELLM_URLS, bedrock_url, credential_secrets
+from llmdyno.aws.session import LITELLM_URLS, RUNTIME, bedrock_url, configured_url, credential_secrets, local_url
 from llmdyno.errors import InputError
+from llmdyno.host.loopback import own_network
 from llmdyno.protocols.bedrock import REFUSALS, header_facts, invoke_dialect
 from llmdyno.protocols.converse import CONVERSE
 from llmdyno.protocols.dialect import NO_REFUSALS, Dialect, Envelope, HttpRequest, common_header_facts
@@ -77,7 +79,20 @@ def resolve(spec: Spec, environ: Mapping[str, str]) -> Spec:
     if spec.litellm_mode == "sdk" and (spec.insecure or spec.ca_file or spec.client_cert):
         fits = "use LiteLLM's own SSL_VERIFY, SSL_CERT_FILE and SSL_CERTIFICATE"
         raise InputError("--insecure, --ca-file, --client-cert", "are for our own sockets", fits)
-    return spec
+    return _beside_the_runtime(spec, environ)
+
+
+def _beside_the_runtime(spec: Spec, environ: Mapping[str, str]) -> Spec:
+    """The spec whose control plane and metrics are where LiteLLM's runtime is, if that is an emulator's address.
+
+    LiteLLM's own variable and parameters move the runtime alone. AWS knows nothing about an emulator's model, and must
+    not get the credentials.
+    """
+    runtime = url(spec, environ) if service(spec) is not None and spec.endpoint_url is None else None
+    if runtime is None or not own_network(urlsplit(runtime).hostname or ""):
+        return spec
+    known = local_url("bedrock", environ, spec.profile)  # its other variables may name another place
+    return spec if known is not None else dataclasses.replace(spec, endpoint_url=runtime)
 
 
 def _check_url(name: str, given: Any) -> None:
@@ -108,7 +123,9 @@ def url(spec: Spec, environ: Mapping[str, str]) -> str | None:
     given = _parameters(spec)
     if named := given.get("api_base") or given.get("aws_bedrock_runtime_endpoint"):
         return str(named)
-    return bedrock_url(environ, spec.endpoint_url, LITELLM_URLS) if service(spec) is not None else spec.endpoint_url
+    if (spec.model or "").startswith("bedrock/"):
+        return _configured(RUNTIME, spec=spec, environ=environ)
+    return spec.endpoint_url
 
 
 async def preflight(spec: Spec, stack: ExitStack) -> tuple[Spec, Server]:
@@ -249,7 +266,17 @@ def load_library(spec: Spec) -> LiteLLM:
         raise InputError("--api litellm", what, "pip install 'llmdyno[litellm]'") from None
     assert spec.model is not None
     secrets = (*spec_secrets(spec), *environ_secrets(os.environ))
-    return LiteLLM(spec.model, _parameters(spec), settle=spec.litellm_mode != "sdk", secrets=secrets)
+    return LiteLLM(
+        spec.model, _parameters(spec), secrets=secrets, configured=partial(_configured, spec=spec, environ=os.environ)
+    )
+
+
+def _configured(service_name: str, *, spec: Spec, environ: Mapping[str, str]) -> str | None:
+    """The URL that the environment and AWS's files give a service; for the runtime, LiteLLM's own variable first."""
+    profile = str(spec.litellm_param.get("aws_profile_name") or spec.profile or "") or None
+    if service_name == RUNTIME:
+        return bedrock_url(environ, spec.endpoint_url, profile, LITELLM_URLS)
+    return configured_url(service_name, environ, profile)
 
 
 def dialect_of(library: LiteLLM, base_url: str, path: str) -> Dialect:
