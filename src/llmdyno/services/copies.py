@@ -17,7 +17,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from llmdyno.services.calls import Calls
-from llmdyno.services.flight import Carries, Flight, Presence, alone, first_signs, flight_of, presences, signs_of
+from llmdyno.services.flight import Carries, Flight, Presence, alone, first_signs, flight_of, further, presences
 
 INFERRED, GIVEN = "inferred from the load", "given"
 UNKNOWN = "unknown: the endpoint is no imported model"
@@ -26,7 +26,6 @@ _FIRST_REFUSALS_S = 30.0
 """Another copy does not come sooner than this after the first refusal: it has a model to load."""
 _USUALLY_AT_MOST = 3
 """How many copies a model has at most, unless the load needs more: the usual quota of an account."""
-_MOST_LEVELS = 64
 _UP_BEFORE = "the model was up before the run, so there may have been more copies than the load shows"
 
 Span = tuple[float, float]
@@ -141,25 +140,27 @@ def inferred(calls: Calls, idle_s: float) -> Copies:
         return Copies((), INFERRED)
     flight = flight_of(calls)
     first = presences(first_signs(calls, flight))
-    lives = [_first_life(calls, one, idle_s) for one in first]
+    pauses = _pauses(calls, idle_s)
+    lives = [_first_life(calls, one, pauses, idle_s) for one in first]
+    possible = [_replaced(one, pause) for one in first for pause in pauses if _within(pause, one)]
     up_before = (_UP_BEFORE,) if first[0].came_s[0] == -math.inf else ()
     if not len(flight.refused_s):
         note = "no call was throttled, so the run does not show whether there was more than one copy"
-        return Copies(tuple(lives), INFERRED, None, (note,), at_least=True)
+        return Copies(tuple(lives), INFERRED, None, (note,), possible=tuple(possible), at_least=True)
     carried, _ = alone(flight, float(flight.refused_s[0]) + _FIRST_REFUSALS_S)
     assert carried is not None  # there are refusals
-    levels = {1: first}
-    for level in range(2, min(_MOST_LEVELS, math.ceil(flight.mostly() / carried.most)) + 1):
-        levels[level] = presences(signs_of(flight, level, carried))
-        lives += [further_life(one, flight.most_s) for one in levels[level]]
+    carried, more = further(flight, carried)
+    levels = {1: first, **more}
+    lives += [further_life(one, flight.most_s) for level in more.values() for one in level]
     lives.sort(key=lambda life: life.from_s)
+    possible += _possible(flight, carried, levels, idle_s)
     return Copies(
         tuple(lives),
         INFERRED,
         usual_level(flight, carried),
         (carries_note(carried), *up_before),
         carries=carried.bounds,
-        possible=tuple(_possible(flight, carried, levels, idle_s)),
+        possible=tuple(possible),
         at_least=bool(up_before),
     )
 
@@ -174,16 +175,37 @@ def carries_note(carried: Carries) -> str:
     return f"one copy carries {least} to {most} calls at once, as the refusals show"
 
 
-def _first_life(calls: Calls, one: Presence, idle_s: float) -> CopyLifetime:
+def _pauses(calls: Calls, idle_s: float) -> list[Span]:
+    """Pauses in which the model may have gone cold: from the last byte of one call to the first byte of the next one
+    that was served, if the model was idle long enough."""
+    served = calls.only(calls.served)
+    until_s = np.maximum.accumulate(served.end_s)
+    index = np.flatnonzero(served.sent_s[1:] - until_s[:-1] >= idle_s)
+    return list(zip(until_s[index].tolist(), served.first_s[index + 1].tolist(), strict=True))
+
+
+def _within(pause: Span, one: Presence) -> bool:
+    """Whether nothing shows that the copy went in a pause."""
+    return one.came_s[1] < pause[1] and (one.went_s is None or pause[1] < one.went_s[0])
+
+
+def _replaced(one: Presence, pause: Span) -> CopyLifetime:
+    """The copy that may have come after a pause: the model may have gone cold, and the call may have waited for it."""
+    end_s = math.inf if one.went_s is None else one.went_s[1]
+    return CopyLifetime(pause[1], None, pause, (pause[1], end_s))
+
+
+def _first_life(calls: Calls, one: Presence, pauses: Sequence[Span], idle_s: float) -> CopyLifetime:
     """The first copy of a time in which there was any. It is assumed to have come when its first call was sent, and to
     have gone `idle_s` after its last one."""
     sent_s = calls.sent_s[calls.served & (calls.first_s >= one.came_s[1])]
     from_s = min(max(float(sent_s[0]), one.came_s[0]), one.came_s[1])
+    last_s = next((pause[0] for pause in pauses if _within(pause, one)), one.last_s)
     if one.went_s is None:
-        return CopyLifetime(from_s, None, one.came_s, (one.last_s, math.inf))
+        return CopyLifetime(from_s, None, one.came_s, (last_s, math.inf))
     ends_s = calls.end_s[calls.served & (calls.first_s <= one.went_s[1])]
     gone_s = min(max(float(ends_s.max()) + idle_s, one.went_s[0]), one.went_s[1])
-    return CopyLifetime(from_s, gone_s, one.came_s, one.went_s)
+    return CopyLifetime(from_s, gone_s, one.came_s, (last_s, one.went_s[1]))
 
 
 def further_life(one: Presence, most_s: float) -> CopyLifetime:

@@ -27,9 +27,14 @@ _SHORTEST_PAUSE_S = 1.0
 """A model that is not ready so soon after an answer has not gone: the call met a copy that was starting."""
 
 
+_SHORTEST_LIFE_S = 30.0
+"""A further copy does not come and go within this long: it would have been loaded for nothing."""
+_MOST_LEVELS = 64
+
+
 class Carries(NamedTuple):
-    """How many calls one copy carries: at least and at most. `conflict`: the load said that the most is less than the
-    least, so the bounds are the other way round."""
+    """How many calls one copy carries: at least and at most. `conflict`: the load contradicted itself, and the bounds
+    are wide enough for all of it."""
 
     least: int
     most: int
@@ -193,6 +198,24 @@ def signs_of(flight: Flight, level: int, carried: Carries) -> Signs:
     there = np.arange(len(by_s)) < len(there_s)
     order = np.lexsort((there, until_s))
     return Signs(there[order], by_s[order], until_s[order])
+
+
+def further(flight: Flight, carried: Carries) -> tuple[Carries, dict[int, list[Presence]]]:
+    """When the further copies were there, by level from 2 on, as the load shows it.
+
+    If a copy seems to come and go at once, the bounds of what a copy carries are too narrow: answers may take longer to
+    reach us than refusals. They are widened until no copy does.
+    """
+    while True:
+        most = min(_MOST_LEVELS, -(-flight.mostly() // carried.most))
+        found = {level: presences(signs_of(flight, level, carried)) for level in range(2, most + 1)}
+        if not any(_brief(one) for level in found.values() for one in level):
+            return carried, found
+        carried = Carries(max(1, carried.least - 1), carried.most + 1, True)
+
+
+def _brief(one: Presence) -> bool:
+    return one.went_s is not None and one.went_s[1] - one.came_s[0] < _SHORTEST_LIFE_S
 
 
 def first_signs(calls: Calls, flight: Flight) -> Signs:

@@ -62,9 +62,10 @@ def drive(
     pause_s: float = 1.0,
     seed: int = 1,
     way: Way = NEAR,
+    late_s: float = 0.0,
 ) -> Seen:
     """Closed-loop users, (start s, end s, how many) a stage. An answer takes about `answer_s`. A refused user pauses.
-    All times are emulated ones."""
+    The last byte of an answer comes `late_s` later than the way takes. All times are emulated ones."""
     copies, rng = Copies(scaling), Random(seed)
     rows: list[tuple[float, float, float, str]] = []
     worked: list[tuple[int, float, float]] = []
@@ -109,7 +110,7 @@ def drive(
         from_s = max(now_s, decision.from_ns / SECOND)
         duration_s = answer_s * (0.8 + 0.4 * rng.random())
         first_s = from_s + duration_s * (0.05 + 0.2 * rng.random()) + back_s
-        done_s = max(first_s, from_s + duration_s + way.takes(way.back_s, rng))
+        done_s = max(first_s, from_s + duration_s + way.takes(way.back_s, rng) + late_s)
         rows.append((sent_s, first_s, done_s, ""))
         push(from_s + duration_s, "end", (decision.copy, now_s))
         send(done_s, who, end_s)

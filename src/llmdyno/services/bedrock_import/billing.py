@@ -13,6 +13,8 @@ import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 
+import numpy as np
+
 from llmdyno.services.bedrock_import.bounds import WINDOW_MINUTES, WINDOW_S, Range, alone, bounds
 from llmdyno.services.bedrock_import.copies import IDLE_S
 from llmdyno.services.calls import Calls
@@ -126,6 +128,8 @@ def _assign(lives: Sequence[CopyLifetime], calls: Calls) -> list[CopyBill]:
     bills = [CopyBill(life) for life in lives]
     if not bills:
         return bills
+    if len(lives) == 1:
+        return [_billed(lives[0], calls)]
     from_s = [life.from_s for life in lives]
     until_s = [math.inf if life.to_s is None else life.to_s for life in lives]
     busy = [0] * len(bills)
@@ -150,6 +154,20 @@ def _assign(lives: Sequence[CopyLifetime], calls: Calls) -> list[CopyBill]:
         heapq.heappush(running, (ended[call], time_s, chosen, ok[call]))
     end_by(math.inf)
     return bills
+
+
+def _billed(life: CopyLifetime, calls: Calls) -> CopyBill:
+    """The bill of a copy that served every call."""
+    begin_s, end_s = calls.sent_s[calls.served], calls.end_s[calls.served]
+    succeeded = calls.end_s[calls.served & calls.ok]
+    if not len(succeeded):
+        return CopyBill(life, calls=len(end_s))
+    first_s = float(succeeded.min())
+    begin_s, end_s = begin_s[end_s >= first_s], end_s[end_s >= first_s]
+    first, last = (np.maximum(0.0, side - first_s) // WINDOW_S for side in (begin_s, end_s))
+    spans = np.unique(np.stack([first, last]).astype(np.int64), axis=1).T.tolist()
+    windows = {window for low, high in spans for window in range(low, high + 1)}
+    return CopyBill(life, first_s, float(end_s.max()), int(calls.served.sum()), windows)
 
 
 def _nearest(from_s: Sequence[float], time_s: float) -> int:

@@ -27,6 +27,7 @@ from llmdyno.services.flight import (
     carries,
     first_signs,
     flight_of,
+    further,
     presences,
     signs_of,
 )
@@ -90,6 +91,7 @@ def measured(points: Sequence[Point], calls: Calls) -> Copies:
         carried = Carries(*by_load.carries)
         found = [_hull(copy, by_load, notes) for copy in found]
     else:
+        carried = None if carried is None else further(flight, carried)[0]
         found = [_narrowed(copy, calls, flight, carried, notes) for copy in found]
     if carried is not None:
         found += _after(found, flight, carried, seen_until_s)
