@@ -32,6 +32,11 @@ Span = tuple[float, float]
 """The earliest and the latest time of a moment, seconds after the run's origin. Infinite: no bound is known."""
 
 
+def bounded(span: Span) -> list[float | None]:
+    """A span as JSON has it: None is no bound."""
+    return [None if math.isinf(time_s) else time_s for time_s in span]
+
+
 @dataclass(frozen=True, slots=True)
 class CopyLifetime:
     """One copy: ready from `from_s` to `to_s` (None: still there at the end), seconds after the run's origin.

@@ -83,7 +83,7 @@ def flight_of(calls: Calls) -> Flight:
     ended = np.sort(np.where(calls.ok[work], calls.end_s[work] - least_s, calls.end_s[work] + most_s))
     at_most = np.searchsorted(begun, in_s, side="right") - np.searchsorted(ended, refused_s, side="left")
     loaded = at_most > 0
-    cold = _cold(calls, begin_s, until_s)
+    cold = _cold(calls)
     return Flight(
         refused_s[loaded],
         in_s[loaded],
@@ -102,11 +102,15 @@ def sure_spans(calls: Calls) -> tuple[Floats, Floats]:
     The first byte of an answer proves that a copy took the call. A call that was sent before any copy answered may have
     waited for one, beyond what a copy carries, and is left out.
     """
-    least_s, most_s = calls.round_trip
-    begin_s = np.maximum(calls.sent_s, calls.first_s - least_s)
-    until_s = calls.end_s - most_s
+    begin_s, until_s = _worked(calls)
     sure = calls.ok & (begin_s < until_s) & ~_waited(calls)
     return begin_s[sure], until_s[sure]
+
+
+def _worked(calls: Calls) -> tuple[Floats, Floats]:
+    """From when to when each call was at work at least, if it is complete and the second is later. Shape (calls,)."""
+    least_s, most_s = calls.round_trip
+    return np.maximum(calls.sent_s, calls.first_s - least_s), calls.end_s - most_s
 
 
 def _waited(calls: Calls) -> Bools:
@@ -126,14 +130,15 @@ def _after_a_pause(calls: Calls) -> NDArray[np.int64]:
     return found[calls.sent_s[found] - last_s >= _SHORTEST_PAUSE_S]
 
 
-def _cold(calls: Calls, begin_s: Floats, until_s: Floats) -> NDArray[np.int64]:
+def _cold(calls: Calls) -> NDArray[np.int64]:
     """Which refusals show that there was no copy at all, as indices of calls.
 
     A call can also be refused because it met a copy in its start-up while others served.
     """
     found = _after_a_pause(calls)
     sent_s = calls.sent_s[found]
-    under_way = np.searchsorted(np.sort(begin_s), sent_s, side="right") - np.searchsorted(np.sort(until_s), sent_s)
+    begin_s, until_s = (np.sort(side[calls.ok]) for side in _worked(calls))
+    under_way = np.searchsorted(begin_s, sent_s, side="right") - np.searchsorted(until_s, sent_s, side="right")
     return found[under_way <= 0]
 
 

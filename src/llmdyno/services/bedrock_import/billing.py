@@ -15,7 +15,7 @@ from dataclasses import dataclass, field, replace
 
 import numpy as np
 
-from llmdyno.services.bedrock_import.bounds import WINDOW_MINUTES, WINDOW_S, Range, alone, bounds
+from llmdyno.services.bedrock_import.bounds import WINDOW_MINUTES, WINDOW_S, Range, alone, bounds, up_before_s
 from llmdyno.services.bedrock_import.copies import IDLE_S
 from llmdyno.services.calls import Calls
 from llmdyno.services.copies import GIVEN, Copies, CopyLifetime
@@ -84,10 +84,15 @@ class Bill:
         """How many windows are billed, as assumed."""
         return sum(len(copy.windows) for copy in self.copies)
 
+    @property
+    def last_windows(self) -> int:
+        """How many copies have a last window at most, which is paid for beyond its last call."""
+        return sum(part.high > 0 for part in (*self.each, *self.possible))
+
 
 def bill(copies: Copies, calls: Calls) -> Bill:
     """The windows that a run's calls cost. If the user gave the number of copies, each call counts for all of them."""
-    awake = _was_awake(calls)
+    awake = up_before_s(calls) > -math.inf
     if copies.source == GIVEN:
         together = _assign(copies.lives[:1], calls)
         bills = tuple(replace(one, windows=set(one.windows)) for one in together for _ in copies.lives)
@@ -115,12 +120,6 @@ def _total(
 
 def _holding(part: Range, count: int) -> Range:
     return Range(min(part.low, count), max(part.high, count))
-
-
-def _was_awake(calls: Calls) -> bool:
-    """Whether no call before the first served one found the model cold."""
-    served = calls.served.nonzero()[0]
-    return bool(len(served)) and not bool(calls.not_ready[: served[0]].any())
 
 
 def _assign(lives: Sequence[CopyLifetime], calls: Calls) -> list[CopyBill]:

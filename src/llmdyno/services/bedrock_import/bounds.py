@@ -20,7 +20,7 @@ from typing import NamedTuple
 import numpy as np
 
 from llmdyno.services.calls import Bools, Calls, Floats, curve_of
-from llmdyno.services.copies import Copies, CopyLifetime
+from llmdyno.services.copies import Copies, CopyLifetime, Span
 from llmdyno.services.flight import sure_spans
 
 WINDOW_MINUTES = 5
@@ -59,6 +59,7 @@ class _Blocks(NamedTuple):
 def bounds(copies: Copies, calls: Calls) -> Bounds:
     """The bounds of a bill."""
     every = (*copies.lives, *copies.possible)
+    up_s = up_before_s(calls)
     each = [Range(0, 0)] * len(every)
     low = high = 0
     for group in _groups(every, calls.round_trip.most_s):
@@ -67,7 +68,8 @@ def bounds(copies: Copies, calls: Calls) -> Bounds:
         here = calls.only(calls.at_work & (calls.first_s >= begin_s) & (calls.sent_s <= end_s))
         if not here.ok.any():
             continue
-        total, parts = _alone(lives[0], here) if len(lives) == 1 else _together(lives, here, copies, group)
+        firsts = [_first_success(life, here, _next_s(lives, number), up_s) for number, life in enumerate(lives)]
+        total, parts = _alone(firsts[0], here) if len(lives) == 1 else _together(lives, firsts, here, copies, group)
         for index, part in zip(group, parts, strict=True):
             each[index] = part
         low, high = low + total.low, high + total.high
@@ -78,7 +80,15 @@ def bounds(copies: Copies, calls: Calls) -> Bounds:
 def alone(life: CopyLifetime, calls: Calls) -> Range:
     """The windows of one copy that takes every call."""
     here = calls.only(calls.at_work)
-    return _alone(life, here)[0] if here.ok.any() else Range(0, 0)
+    return _alone(_first_success(life, here, math.inf, up_before_s(calls)), here)[0] if here.ok.any() else Range(0, 0)
+
+
+def up_before_s(calls: Calls) -> float:
+    """The time before which a copy was up: our first send, if no call before the first answer met a cold model. Minus
+    infinity: the run woke the model itself."""
+    served = calls.served.nonzero()[0]
+    awake = len(served) > 0 and not calls.not_ready[: served[0]].any()
+    return float(calls.sent_s[0]) if awake else -math.inf
 
 
 def _groups(lives: Sequence[CopyLifetime], most_s: float) -> Iterator[list[int]]:
@@ -100,10 +110,10 @@ def _groups(lives: Sequence[CopyLifetime], most_s: float) -> Iterator[list[int]]
         yield group
 
 
-def _alone(life: CopyLifetime, calls: Calls) -> tuple[Range, list[Range]]:
+def _alone(first_s: Span | None, calls: Calls) -> tuple[Range, list[Range]]:
     """The windows of a copy that had all calls to itself."""
-    first_s = _first_success(life, calls, math.inf)
-    assert first_s is not None  # a call of the group succeeded
+    if first_s is None:
+        return Range(0, 0), [Range(0, 0)]
     sure = calls.ok & (calls.first_s < calls.end_s - calls.round_trip.most_s)
     surely = _merged(calls.first_s[sure], calls.end_s[sure] - calls.round_trip.most_s)
     low = max(_apart(calls, calls.ok), _windows(surely, first_s, fewest=True))
@@ -112,12 +122,11 @@ def _alone(life: CopyLifetime, calls: Calls) -> tuple[Range, list[Range]]:
 
 
 def _together(
-    lives: Sequence[CopyLifetime], calls: Calls, copies: Copies, group: Sequence[int]
+    lives: Sequence[CopyLifetime], firsts: Sequence[Span | None], calls: Calls, copies: Copies, group: Sequence[int]
 ) -> tuple[Range, list[Range]]:
     """The windows of copies that shared the calls, in all and of each."""
     seen = sum(index < len(copies.lives) for index in group)
     blocks = _perhaps(calls)
-    firsts = [_first_success(life, calls, _next_s(lives, number)) for number, life in enumerate(lives)]
     ends = sorted({life.went_s[1] for life in lives})
     high = {(number, end_s): _most(blocks, first_s, end_s) for number, first_s in enumerate(firsts) for end_s in ends}
     most = [high[number, life.went_s[1]] for number, life in enumerate(lives)]
@@ -132,11 +141,13 @@ def _together(
 
 
 def _next_s(lives: Sequence[CopyLifetime], number: int) -> float:
-    """The earliest time at which the oldest copy has company; for the others, there is always some."""
+    """Until when a copy had every call to itself: the oldest one until the next one may have come, the others never."""
+    if len(lives) == 1:
+        return math.inf
     return lives[1].came_s[0] if number == 0 else -math.inf
 
 
-def _most(blocks: _Blocks, first_s: tuple[float, float] | None, end_s: float) -> int:
+def _most(blocks: _Blocks, first_s: Span | None, end_s: float) -> int:
     if first_s is None or end_s <= first_s[0]:
         return 0
     inside = blocks.from_s <= end_s
@@ -152,11 +163,17 @@ def _best(lives: Sequence[CopyLifetime], high: dict[tuple[int, float], int]) -> 
     return sum(max(high[number, end_s] for end_s in ends) for number in range(len(lives)))
 
 
-def _first_success(life: CopyLifetime, calls: Calls, company_s: float) -> tuple[float, float] | None:
+def _first_success(life: CopyLifetime, calls: Calls, company_s: float, up_s: float) -> Span | None:
     """Between when a copy had its first success; None: it had none.
 
-    Only the phase of its windows matters, so the span is a window long at most. `company_s`: until then, every call
-    went to this copy.
+    Only the phase of its windows matters, so the span is a window long and no longer, up to what comes before the
+    first call.
+
+    Args:
+        life: the copy.
+        calls: those that it may have worked on.
+        company_s: until then, every call went to this copy.
+        up_s: a copy that came before that may have had a success before the run.
     """
     begin_s, most_s = life.came_s[0], calls.round_trip.most_s
     own = calls.ok & (calls.first_s >= begin_s)
@@ -164,9 +181,9 @@ def _first_success(life: CopyLifetime, calls: Calls, company_s: float) -> tuple[
         return None
     known = own & (calls.end_s <= company_s)
     late_s = float(calls.end_s[known].min()) if known.any() else math.inf
-    if begin_s == -math.inf:  # it was up before the run
-        start_s = float(calls.sent_s.min())
-        return start_s - WINDOW_S, min(late_s, start_s + WINDOW_S) if known.any() else start_s + WINDOW_S
+    if begin_s < up_s:
+        early_s = max(begin_s, up_s - WINDOW_S)
+        return early_s, min(late_s, up_s + WINDOW_S)
     early_s = max(begin_s, float(calls.end_s[own].min()) - most_s)
     return early_s, max(early_s, min(late_s, early_s + WINDOW_S))
 
@@ -192,7 +209,7 @@ def _merged(from_s: Floats, to_s: Floats, gap_s: float = 0.0) -> _Blocks:
     return _Blocks(from_s[starts], until_s[np.append(starts[1:] - 1, len(until_s) - 1)])
 
 
-def _windows(blocks: _Blocks, first_s: tuple[float, float], *, fewest: bool) -> int:
+def _windows(blocks: _Blocks, first_s: Span, *, fewest: bool) -> int:
     """The fewest or the most windows that hold a part of any block, if the first one begins within `first_s`."""
     blocks = _Blocks(*(side[blocks.to_s >= first_s[0]] for side in blocks))
     if not len(blocks.from_s):

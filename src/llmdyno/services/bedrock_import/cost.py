@@ -57,8 +57,8 @@ class Delivered:
 class Cost:
     """Dollars.
 
-    `run` is the bill; `run_low` and `run_high` bound it. `tail` is the part of `run` that pays for the last windows
-    after their last call, `tail_s` seconds in all. `idle` is what windows without a call would add if they were billed.
+    `run` is the assumed bill; `run_low` and `run_high` bound the true one. `tail` is the part of `run` that pays for the
+    last windows after their last call, `tail_s` seconds in all; `tail_low` and `tail_high` bound that part. `idle` is what windows without a call would add if they were billed.
     `hour`, `million_output_tokens` and `thousand_requests` hold while the load is steady (None: it delivered nothing).
     `warm_hour` keeps one copy warm. `storage_month` stores the model (None: unknown).
     """
@@ -67,6 +67,8 @@ class Cost:
     run_low: Decimal
     run_high: Decimal
     tail: Decimal
+    tail_low: Decimal
+    tail_high: Decimal
     tail_s: float
     idle: Decimal
     hour: Decimal | None
@@ -79,6 +81,7 @@ class Cost:
 def cost_of(bill: Bill, price: Price, delivered: Delivered | None) -> Cost:
     """A run's cost; `delivered` is None if the run delivered nothing."""
     tail_s = sum(copy.tail_s() for copy in bill.copies)
+    tail = price.window * Decimal(str(tail_s)) / Decimal(str(WINDOW_S))
     hour = million = thousand = None
     if delivered is not None:
         hour = price.hour * Decimal(str(delivered.copies))
@@ -88,7 +91,9 @@ def cost_of(bill: Bill, price: Price, delivered: Delivered | None) -> Cost:
         run=price.window * bill.windows,
         run_low=price.window * bill.low,
         run_high=price.window * bill.high,
-        tail=price.window * Decimal(str(tail_s)) / Decimal(str(WINDOW_S)),
+        tail=tail,
+        tail_low=tail if bill.low == bill.high else Decimal(0),
+        tail_high=tail if bill.low == bill.high else price.window * bill.last_windows,
         tail_s=tail_s,
         idle=price.window * bill.idle_windows,
         hour=hour,
