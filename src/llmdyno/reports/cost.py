@@ -119,7 +119,7 @@ def _table_note(copies: dict[str, Any]) -> str:
     if len(copies["each"]) > 1:
         note += "; which copy took a call is assumed: the least busy one"
     if copies.get("possible"):
-        note += "; maybe: no call needed this copy, and nothing shows that it was not there"
+        note += "; maybe: no call needed this copy, and nothing excludes it"
     return note
 
 

@@ -65,8 +65,16 @@ class Calls:
 
     def only(self, mask: Bools) -> Calls:
         """The calls for which `mask` (shape (calls,)) holds."""
-        columns = (self.sent_s, self.first_s, self.end_s, self.ok, self.served, self.throttled, self.not_ready)
-        return Calls(*(column[mask] for column in columns), self.round_trip)
+        return Calls(
+            self.sent_s[mask],
+            self.first_s[mask],
+            self.end_s[mask],
+            self.ok[mask],
+            self.served[mask],
+            self.throttled[mask],
+            self.not_ready[mask],
+            self.round_trip,
+        )
 
     @property
     def at_work(self) -> Bools:

@@ -127,7 +127,7 @@ def _after_a_pause(calls: Calls) -> NDArray[np.int64]:
     found = np.flatnonzero(calls.not_ready)
     ends = np.sort(calls.end_s[calls.served])
     last_s = np.concatenate([[-np.inf], ends])[np.searchsorted(ends, calls.sent_s[found], side="right")]
-    return found[calls.sent_s[found] - last_s >= _SHORTEST_PAUSE_S]
+    return np.asarray(found[calls.sent_s[found] - last_s >= _SHORTEST_PAUSE_S])
 
 
 def _cold(calls: Calls) -> NDArray[np.int64]:
@@ -139,7 +139,7 @@ def _cold(calls: Calls) -> NDArray[np.int64]:
     sent_s = calls.sent_s[found]
     begin_s, until_s = (np.sort(side[calls.ok]) for side in _worked(calls))
     under_way = np.searchsorted(begin_s, sent_s, side="right") - np.searchsorted(until_s, sent_s, side="right")
-    return found[under_way <= 0]
+    return np.asarray(found[under_way <= 0])
 
 
 def carries(flight: Flight, least: Counts, most: Floats) -> Carries | None:

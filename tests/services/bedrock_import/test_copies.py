@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import dataclasses
+
 import pytest
 from tests.services.bedrock_import.virtual import SECOND, Seen, drive
 
@@ -151,3 +153,63 @@ def test_windows_without_a_call_are_counted_apart() -> None:
     found = bill(measured(seen.points, seen.calls), seen.calls)
     assert found.windows == sum(seen.windows) == 1
     assert found.idle_windows == 1  # it stays up for five minutes after the last call
+
+
+def test_a_gauge_that_is_late_widens_the_bounds_to_what_the_load_shows(seen: Seen) -> None:
+    late = [dataclasses.replace(point, start_s=point.start_s + 120.0) for point in seen.points]
+    found = measured(late, seen.calls)
+    assert found.notes[0] == (
+        "CloudWatch's count and the load contradict each other on when a copy came: the times allow for both"
+    )
+    true_s = [copy.ready_ns / SECOND for copy in seen.copies.copies]
+    assert all(
+        life.came_s[0] <= ready_s <= life.came_s[1] for life, ready_s in zip(found.lives[1:], true_s[1:], strict=True)
+    )
+    billed = bill(found, seen.calls)
+    assert billed.low <= sum(seen.windows) <= billed.high
+
+
+def test_a_gauge_that_is_late_cannot_deny_a_call_that_was_served() -> None:
+    seen = drive(SCALING, [(0.0, 600.0, 1)])
+    late = [dataclasses.replace(point, start_s=point.start_s + 120.0) for point in seen.points]
+    found = measured(late, seen.calls)
+    low, high = found.lives[0].came_s
+    assert low <= seen.copies.copies[0].ready_ns / SECOND <= high
+    assert len(found.notes) == 1
+
+
+@pytest.mark.parametrize("until_s", [360.0, 480.0, 900.0])
+def test_after_the_last_datapoint_the_load_shows_what_it_needs(seen: Seen, until_s: float) -> None:
+    """And a copy that it does not need may have come as well."""
+    found = measured([point for point in seen.points if point.end_s <= until_s], seen.calls)
+    true_s = sorted(copy.ready_ns / SECOND for copy in seen.copies.copies)
+    assert [life.came_s[0] <= ready_s <= life.came_s[1] for life, ready_s in zip(found.lives, true_s, strict=True)] == [
+        True
+    ] * 3
+    assert all(life.came_s[0] >= until_s - 20.0 for life in found.possible)
+    billed = bill(found, seen.calls)
+    assert billed.low <= sum(seen.windows) <= billed.high
+
+
+def test_a_copy_that_came_and_went_within_a_minute_of_the_gauge() -> None:
+    seen = drive(SCALING, [(0.0, 600.0, 1)])
+    points = [Point(60.0 * minute, 1, 2 if minute == 5 else 1) for minute in range(12)]
+    found = measured(points, seen.calls)
+    second = found.lives[1]
+    assert (second.from_span_s, second.to_span_s) == ((280.0, 365.0), (280.0, 380.0))
+
+
+def test_a_copy_that_goes_is_known_to_its_minute_and_the_load(seen: Seen) -> None:
+    found = measured(seen.points, seen.calls)
+    ends_s = sorted(copy.ended_ns / SECOND for copy in seen.copies.copies if copy.ended_ns is not None)
+    spans = sorted(life.went_s for life in found.lives if life.to_s is not None)
+    assert all(low <= ended_s <= high for (low, high), ended_s in zip(spans, ends_s, strict=True))
+    assert all(high - low < 105.0 for low, high in spans)
+
+
+def test_without_a_refusal_the_gauge_alone_says_when() -> None:
+    seen = drive(SCALING, [(0.0, 600.0, 1)])
+    points = [Point(60.0 * minute, min(2, minute // 5 + 1), min(2, minute // 5 + 1)) for minute in range(12)]
+    found = measured(points, seen.calls)
+    assert (found.carries, found.calls_per_copy) == (None, None)
+    assert found.lives[1].from_span_s == (280.0, 320.0)

@@ -239,7 +239,7 @@ def _counted(blocks: _Blocks, first_s: Floats) -> Floats:
     last = np.floor((blocks.to_s - begin) / WINDOW_S)
     first = np.floor(np.maximum(0.0, blocks.from_s - begin) / WINDOW_S)
     before = np.concatenate([np.full((len(begin), 1), -1.0), np.maximum.accumulate(last, axis=1)[:, :-1]], axis=1)
-    return np.maximum(0.0, last - np.maximum(first, before + 1) + 1).sum(axis=1)
+    return np.asarray(np.maximum(0.0, last - np.maximum(first, before + 1) + 1).sum(axis=1))
 
 
 def _apart(calls: Calls, among: Bools) -> int:

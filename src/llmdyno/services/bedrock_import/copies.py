@@ -89,10 +89,12 @@ def measured(points: Sequence[Point], calls: Calls) -> Copies:
     by_load = inferred(calls, IDLE_S)
     if carried is not None and carried.conflict and by_load.carries is not None:
         carried = Carries(*by_load.carries)
-        found = [_hull(copy, by_load, notes) for copy in found]
+        found = _hull(found, by_load)
+        notes.append(_CONFLICT)
     else:
         carried = None if carried is None else further(flight, carried)[0]
         found = [_narrowed(copy, calls, flight, carried, notes) for copy in found]
+        found = _covering(found, calls, flight, notes)
     if carried is not None:
         found += _after(found, flight, carried, seen_until_s)
         notes += [carries_note(carried)] if carried.least != carried.most else []
@@ -208,17 +210,46 @@ def _inside(span: Span, signs: Signs, later_s: float, *, coming: bool) -> Span:
     return max([span[0], *early[-1:].tolist()]), min([span[1], *late[late > span[0]][:1].tolist()])
 
 
-def _hull(copy: _Copy, by_load: Copies, notes: list[str]) -> _Copy:
-    """A copy whose start allows for what the load shows alone, which contradicts the gauge."""
-    notes.append(_CONFLICT)
-    if copy.level == 1 or copy.life.came_s[0] == -math.inf:
-        return copy
-    others = [life.came_s for life in by_load.lives[1:] if life.came_s[0] > -math.inf]
-    if not others:
-        return copy
-    nearest = min(others, key=lambda span: abs(sum(span) - sum(copy.life.came_s)))
-    came_s = min(nearest[0], copy.life.came_s[0]), max(nearest[1], copy.life.came_s[1])
-    return _Copy(copy.level, replace(copy.life, from_s=sum(came_s) / 2, from_span_s=came_s))
+def _hull(found: Sequence[_Copy], by_load: Copies) -> list[_Copy]:
+    """The copies of the gauge, whose starts allow for what the load shows alone, which contradicts it.
+
+    If both have as many copies, they are the same in the order of time; else the nearest one counts.
+    """
+    ordered = sorted(found, key=lambda copy: copy.life.came_s[1])
+    spans = sorted((life.came_s for life in by_load.lives), key=lambda span: span[1])
+    if not spans:
+        return ordered
+    if len(spans) != len(ordered):
+        spans = [min(spans, key=lambda span: abs(span[1] - copy.life.came_s[1])) for copy in ordered]
+    return [_from(copy, _both(copy.life.came_s, span)) for copy, span in zip(ordered, spans, strict=True)]
+
+
+def _both(one: Span, other: Span) -> Span:
+    """A span that holds two."""
+    return min(one[0], other[0]), max(one[1], other[1])
+
+
+def _from(copy: _Copy, came_s: Span) -> _Copy:
+    """A copy with another span of its start."""
+    from_s = came_s[1] if came_s[0] == -math.inf else sum(came_s) / 2
+    return _Copy(copy.level, replace(copy.life, from_s=from_s, from_span_s=came_s))
+
+
+def _covering(found: Sequence[_Copy], calls: Calls, flight: Flight, notes: list[str]) -> list[_Copy]:
+    """The copies of the gauge, with starts early enough for every call that was served."""
+    first_s = calls.first_s[calls.served]
+    copies = sorted(found, key=lambda copy: copy.life.came_s[1])
+    free = np.ones(len(first_s), bool)
+    for copy in copies:
+        free &= (first_s < copy.life.came_s[0]) | (first_s > copy.life.went_s[1])
+    for index, copy in enumerate(copies):
+        before = free & (first_s < copy.life.came_s[0])
+        if copy.level == 1 and before.any():
+            notes.append(_CONFLICT)
+            cold_s = flight.cold_s[flight.cold_s < first_s[before].min()]
+            copies[index] = _from(copy, (float(cold_s[-1]) if len(cold_s) else -math.inf, copy.life.came_s[1]))
+            free &= ~before
+    return copies
 
 
 def _after(found: Sequence[_Copy], flight: Flight, carried: Carries, seen_until_s: float) -> Iterator[_Copy]:
