@@ -58,8 +58,8 @@ class Cost:
     """Dollars.
 
     `run` is the assumed bill; `run_low` and `run_high` bound the true one. `tail` is the part of `run` that pays for
-    the last windows after their last call, `tail_s` seconds in all; `tail_low` and `tail_high` bound that part. `idle` is
-    what windows without a call would add if they were billed.
+    the last windows after their last call, `tail_s` seconds in all; `tail_low` and `tail_high` bound that part. `idle`
+    is what windows without a call would add if they were billed.
     `hour`, `million_output_tokens` and `thousand_requests` hold while the load is steady (None: it delivered nothing).
     `warm_hour` keeps one copy warm. `storage_month` stores the model (None: unknown).
     """
