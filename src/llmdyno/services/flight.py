@@ -102,12 +102,12 @@ def sure_spans(calls: Calls) -> tuple[Floats, Floats]:
     The first byte of an answer proves that a copy took the call. A call that was sent before any copy answered may have
     waited for one, beyond what a copy carries, and is left out.
     """
-    begin_s, until_s = _worked(calls)
+    begin_s, until_s = work_spans(calls)
     sure = calls.ok & (begin_s < until_s) & ~_waited(calls)
     return begin_s[sure], until_s[sure]
 
 
-def _worked(calls: Calls) -> tuple[Floats, Floats]:
+def work_spans(calls: Calls) -> tuple[Floats, Floats]:
     """From when to when each call was at work at least, if it is complete and the second is later. Shape (calls,)."""
     least_s, most_s = calls.round_trip
     return np.maximum(calls.sent_s, calls.first_s - least_s), calls.end_s - most_s
@@ -137,7 +137,7 @@ def _cold(calls: Calls) -> NDArray[np.int64]:
     """
     found = _after_a_pause(calls)
     sent_s = calls.sent_s[found]
-    begin_s, until_s = (np.sort(side[calls.ok]) for side in _worked(calls))
+    begin_s, until_s = (np.sort(side[calls.ok]) for side in work_spans(calls))
     under_way = np.searchsorted(begin_s, sent_s, side="right") - np.searchsorted(until_s, sent_s, side="right")
     return np.asarray(found[under_way <= 0])
 

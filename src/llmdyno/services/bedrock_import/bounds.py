@@ -21,7 +21,7 @@ import numpy as np
 
 from llmdyno.services.calls import Bools, Calls, Floats, curve_of
 from llmdyno.services.copies import Copies, CopyLifetime, Span
-from llmdyno.services.flight import sure_spans
+from llmdyno.services.flight import sure_spans, work_spans
 
 WINDOW_MINUTES = 5
 WINDOW_S = 60.0 * WINDOW_MINUTES
@@ -257,11 +257,14 @@ def _packed(calls: Calls, carried: int | None, copies: int) -> tuple[int, int]:
     At a time, as many copies are at work as the calls need. Two such times share no window if the later one is a window
     after the last end of the earlier one's calls. The best choice of times counts.
     """
-    begin_s, until_s = sure_spans(calls)
+    begin_s, until_s = work_spans(calls)
+    worked = calls.ok & (begin_s < until_s)
+    begin_s, until_s = begin_s[worked], until_s[worked]
     if not len(begin_s):
         return _apart(calls, calls.ok), min(1, copies)
-    curve = curve_of(begin_s, until_s)
-    need = np.ones(len(curve.count)) if carried is None else np.ceil(curve.count / carried)
+    curve, sure = curve_of(begin_s, until_s), curve_of(*sure_spans(calls))
+    at_work = np.append(sure.count, 0)[np.searchsorted(sure.time_s, curve.time_s, side="right") - 1]
+    need = np.ones(len(at_work)) if carried is None else np.ceil(at_work / carried)
     need = np.minimum(np.where(curve.count > 0, np.maximum(need, 1), 0), copies).astype(int)
     # Of the moments that are close to each other, the first one with the highest count stands for all.
     bucket = (curve.time_s // _BUCKET_S).astype(np.int64)
