@@ -11,7 +11,7 @@ from llmdyno.emulator.copies import Scaling
 from llmdyno.services.bedrock_import.billing import bill
 from llmdyno.services.bedrock_import.copies import IDLE_S, Point, measured
 from llmdyno.services.calls import served_in_flight
-from llmdyno.services.copies import given, inferred
+from llmdyno.services.copies import INFERRED, given, inferred
 
 SCALING = Scaling(requests_per_copy=4, max_copies=3, cold_start_s=60, scale_up_after_s=30, scale_up_delay_s=60)
 UP_AND_DOWN = [(0.0, 300.0, 2), (300.0, 1200.0, 10), (1200.0, 2000.0, 2)]
@@ -213,3 +213,12 @@ def test_without_a_refusal_the_gauge_alone_says_when() -> None:
     found = measured(points, seen.calls)
     assert (found.carries, found.calls_per_copy) == (None, None)
     assert found.lives[1].from_span_s == (280.0, 320.0)
+
+
+def test_a_gauge_that_counts_no_copy_is_not_believed() -> None:
+    seen = drive(SCALING, [(0.0, 200.0, 1)])
+    found = measured([Point(60.0 * minute, 0, 0) for minute in range(5)], seen.calls)
+    assert (len(found.lives), found.source) == (1, INFERRED)
+    assert found.notes[0] == "CloudWatch counts no copy and calls were served: the copies are inferred from the load"
+    nobody = seen.calls.only(seen.calls.not_ready)
+    assert measured([Point(0.0, 0, 0)], nobody).lives == ()

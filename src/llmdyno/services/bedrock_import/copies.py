@@ -44,6 +44,8 @@ _SAMPLING_S = 15.0
 _SLACK_S = _CLOCKS_S + _SAMPLING_S
 _CONFLICT = "CloudWatch's count and the load contradict each other on when a copy came: the times allow for both"
 
+_NONE_COUNTED = "CloudWatch counts no copy and calls were served: the copies are inferred from the load"
+
 
 @dataclass(frozen=True, slots=True)
 class Point:
@@ -81,12 +83,14 @@ def measured(points: Sequence[Point], calls: Calls) -> Copies:
         for level in range(1, round(max((point.maximum for point in points), default=0.0)) + 1)
         for one in presences(_signs(points, level, calls))
     ]
+    by_load = inferred(calls, IDLE_S)
+    if not found and by_load.lives:
+        return replace(by_load, notes=(_NONE_COUNTED, *by_load.notes))
     flight = flight_of(calls)
     seen_until_s = points[-1].end_s - _SLACK_S if points else -math.inf
     least = _least(found, flight, seen_until_s)
     carried = carries(flight, least, _most(found, flight, seen_until_s))
     notes: list[str] = []
-    by_load = inferred(calls, IDLE_S)
     if carried is not None and carried.conflict and by_load.carries is not None:
         carried = Carries(*by_load.carries)
         found = _hull(found, by_load)
