@@ -118,6 +118,13 @@ def test_many_pauses_cost_no_time_and_stay_in_the_range() -> None:
     assert 14_400 <= high <= 28_800
 
 
+def test_many_copies_at_once_cost_no_time_and_stay_in_the_range() -> None:
+    lives = tuple(CopyLifetime(float(n), None, (float(n), n + 1.0)) for n in range(40))
+    low, high = bounds(of(*lives), calls(*BUSY)).total
+    assert low == 2
+    assert 80 <= high <= 120
+
+
 @pytest.mark.parametrize(("trip", "expected"), [(AT_ONCE, (4, 4)), (RoundTrip(1.0, 2.0), (2, 4))])
 def test_copies_that_the_user_names_share_the_doubt_of_the_first_success(
     trip: RoundTrip, expected: tuple[int, int]

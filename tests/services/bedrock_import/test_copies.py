@@ -159,7 +159,7 @@ def test_a_gauge_that_is_late_widens_the_bounds_to_what_the_load_shows(seen: See
     late = [dataclasses.replace(point, start_s=point.start_s + 120.0) for point in seen.points]
     found = measured(late, seen.calls)
     assert found.notes[0] == (
-        "CloudWatch's count and the load contradict each other on when a copy came: the times allow for both"
+        "CloudWatch's count and the load contradict each other on when a copy was there: the times allow for both"
     )
     true_s = [copy.ready_ns / SECOND for copy in seen.copies.copies]
     assert all(
@@ -213,6 +213,19 @@ def test_without_a_refusal_the_gauge_alone_says_when() -> None:
     found = measured(points, seen.calls)
     assert (found.carries, found.calls_per_copy) == (None, None)
     assert found.lives[1].from_span_s == (280.0, 320.0)
+
+
+def test_a_gauge_that_says_gone_cannot_deny_a_later_call() -> None:
+    seen = drive(SCALING, [(0.0, 600.0, 1)])
+    points = [
+        Point(60.0 * minute, 0 if minute < 2 or minute > 5 else 1, 1 if 0 < minute < 6 else 0) for minute in range(12)
+    ]
+    found = measured(points, seen.calls)
+    (life,) = found.lives
+    assert life.to_span_s == (pytest.approx(360.0, abs=20.0), seen.calls.end_s.max())
+    assert len(found.notes) == 1
+    billed = bill(found, seen.calls)
+    assert billed.low <= sum(seen.windows) <= billed.high
 
 
 def test_a_gauge_that_counts_no_copy_is_not_believed() -> None:

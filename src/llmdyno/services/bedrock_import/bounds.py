@@ -127,16 +127,14 @@ def _together(
     """The windows of copies that shared the calls, in all and of each."""
     seen = sum(index < len(copies.lives) for index in group)
     blocks = _perhaps(calls)
-    ends = sorted({life.went_s[1] for life in lives})
-    high = {(number, end_s): _most(blocks, first_s, end_s) for number, first_s in enumerate(firsts) for end_s in ends}
-    most = [high[number, life.went_s[1]] for number, life in enumerate(lives)]
+    most = [_most(blocks, first_s, life.went_s[1]) for life, first_s in zip(lives, firsts, strict=True)]
     before_next = calls.ok & (calls.end_s <= _next_s(lives, 0))
     low, busiest = _packed(calls, copies.carries[1] if copies.carries is not None else None, seen)
     least = [int(busiest >= seen and index < len(copies.lives)) for index in group]
     least[0] = max(least[0], _apart(calls, before_next))
     each = [Range(min(few, many), many) for few, many in zip(least, most, strict=True)]
     duration_s = calls.end_s - calls.sent_s
-    total = min(_best(lives, high), int((duration_s // WINDOW_S).sum()) + 2 * len(calls))
+    total = min(_best(lives, firsts, blocks), int((duration_s // WINDOW_S).sum()) + 2 * len(calls))
     return Range(min(max(low, sum(part.low for part in each)), total), total), each
 
 
@@ -154,13 +152,13 @@ def _most(blocks: _Blocks, first_s: Span | None, end_s: float) -> int:
     return _windows(_Blocks(blocks.from_s[inside], np.minimum(blocks.to_s[inside], end_s)), first_s, fewest=False)
 
 
-def _best(lives: Sequence[CopyLifetime], high: dict[tuple[int, float], int]) -> int:
+def _best(lives: Sequence[CopyLifetime], firsts: Sequence[Span | None], blocks: _Blocks) -> int:
     """The most windows, whichever copy went when one went."""
     ends = [life.went_s[1] for life in lives]
-    if len(lives) <= _MOST_PERMUTED:
-        ways = set(permutations(ends))
-        return max(sum(high[number, end_s] for number, end_s in enumerate(way)) for way in ways)
-    return sum(max(high[number, end_s] for end_s in ends) for number in range(len(lives)))
+    if len(lives) > _MOST_PERMUTED:
+        return sum(_most(blocks, first_s, max(ends)) for first_s in firsts)
+    high = [{end_s: _most(blocks, first_s, end_s) for end_s in set(ends)} for first_s in firsts]
+    return max(sum(one[end_s] for one, end_s in zip(high, way, strict=True)) for way in set(permutations(ends)))
 
 
 def _first_success(life: CopyLifetime, calls: Calls, company_s: float, up_s: float) -> Span | None:

@@ -42,7 +42,7 @@ _CLOCKS_S = 5.0
 _SAMPLING_S = 15.0
 """How long the gauge may not have looked. AWS does not document it."""
 _SLACK_S = _CLOCKS_S + _SAMPLING_S
-_CONFLICT = "CloudWatch's count and the load contradict each other on when a copy came: the times allow for both"
+_CONFLICT = "CloudWatch's count and the load contradict each other on when a copy was there: the times allow for both"
 
 _NONE_COUNTED = "CloudWatch counts no copy and calls were served: the copies are inferred from the load"
 
@@ -240,8 +240,8 @@ def _from(copy: _Copy, came_s: Span) -> _Copy:
 
 
 def _covering(found: Sequence[_Copy], calls: Calls, flight: Flight, notes: list[str]) -> list[_Copy]:
-    """The copies of the gauge, with starts early enough for every call that was served."""
-    first_s = calls.first_s[calls.served]
+    """The copies of the gauge, with bounds wide enough for every call that was served."""
+    first_s, end_s = calls.first_s[calls.served], calls.end_s[calls.served]
     copies = sorted(found, key=lambda copy: copy.life.came_s[1])
     free = np.ones(len(first_s), bool)
     for copy in copies:
@@ -253,6 +253,12 @@ def _covering(found: Sequence[_Copy], calls: Calls, flight: Flight, notes: list[
             cold_s = flight.cold_s[flight.cold_s < first_s[before].min()]
             copies[index] = _from(copy, (float(cold_s[-1]) if len(cold_s) else -math.inf, copy.life.came_s[1]))
             free &= ~before
+    if free.any():  # the last copy had gone, as the gauge says
+        notes.append(_CONFLICT)
+        index = max(index for index, copy in enumerate(copies) if copy.level == 1)
+        went_s = copies[index].life.went_s[0], float(end_s[free].max())
+        life = replace(copies[index].life, to_s=max(copies[index].life.from_s, sum(went_s) / 2), to_span_s=went_s)
+        copies[index] = _Copy(1, life)
     return copies
 
 
