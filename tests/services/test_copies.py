@@ -114,6 +114,14 @@ def test_a_call_that_meets_a_copy_in_its_start_up_shows_no_pause() -> None:
     assert len(inferred(seen, 300.0).lives) == 1
 
 
+def test_a_call_that_broke_off_shows_a_copy_until_then() -> None:
+    rows = [(0.0, 100.0, "ok"), (50.0, 50.1, "not ready"), (200.0, 200.1, "not ready")]
+    seen = calls(*rows)
+    broken = dataclasses.replace(seen, ok=np.zeros(3, bool))
+    (life,) = inferred(broken, 300.0).lives
+    assert (life.from_span_s, life.to_span_s) == ((-math.inf, 10.0), (100.0, 200.0))
+
+
 def test_a_pause_in_which_the_model_may_have_gone_cold() -> None:
     """The call after it may have waited for a new copy."""
     seen = calls((0.0, 0.1, "not ready"), (50.0, 60.0, "ok"), (400.0, 500.0, "ok"))

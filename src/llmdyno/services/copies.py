@@ -204,24 +204,40 @@ def _first_life(calls: Calls, one: Presence, pauses: Sequence[Span], idle_s: flo
     """The first copy of a time in which there was any. It is assumed to have come when its first call was sent, and to
     have gone `idle_s` after its last one."""
     sent_s = calls.sent_s[calls.served & (calls.first_s >= one.came_s[1])]
-    from_s = min(max(float(sent_s[0]), one.came_s[0]), one.came_s[1])
+    from_s = min([one.came_s[1], *(max(time_s, one.came_s[0]) for time_s in sent_s[:1].tolist())])
     last_s = next((pause[0] for pause in pauses if _within(pause, one)), one.last_s)
     if one.went_s is None:
         return CopyLifetime(from_s, None, one.came_s, (last_s, math.inf))
     ends_s = calls.end_s[calls.served & (calls.first_s <= one.went_s[1])]
-    gone_s = min(max(float(ends_s.max()) + idle_s, one.went_s[0]), one.went_s[1])
-    return CopyLifetime(from_s, gone_s, one.came_s, (last_s, one.went_s[1]))
+    gone_s = max(float(ends_s.max(initial=-math.inf)) + idle_s, one.went_s[0])
+    return lifetime(from_s, one.came_s, gone_s, (last_s, one.went_s[1]))
+
+
+def lifetime(from_s: float, came_s: Span, to_s: float, went_s: Span) -> CopyLifetime:
+    """A copy that went, with moments assumed as near to `from_s` and `to_s` as their spans and their order allow."""
+    from_s = min(max(from_s, came_s[0]), came_s[1])
+    to_s = min(max(to_s, went_s[0]), went_s[1])
+    if from_s > to_s:  # the spans overlap
+        from_s = to_s = min(max(to_s, came_s[0]), came_s[1])
+    return CopyLifetime(from_s, to_s, came_s, (went_s[0], max(went_s[1], to_s)))
+
+
+def middle(span: Span) -> float:
+    """The middle of a span; of one that is not bounded, the bound that it has."""
+    low_s, high_s = span
+    if math.isinf(low_s):
+        return high_s
+    return low_s if math.isinf(high_s) else (low_s + high_s) / 2
 
 
 def further_life(one: Presence, most_s: float) -> CopyLifetime:
     """A further copy. The load's times are those of the way out, which may be up to `most_s` earlier than the
     service's. The moments are assumed in the middle of their spans."""
     came_s = (one.came_s[0], one.came_s[1] + most_s)
-    from_s = came_s[1] if came_s[0] == -math.inf else sum(came_s) / 2
     if one.went_s is None:
-        return CopyLifetime(from_s, None, came_s, (one.last_s, math.inf))
+        return CopyLifetime(middle(came_s), None, came_s, (one.last_s, math.inf))
     went_s = (one.went_s[0], one.went_s[1] + most_s)
-    return CopyLifetime(from_s, max(from_s, sum(went_s) / 2), came_s, went_s)
+    return lifetime(middle(came_s), came_s, middle(went_s), went_s)
 
 
 def _possible(

@@ -137,7 +137,7 @@ def _cold(calls: Calls) -> NDArray[np.int64]:
     """
     found = _after_a_pause(calls)
     sent_s = calls.sent_s[found]
-    begin_s, until_s = (np.sort(side[calls.ok]) for side in work_spans(calls))
+    begin_s, until_s = (np.sort(side[calls.served]) for side in work_spans(calls))
     under_way = np.searchsorted(begin_s, sent_s, side="right") - np.searchsorted(until_s, sent_s, side="right")
     return np.asarray(found[under_way <= 0])
 

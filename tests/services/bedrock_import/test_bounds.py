@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import math
+from random import Random
 
 import numpy as np
 import pytest
 
 from llmdyno.services.bedrock_import.billing import bill
 from llmdyno.services.bedrock_import.bounds import Range, bounds
+from llmdyno.services.bedrock_import.copies import Point, measured
 from llmdyno.services.calls import Calls, RoundTrip
-from llmdyno.services.copies import GIVEN, Copies, CopyLifetime
+from llmdyno.services.copies import GIVEN, Copies, CopyLifetime, inferred
 
 AT_ONCE = RoundTrip(0.0, 0.0)
 UP = CopyLifetime(0.0, None, (0.0, 0.0))
@@ -139,3 +141,25 @@ def test_what_is_assumed_is_within_the_range() -> None:
     found = bill(of(UP, CopyLifetime(100.0, None, (90.0, 110.0))), calls(*BUSY))
     assert found.windows == 4
     assert (found.low, found.high, found.each) == (2, 4, (Range(1, 2), Range(0, 2)))
+
+
+@pytest.mark.parametrize("seed", range(40))
+def test_no_load_and_no_gauge_breaks_the_order_of_bounds(seed: int) -> None:
+    """Calls, refusals and datapoints at random, most of which contradict each other."""
+    rng = Random(seed)
+    count, until_s = rng.randint(1, 40), rng.choice([50, 1000, 5000])
+    rows = [(rng.uniform(0, until_s), rng.choice([0.0, 0.1, 60.0, 400.0]) * rng.random()) for _ in range(count)]
+    kinds = rng.choices(["ok", "cut", "failed", "throttled", "not ready"], [6, 2, 2, 4, 4], k=count)
+    trip = RoundTrip(*sorted(rng.choice([0.0, 0.1, 2.0, 50.0]) * rng.random() for _ in range(2)))
+    load = calls(*((sent, sent + took, kind) for (sent, took), kind in zip(rows, kinds, strict=True)), trip=trip)
+    counts = [sorted(rng.choices(range(4), k=2)) for _ in range(until_s // 60 + 2)]
+    points = [Point(60.0 * minute, *counts[minute]) for minute in range(len(counts)) if rng.random() < 0.8]
+    for copies in (inferred(load, 300.0), measured(points, load)):
+        billed = bill(copies, load)
+        assert 0 <= billed.low <= billed.windows <= billed.high
+        for life in (*copies.lives, *copies.possible):
+            assert life.came_s[0] <= life.from_s <= life.came_s[1]
+            assert life.to_s is None or life.went_s[0] <= life.to_s <= life.went_s[1]
+            assert life.to_s is None or life.from_s <= life.to_s
+        low, high = copies.mean_span(0.0, 100.0)
+        assert 0.0 <= low <= high

@@ -17,7 +17,17 @@ from typing import NamedTuple
 import numpy as np
 
 from llmdyno.services.calls import Calls, Floats
-from llmdyno.services.copies import Copies, CopyLifetime, Span, carries_note, further_life, inferred, usual_level
+from llmdyno.services.copies import (
+    Copies,
+    CopyLifetime,
+    Span,
+    carries_note,
+    further_life,
+    inferred,
+    lifetime,
+    middle,
+    usual_level,
+)
 from llmdyno.services.flight import (
     Carries,
     Counts,
@@ -195,13 +205,13 @@ def _narrowed(copy: _Copy, calls: Calls, flight: Flight, carried: Carries | None
     if came_s[0] > came_s[1] or went_s[0] > went_s[1]:
         notes.append(_CONFLICT)
         came_s, went_s = life.came_s, life.went_s
-    to_span = None if life.to_s is None else went_s
-    to_s = None if to_span is None else max(came_s[0], sum(to_span) / 2)
-    from_s = came_s[1] if came_s[0] == -math.inf else sum(came_s) / 2
+    from_s = middle(came_s)
     if copy.level == 1:
         first = calls.sent_s[calls.served & (calls.first_s >= came_s[0])][:1]
         from_s = min([came_s[1], *(max(came_s[0], time_s) for time_s in first.tolist())])
-    return _Copy(copy.level, CopyLifetime(from_s, to_s, came_s, to_span))
+    if life.to_s is None:
+        return _Copy(copy.level, CopyLifetime(from_s, None, came_s))
+    return _Copy(copy.level, lifetime(from_s, came_s, middle(went_s), went_s))
 
 
 def _inside(span: Span, signs: Signs, later_s: float, *, coming: bool) -> Span:
@@ -235,8 +245,9 @@ def _both(one: Span, other: Span) -> Span:
 
 def _from(copy: _Copy, came_s: Span) -> _Copy:
     """A copy with another span of its start."""
-    from_s = came_s[1] if came_s[0] == -math.inf else sum(came_s) / 2
-    return _Copy(copy.level, replace(copy.life, from_s=from_s, from_span_s=came_s))
+    if copy.life.to_s is None:
+        return _Copy(copy.level, replace(copy.life, from_s=middle(came_s), from_span_s=came_s))
+    return _Copy(copy.level, lifetime(middle(came_s), came_s, copy.life.to_s, copy.life.went_s))
 
 
 def _covering(found: Sequence[_Copy], calls: Calls, flight: Flight, notes: list[str]) -> list[_Copy]:
@@ -257,8 +268,8 @@ def _covering(found: Sequence[_Copy], calls: Calls, flight: Flight, notes: list[
         notes.append(_CONFLICT)
         index = max(index for index, copy in enumerate(copies) if copy.level == 1)
         went_s = copies[index].life.went_s[0], float(end_s[free].max())
-        life = replace(copies[index].life, to_s=max(copies[index].life.from_s, sum(went_s) / 2), to_span_s=went_s)
-        copies[index] = _Copy(1, life)
+        life = copies[index].life
+        copies[index] = _Copy(1, lifetime(life.from_s, life.came_s, middle(went_s), went_s))
     return copies
 
 
