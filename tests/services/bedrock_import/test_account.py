@@ -15,8 +15,8 @@ from llmdyno.services.bedrock_import.cloudwatch import COPIES, Readings
 from llmdyno.services.service import NO_OVERRIDES, Overrides, TokenPrices
 
 RUN = [*COLD_START, *ONE_USER]
-"""One copy from 60 s on. Its first success is at 62 s, its last call ends at 500 s: two windows. docs/cost.md works this
-run and its bill out by hand."""
+"""One copy from 60 s on. Its first success is at 62 s, its last call ends at 500 s: two windows. docs/cost.md
+works this run and its bill out by hand."""
 INFERRED_NOTES = (
     "copies are inferred from the load, because CloudWatch has no count",
     "no call was throttled, so the run does not show whether there was more than one copy",
