@@ -53,6 +53,11 @@ def test_more_copies_than_one_carry_less_each() -> None:
     wide = Level(8, 2.0, 400, 0, level(8, 0.3).values)
     found = capacity([level(4, 0.3), wide], BOUNDS, 95, seed=1)
     assert found["per_copy"] == 4.0
+    assert (found["copies_span"], found["per_copy_span"]) == ([2.0, 2.0], [4.0, 4.0])
+    unsure = Level(8, 2.0, 400, 0, level(8, 0.3).values, (0.5, 4.0))
+    found = capacity([level(4, 0.3), unsure], BOUNDS, 95, seed=1)
+    assert (found["per_copy"], found["copies_span"], found["per_copy_span"]) == (4.0, [1.0, 4.0], [2.0, 8.0])
+    assert found["levels"][1]["copies_span"] == [0.5, 4.0]
 
 
 def test_a_level_in_which_nothing_was_answered_is_beyond() -> None:
@@ -75,6 +80,7 @@ def test_the_report_of_a_sweep(tmp_path: Path, speed: float) -> None:
     assert (report["users"], report["beyond"], report["limited_by"]) == (1, 2, "throttling")
     assert (report["bounds"], report["percentile"]) == ({"ttft_s": 2.0}, 95.0)
     assert (report["calls_per_copy_when_refused"], report["copies_source"]) == (2, "inferred from the load")
+    assert report["carries"] == [2, 2]
     first, second = report["levels"]
     assert (first["requests"], first["throttled_share"], first["within"], first["few"]) == (40, 0.0, True, False)
     assert first["at_percentile"] == {"ttft_s": pytest.approx(1.0)}

@@ -134,11 +134,12 @@ def test_the_report_of_a_step_to_the_second(tmp_path: Path, speed: float) -> Non
         1,
         3,
     )
-    assert copies["came_s"] == pytest.approx([40.1, 40.2])
-    assert copies["went_s"] == []
-    assert copies["inferred"] == [
-        [pytest.approx(time_s), count] for time_s, count in ((-140.0, 1), (40.1, 2), (40.2, 3))
-    ]
+    # They came after the last refusal, at 39.5 s, and before the first bytes of the calls that they took.
+    assert copies["came_s"] == pytest.approx([40.8, 41.2], abs=0.2)
+    assert copies["came_span_s"] == [pytest.approx([low, high], abs=0.3) for low, high in ((39.5, 42.1), (39.5, 43.0))]
+    assert (copies["went_s"], copies["went_span_s"], copies["carries"]) == ([], [], [1, 1])
+    assert copies["inferred_came_span_s"][0] == pytest.approx([-200.0, -139.0])
+    assert [count for _, count in copies["inferred"]] == [1, 2, 3]
     assert sum(row["sent"] for row in report["series"]) == len(calls) - 2
     assert sum(row["throttled"] for row in report["series"]) == 40
     assert report["notes"][0] == "copies are inferred from the load, because CloudWatch has no count"

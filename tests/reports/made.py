@@ -117,9 +117,14 @@ SCALING: dict[str, Any] = {
         "calls_per_copy": 4,
         "before": 1,
         "most": 2,
+        "carries": [3, 4],
         "came_s": [140.0],
+        "came_span_s": [[128.0, 152.0]],
         "went_s": [300.0],
+        "went_span_s": [[280.0, 340.0]],
+        "possible_span_s": [],
         "inferred": [[-120.0, 1], [139.6, 2]],
+        "inferred_came_span_s": [[None, -119.0], [138.2, 141.0]],
     },
     "series": [
         {
@@ -179,14 +184,26 @@ COST: dict[str, Any] = {
     "copies": {
         "source": "ModelCopy from CloudWatch",
         "calls_per_copy": 4,
+        "carries": [3, 4],
+        "round_trip_s": [0.07, 0.09],
         "at_least": False,
-        "most": 1,
-        "over_time": [[5.0, 1]],
+        "most": 2,
+        "over_time": [[5.0, 1], [105.5, 2]],
         "each": [
-            {"from_s": 5.0, "to_s": None, "first_success_s": 6.25, "last_s": 1234.5, "calls": 1200, "windows": [0, 1]}
+            {
+                "from_s": 5.0, "from_span_s": [4.1, 5.9], "to_s": None, "to_span_s": [1234.0, None],
+                "first_success_s": 6.25, "last_s": 1234.5, "calls": 1200, "windows": [0, 1],
+                "windows_low": 2, "windows_high": 2,
+            },
+            {
+                "from_s": 105.5, "from_span_s": [93.0, 118.0], "to_s": None, "to_span_s": [400.0, None],
+                "first_success_s": 110.0, "last_s": 402.5, "calls": 34, "windows": [0],
+                "windows_low": 1, "windows_high": 3,
+            },
         ],
+        "possible": [{"from_span_s": [118.0, None], "to_span_s": [118.0, None], "windows_high": 1}],
     },
-    "windows": {"billed": 2, "low": 2, "high": 3, "idle": 1, "length_s": 300},
+    "windows": {"billed": 3, "low": 3, "high": 6, "idle": 1, "length_s": 300},
     "delivered": {
         "copies": 1.0, "copies_low": 1.0, "copies_high": 1.0, "requests_per_hour": 3600.0,
         "input_tokens_per_hour": 180000.0, "output_tokens_per_hour": 360000.0,
@@ -195,10 +212,12 @@ COST: dict[str, Any] = {
     "cold_start_s": 62.7,
     "price": {"dollars_per_cmu_minute": "0.05718", "source": "given", "window": "0.5718", "copy_hour": "6.8616"},
     "cost": {
-        "run": "1.1436",
-        "run_low": "1.1436",
-        "run_high": "1.7154",
+        "run": "1.7154",
+        "run_low": "1.7154",
+        "run_high": "3.4308",
         "tail": "0.5",
+        "tail_low": "0",
+        "tail_high": "1.7154",
         "tail_s": 250.0,
         "idle": "0.5718",
         "hour": "6.8616",

@@ -41,6 +41,17 @@ def test_several_copies_and_no_limit() -> None:
     ]
 
 
+def test_copies_within_bounds_give_a_capacity_within_bounds() -> None:
+    levels = [{**CAPACITY["levels"][0], "copies_span": [1.0, 2.0]}, *CAPACITY["levels"][1:]]
+    report = {**CAPACITY, "levels": levels, "copies_span": [1.0, 2.0], "per_copy_span": [1.0, 2.0]}
+    assert capacity.facts(report)[0][1].startswith(
+        "2 users within bounds on 1.00 to 2.00 copies: 1.0 to 2.0 per copy ("
+    )
+    shown = drawn(lambda page: capacity.show(report, page, Path("runs/x"))).splitlines()
+    assert shown[4].startswith("    2  1.0 to 2.0     1,234       0.0%")
+    assert max(map(len, shown)) <= 80
+
+
 def test_unknown_copies_give_no_capacity_per_copy() -> None:
     report = {**CAPACITY, "copies_source": "unknown: the endpoint is no imported model"}
     assert capacity.facts(report)[0][1].startswith("2 users within bounds in all (94%")

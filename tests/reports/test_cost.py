@@ -19,16 +19,19 @@ arn:aws:bedrock:us-east-1:1:imported-model/m · 2 CMU a copy (v1.0)
 $0.05718 per CMU and minute (given): $0.572 a window of five minutes, $6.862 per
 copy and hour
 
-copy  ready  first success  last call  calls  windows  dollars
-1       5.0            6.2    1,234.5  1,200        2   $1.144
-times are seconds after the run's start
+copy         ready  last call  calls  windows           dollars
+1       4.1 to 5.9    1,234.5  1,200        2            $1.144
+2        93 to 118      402.5     34   1 to 3  $0.572 to $1.715
+maybe  after 118.0          –      –   0 to 1   $0.00 to $0.572
+times are seconds after the run's start; which copy took a call is assumed: the
+least busy one; maybe: no call needed this copy, and nothing excludes it
 
-Copies                1 at most, ModelCopy from CloudWatch; one copy carried 4
-                      calls at once when it refused more
-This run              $1.144 ($1.144 to $1.715): 2 windows of five minutes (2 to
-                      3)
-Idle tail             copies were paid for 4.2 min after their last calls: $0.50
-                      of the above; $0.572 more if windows without a call are
+Copies                2 that the load needed, ModelCopy from CloudWatch; more
+                      may have been there; the 2nd came between 93 s and 118 s;
+                      one copy carried 3 to 4 calls at once when it refused more
+This run              $1.715 to $3.431: 3 to 6 windows of five minutes
+Idle tail             copies were paid for after their last calls: up to $1.715
+                      of the above; windows without a call cost more if they are
                       billed too (unconfirmed)
 An hour of this load  $6.862 for 1.00 copies, 3,600 requests, 180,000 input and
                       360,000 output tokens; from 19.5 min of steady load
@@ -89,19 +92,46 @@ def test_a_cost_without_price_load_or_projection() -> None:
         "projection": None,
         "notes": [],
     }
-    assert cost.facts(bare)[1:] == [("Billed", "2 windows of five minutes (2 to 3)")]
+    assert cost.facts(bare)[1:] == [("Billed", "3 to 6 windows of five minutes")]
     shown = drawn(lambda page: cost.show(bare, page, Path("runs/x"))).splitlines()
     assert "EMULATED" not in "".join(shown)
-    assert shown[5] == "1       5.0            6.2    1,234.5  1,200        2        –"
+    assert shown[5] == "1       4.1 to 5.9    1,234.5  1,200        2        –"
 
 
 def test_a_lower_bound_says_so() -> None:
-    copies = {**COST["copies"], "at_least": True, "calls_per_copy": None}
+    copies = {**COST["copies"], "at_least": True, "calls_per_copy": None, "possible": [], "each": []}
     facts = dict(cost.facts({**COST, "copies": copies, "cold_start_s": None, "delivered": None, "comparison": None}))
-    assert facts["Copies"] == "1 or more, ModelCopy from CloudWatch"
-    assert facts["This run"] == "$1.144 or more ($1.144 to $1.715): 2 windows of five minutes (2 to 3)"
+    assert facts["Copies"] == "2 or more, ModelCopy from CloudWatch"
+    assert facts["This run"] == "$1.715 to $3.431 or more: 3 to 6 windows of five minutes"
     assert "the next caller waits for a cold start, and" in facts["Warm or cold"]
     assert "An hour of this load" not in facts
+    billed = dict(cost.facts({**COST, "copies": copies, "cost": None, "projection": None}))["Billed"]
+    assert billed == "3 to 6 windows of five minutes or more"
+
+
+def test_a_bill_that_is_known_is_one_figure() -> None:
+    windows = {**COST["windows"], "low": 3, "high": 3}
+    exact = {**COST["cost"], "run_high": "1.7154", "tail_low": "0.5", "tail_high": "0.5"}
+    facts = dict(cost.facts({**COST, "windows": windows, "cost": exact}))
+    assert facts["This run"] == "$1.715: 3 windows of five minutes"
+    assert facts["Idle tail"] == (
+        "copies were paid for 4.2 min after their last calls: $0.50 of the above; $0.572 more if windows without a "
+        "call are billed too (unconfirmed)"
+    )
+
+
+def test_a_report_of_an_earlier_version_is_shown() -> None:
+    """It has no bounds of moments, and no copies that may have been there."""
+    old = {"from_s": 5.0, "to_s": None, "first_success_s": 6.25, "last_s": 1234.5, "calls": 1200, "windows": [0, 1]}
+    copies = {**COST["copies"], "each": [old]}
+    for name in ("carries", "possible", "round_trip_s"):
+        del copies[name]
+    earlier = {**COST, "copies": copies, "windows": {**COST["windows"], "low": 2, "high": 3}}
+    shown = drawn(lambda page: cost.show(earlier, page, Path("runs/x"))).splitlines()
+    assert shown[9] == "1       5.0    1,234.5  1,200        2   $1.144"
+    assert dict(cost.facts(earlier))["Copies"] == (
+        "2 at most, ModelCopy from CloudWatch; one copy carried 4 calls at once when it refused more"
+    )
 
 
 def shown_facts(**changes: dict[str, Any]) -> dict[str, str]:

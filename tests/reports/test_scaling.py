@@ -21,10 +21,12 @@ Until then    1,200 requests, 25% of them within bounds; 60 throttled, 1 not
               ready
 Refusals      the first came 1.2 s after the step; 70 throttled while the step
               was held
-Copies        1 before, 2 at most (ModelCopy from CloudWatch); more came 2.3 min
-              after the step; one copy carries 4 calls at once
-From the load 1 from -120 s, 2 from +140 s
-Scale-in      copies went 5.0 min after the step down
+Copies        1 before, 2 at most (ModelCopy from CloudWatch); the 2nd came
+              between 128 s and 152 s after the step; one copy carries 3 to 4
+              calls at once
+From the load the 1st came before -119.0 s, the 2nd came between +138.2 s and
+              +141.0 s
+Scale-in      copies went between 280 s and 340 s after the step down
 Over time     ▅█ output tokens/s, up to 200
               █  TTFT p50, s, up to 0.1
                █ throttled, up to 5
@@ -61,9 +63,31 @@ def test_a_step_without_bounds_recovery_or_copies() -> None:
 
 
 def test_copies_that_neither_came_nor_went() -> None:
-    copies = {**SCALING["copies"], "came_s": [], "went_s": [], "inferred": [], "calls_per_copy": None}
+    names = ("came_s", "came_span_s", "went_s", "went_span_s", "inferred", "inferred_came_span_s")
+    copies = {**SCALING["copies"], **{name: [] for name in names}, "calls_per_copy": None}
     assert scaling.facts({**SCALING, "copies": copies, "bounds_given": False})[-3:] == [
         ("Copies", "1 before, 2 at most (ModelCopy from CloudWatch); no more came"),
         ("From the load", "the load shows no copies"),
         ("Scale-in", "no copy was seen to go"),
     ]
+
+
+def test_a_report_of_an_earlier_version_is_shown() -> None:
+    """It has no bounds of moments."""
+    names = ("carries", "came_span_s", "went_span_s", "possible_span_s", "inferred_came_span_s")
+    copies = {name: value for name, value in SCALING["copies"].items() if name not in names}
+    assert scaling.facts({**SCALING, "copies": copies})[-3:] == [
+        (
+            "Copies",
+            "1 before, 2 at most (ModelCopy from CloudWatch); the 2nd came 2.3 min after the step; one copy carries 4 "
+            "calls at once",
+        ),
+        ("From the load", "1 from -120 s, 2 from +140 s"),
+        ("Scale-in", "copies went 5.0 min after the step down"),
+    ]
+
+
+def test_copies_that_may_have_come_unneeded() -> None:
+    copies = {**SCALING["copies"], "possible_span_s": [[152.0, None]]}
+    line = dict(scaling.facts({**SCALING, "copies": copies}))["Copies"]
+    assert "after the step; more may have come without being needed; one copy" in line

@@ -54,3 +54,33 @@ def test_bars() -> None:
     assert text.bars([0, None, 0.1, 4, 7.9, 8]) == "  ▁▅██"
     assert text.bars([]) == ""
     assert text.bars([None, 0]) == "  "
+
+
+def test_ordinals() -> None:
+    assert [text.ordinal(number) for number in (1, 2, 3, 4, 11, 12, 13, 21, 102, 111)] == [
+        *("1st", "2nd", "3rd", "4th", "11th", "12th", "13th", "21st", "102nd", "111th")
+    ]
+
+
+def test_bounds() -> None:
+    assert (text.between("1", "3"), text.between("2", "2")) == ("1 to 3", "2")
+
+
+@pytest.mark.parametrize(
+    ("span", "said"),
+    [
+        ([93.4, 118.2], "between 93 s and 118 s"),
+        ([93.4, 94.6], "between 93.4 s and 94.6 s"),
+        ([93.41, 93.42], "at 93.4 s"),
+        ([None, 62.0], "before 62.0 s"),
+        ([501.25, None], "after 501.2 s"),
+        ([None, None], "at a time unknown"),
+        ([-1234.0, 5.0], "between -1,234 s and 5 s"),
+    ],
+)
+def test_moments_within_bounds(span: list[float | None], said: str) -> None:
+    assert text.moment(span) == said
+
+
+def test_moments_with_a_sign() -> None:
+    assert text.moment([-1.0, 2.0], "+") == "between -1.0 s and +2.0 s"

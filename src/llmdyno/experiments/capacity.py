@@ -36,8 +36,9 @@ _FEW = 30
 class Level:
     """One level of users.
 
-    `copies`: the mean number of copies during the level. `requests`: how many were sent. `throttled`: how many calls
-    were throttled. `values`: each bounded figure by name, shape (requests,); NaN: the request does not have it.
+    `copies`: the mean number of copies during the level, and `copies_span` bounds it (None: it is exact). `requests`:
+    how many were sent. `throttled`: how many calls were throttled. `values`: each bounded figure by name, shape
+    (requests,); NaN: the request does not have it.
     """
 
     users: int
@@ -45,6 +46,12 @@ class Level:
     requests: int
     throttled: int
     values: Mapping[str, NDArray[np.float64]]
+    copies_span: tuple[float, float] | None = None
+
+    @property
+    def copies_bounds(self) -> tuple[float, float]:
+        """The mean number of copies, at least and at most."""
+        return self.copies_span if self.copies_span is not None else (self.copies, self.copies)
 
     @property
     def throttled_share(self) -> float:
@@ -61,6 +68,7 @@ def capacity_report(run: Run, deployment: Deployment, percentile: float) -> dict
         "percentile": percentile,
         "copies_source": deployment.copies.source,
         "calls_per_copy_when_refused": deployment.copies.calls_per_copy,
+        "carries": None if deployment.copies.carries is None else list(deployment.copies.carries),
         **capacity(levels_of(run, deployment, bounds), bounds, percentile, seed=run.spec.seed or 0),
         "notes": list(deployment.notes),
     }
@@ -75,7 +83,8 @@ def levels_of(run: Run, deployment: Deployment, bounds: Mapping[str, float]) -> 
         here = (figures.sent_s >= from_s) & (figures.sent_s < end_s)
         throttled = int((calls.throttled & (calls.sent_s >= from_s) & (calls.sent_s < end_s)).sum())
         values = {name: figures.values[name][here] for name in bounds}
-        levels.append(Level(users, deployment.copies.mean(from_s, end_s), int(here.sum()), throttled, values))
+        copies, span = deployment.copies.mean(from_s, end_s), deployment.copies.mean_span(from_s, end_s)
+        levels.append(Level(users, copies, int(here.sum()), throttled, values, span))
     return levels
 
 
@@ -93,7 +102,7 @@ def capacity(levels: Sequence[Level], bounds: Mapping[str, float], percentile: f
         the next level (None: no level is beyond); `limited_by`, a figure's name or "throttling"; `crossing`, the users
         at which the bound is crossed, interpolated linearly; `confidence`, the share of resamples that give the same
         level; `users_low` and `users_high`, the range of 95% of the resamples; `per_copy`, users per copy;
-        `copies_then`, the copies at that level.
+        `copies_then`, the copies at that level; `per_copy_span` and `copies_span`, the bounds of both.
     """
     rows = [_row(level, bounds, percentile) for level in levels]
     last = _last_within([row["within"] for row in rows])
@@ -104,6 +113,7 @@ def capacity(levels: Sequence[Level], bounds: Mapping[str, float], percentile: f
     low, high = (int(value) for value in np.percentile(draws, _MIDDLE_95, method="nearest"))
     carried = levels[last].users if last >= 0 else None
     copies = max(1.0, levels[last].copies) if last >= 0 else 1.0
+    least, most = (max(1.0, bound) for bound in levels[last].copies_bounds) if last >= 0 else (1.0, 1.0)
     return {
         "levels": rows,
         "users": carried,
@@ -115,6 +125,8 @@ def capacity(levels: Sequence[Level], bounds: Mapping[str, float], percentile: f
         "users_high": levels[high].users if high >= 0 else 0,
         "per_copy": carried / copies if carried is not None else None,
         "copies_then": copies,
+        "per_copy_span": [carried / most, carried / least] if carried is not None else None,
+        "copies_span": [least, most],
     }
 
 
@@ -127,6 +139,7 @@ def _row(level: Level, bounds: Mapping[str, float], percentile: float) -> dict[s
     return {
         "users": level.users,
         "copies": round(level.copies, 3),
+        "copies_span": [round(bound, 3) for bound in level.copies_bounds],
         "requests": level.requests,
         "throttled_share": level.throttled_share,
         "at_percentile": at,

@@ -30,6 +30,7 @@ from llmdyno.metrics.request import chunk_tokens
 from llmdyno.metrics.slices import slice_duration_s
 from llmdyno.runs.run import Run
 from llmdyno.services.calls import Calls, served_in_flight
+from llmdyno.services.copies import Span, bounded
 from llmdyno.spec.limits import MOST_USERS
 from llmdyno.spec.readers import duration_s, whole_number
 
@@ -225,16 +226,29 @@ def _first_refusal_s(calls: Calls, step: Step) -> float | None:
 
 def _copies(deployment: Deployment, step: Step) -> dict[str, Any]:
     copies, by_load = deployment.copies, deployment.by_load
-    ends_s = [life.to_s for life in copies.lives if life.to_s is not None]
+    came = [life for life in copies.lives if life.from_s > step.up_s]
+    went = sorted((life.to_s, life.went_s) for life in copies.lives if life.to_s is not None)
+    went = [(to_s, span) for to_s, span in went if to_s >= step.down_s]
+    carries = copies.carries or by_load.carries
     return {
         "source": copies.source,
         "calls_per_copy": copies.calls_per_copy or by_load.calls_per_copy,
+        "carries": None if carries is None else list(carries),
         "before": copies.at(step.up_s),
         "most": copies.most(step.down_s),
-        "came_s": [life.from_s - step.up_s for life in copies.lives if life.from_s > step.up_s],
-        "went_s": sorted(to_s - step.down_s for to_s in ends_s if to_s >= step.down_s),
+        "came_s": [life.from_s - step.up_s for life in came],
+        "came_span_s": [_after(life.came_s, step.up_s) for life in came],
+        "went_s": [to_s - step.down_s for to_s, _ in went],
+        "went_span_s": [_after(span, step.down_s) for _, span in went],
+        "possible_span_s": [_after(life.came_s, step.up_s) for life in copies.possible],
         "inferred": [[time_s - step.up_s, count] for time_s, count in by_load.steps()],
+        "inferred_came_span_s": [_after(life.came_s, step.up_s) for life in by_load.lives],
     }
+
+
+def _after(span: Span, time_s: float) -> list[float | None]:
+    """A span in seconds after a time, as JSON has it."""
+    return bounded((span[0] - time_s, span[1] - time_s))
 
 
 def keys(options: Options, speed: float) -> Mapping[str, Any]:

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from llmdyno.reports.scaling import NAMES, bounds_text
-from llmdyno.reports.text import latency
+from llmdyno.reports.text import between, latency
 
 if TYPE_CHECKING:
     from llmdyno.reports.console import Page
@@ -60,7 +60,7 @@ def _row(level: dict[str, Any], bounds: dict[str, float]) -> list[str]:
     )
     return [
         str(level["users"]),
-        f"{level['copies']:.2f}",
+        _copies(level),
         f"{level['requests']:,}",
         f"{100 * level['throttled_share']:.1f}%",
         *(latency(level["at_percentile"][name]) for name in bounds),
@@ -68,12 +68,19 @@ def _row(level: dict[str, Any], bounds: dict[str, float]) -> list[str]:
     ]
 
 
+def _copies(level: dict[str, Any]) -> str:
+    least, most = level.get("copies_span", (level["copies"],) * 2)
+    return f"{level['copies']:.2f}" if f"{least:.1f}" == f"{most:.1f}" else f"{least:.1f} to {most:.1f}"
+
+
 def _carried(report: dict[str, Any]) -> str:
     line = f"{report['users']} users within bounds"
     if report["copies_source"].startswith("unknown"):  # nobody knows how many copies there were
         return f"{line} in all"
-    if report["copies_then"] > 1.01:
-        return f"{line} on {report['copies_then']:.2f} copies: {report['per_copy']:.1f} per copy"
+    least, most = report.get("copies_span", (report["copies_then"],) * 2)
+    if most > 1.01:
+        each = between(*(f"{bound:.1f}" for bound in report.get("per_copy_span", (report["per_copy"],) * 2)))
+        return f"{line} on {between(f'{least:.2f}', f'{most:.2f}')} copies: {each} per copy"
     return f"{line} on one copy"
 
 

@@ -11,7 +11,17 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from llmdyno.reports import projection
-from llmdyno.reports.text import ABSENT, dollar_range, dollars, duration, plural, plus_minus
+from llmdyno.reports.text import (
+    ABSENT,
+    between,
+    dollar_range,
+    dollars,
+    duration,
+    moment,
+    ordinal,
+    plural,
+    plus_minus,
+)
 
 if TYPE_CHECKING:
     from llmdyno.reports.console import Page
@@ -28,7 +38,7 @@ _CHEAPER = {
     False: ": tokens are cheaper",
     None: "; how many copies it had is not known well enough to say which is cheaper",
 }
-_COPY_HEADS = ("copy", "ready", "first success", "last call", "calls", "windows", "dollars")
+_COPY_HEADS = ("copy", "ready", "last call", "calls", "windows", "dollars")
 
 
 def show(report: dict[str, Any], page: Page, path: Path) -> None:
@@ -43,7 +53,7 @@ def show(report: dict[str, Any], page: Page, path: Path) -> None:
     rows = _copy_rows(report)
     if rows:
         page.table(_COPY_HEADS, rows)
-        page.aside("times are seconds after the run's start")
+        page.aside(_table_note(report["copies"]))
         page.blank()
     page.facts(_run_facts(report), _WIDTH)
     if report.get("projection") is not None:
@@ -68,15 +78,11 @@ def facts(report: dict[str, Any]) -> list[tuple[str, str]]:
 def _run_facts(report: dict[str, Any]) -> list[tuple[str, str]]:
     copies, windows, cost = report["copies"], report["windows"], report["cost"]
     found = [("Copies", _copies(copies))]
-    between = f" ({windows['low']} to {windows['high']})" if windows["low"] != windows["high"] else ""
-    billed = f"{plural(windows['billed'], 'window')} of five minutes{between}"
-    if cost is None:
-        return [*found, ("Billed", billed)]
-    between = ""
-    if cost["run_low"] != cost["run_high"]:
-        between = f" ({dollars(cost['run_low'])} to {dollars(cost['run_high'])})"
     more = " or more" if copies["at_least"] else ""
-    found.append(("This run", f"{dollars(cost['run'])}{more}{between}: {billed}"))
+    billed = _windows(windows["low"], windows["high"])
+    if cost is None:
+        return [*found, ("Billed", billed + more)]
+    found.append(("This run", f"{between(dollars(cost['run_low']), dollars(cost['run_high']))}{more}: {billed}"))
     found.append(("Idle tail", _idle_tail(cost, windows)))
     found += _rates(cost, report["delivered"])
     found.append(("Warm or cold", _warm_or_cold(cost, report)))
@@ -98,28 +104,72 @@ def _basis(report: dict[str, Any]) -> list[str]:
     return lines
 
 
+def _windows(low: int, high: int) -> str:
+    """2 windows of five minutes; 2 to 3 windows of five minutes."""
+    count = plural(high, "window")
+    return f"{count if low == high else f'{low:,} to {count}'} of five minutes"
+
+
 def _copy_rows(report: dict[str, Any]) -> list[list[str]]:
     rows = []
     for number, copy in enumerate(report["copies"]["each"], 1):
-        count = len(copy["windows"])
-        cost = ABSENT if report["price"] is None else dollars(Decimal(report["price"]["window"]) * count)
-        times = [_time(copy[name]) for name in ("from_s", "first_success_s", "last_s")]
-        rows.append([str(number), *times, f"{copy['calls']:,}", str(count), cost])
+        low, high = (copy.get(f"windows_{side}", len(copy["windows"])) for side in ("low", "high"))
+        ready = _span(copy.get("from_span_s", [copy["from_s"], copy["from_s"]]))
+        cells = [str(number), ready, _time(copy["last_s"]), f"{copy['calls']:,}"]
+        rows.append([*cells, between(str(low), str(high)), _dollars(report, low, high)])
+    for copy in report["copies"].get("possible", ()):
+        high = copy["windows_high"]
+        cells = ["maybe", _span(copy["from_span_s"]), ABSENT, ABSENT]
+        rows.append([*cells, between("0", str(high)), _dollars(report, 0, high)])
     return rows
+
+
+def _dollars(report: dict[str, Any], low: int, high: int) -> str:
+    if report["price"] is None:
+        return ABSENT
+    window = Decimal(report["price"]["window"])
+    return between(*(dollars(window * count) for count in (low, high)))
+
+
+def _table_note(copies: dict[str, Any]) -> str:
+    note = "times are seconds after the run's start"
+    if len(copies["each"]) > 1:
+        note += "; which copy took a call is assumed: the least busy one"
+    if copies.get("possible"):
+        note += "; maybe: no call needed this copy, and nothing excludes it"
+    return note
 
 
 def _time(seconds: float | None) -> str:
     return ABSENT if seconds is None else f"{seconds:,.1f}"
 
 
+def _span(span: list[float | None]) -> str:
+    """A moment within bounds, in a table: 93 to 118."""
+    return moment(span).removeprefix("between ").removeprefix("at ").replace(" s", "").replace(" and ", " to ")
+
+
 def _copies(copies: dict[str, Any]) -> str:
-    line = f"{copies['most']} {'or more' if copies['at_least'] else 'at most'}, {copies['source']}"
+    parts = [f"{copies['most']} {'or more' if copies['at_least'] else 'at most'}, {copies['source']}"]
+    if copies.get("possible"):
+        parts[0] = f"{copies['most']} that the load needed, {copies['source']}; more may have been there"
+    parts += [
+        f"the {ordinal(number)} came {moment(copy['from_span_s'])}"
+        for number, copy in enumerate(copies["each"], 1)
+        if number > 1 and "from_span_s" in copy
+    ]
     if copies["calls_per_copy"] is not None:
-        line += f"; one copy carried {copies['calls_per_copy']} calls at once when it refused more"
-    return line
+        low, high = copies.get("carries") or (copies["calls_per_copy"], copies["calls_per_copy"])
+        carried = between(f"{low}", plural(high, "call")) if low != high else plural(high, "call")
+        parts.append(f"one copy carried {carried} at once when it refused more")
+    return "; ".join(parts)
 
 
 def _idle_tail(cost: dict[str, Any], windows: dict[str, Any]) -> str:
+    if windows["low"] != windows["high"]:
+        high = dollars(cost.get("tail_high", cost["tail"]))
+        more = "; windows without a call cost more if they are billed too (unconfirmed)" if windows["idle"] else ""
+        return f"copies were paid for after their last calls: up to {high} of the above{more}"
     line = (
         f"copies were paid for {duration(cost['tail_s'])} after their last calls: {dollars(cost['tail'])} of the above"
     )

@@ -8,7 +8,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from llmdyno.reports.text import bars, duration, latency
+from llmdyno.reports.text import bars, between, duration, latency, moment, ordinal
 
 if TYPE_CHECKING:
     from llmdyno.reports.console import Page
@@ -86,17 +86,25 @@ def _refusals(report: dict[str, Any]) -> str:
 
 def _copies(copies: dict[str, Any]) -> list[tuple[str, str]]:
     carried = copies["calls_per_copy"]
-    carries = "" if carried is None else f"; one copy carries {carried} calls at once"
+    low, high = copies.get("carries") or (carried, carried)
+    carries = "" if carried is None else f"; one copy carries {between(str(low), str(high))} calls at once"
     if not copies["most"]:
         return [("Copies", f"{copies['source']}{carries}")]
-    came = ", ".join(duration(time_s) for time_s in copies["came_s"])
-    more = f"more came {came} after the step" if came else "no more came"
-    went = ", ".join(duration(time_s) for time_s in copies["went_s"])
+    came = [moment(span) for span in copies.get("came_span_s", ())] or [duration(one) for one in copies["came_s"]]
+    numbers = range(copies["before"] + 1, copies["before"] + len(came) + 1)
+    came = [f"the {ordinal(number)} came {text}" for number, text in zip(numbers, came, strict=True)]
+    more = f"{', '.join(came)} after the step" if came else "no more came"
+    if copies.get("possible_span_s"):
+        more += "; more may have come without being needed"
+    went = [moment(span) for span in copies.get("went_span_s", ())] or [duration(one) for one in copies["went_s"]]
     by_load = ", ".join(f"{count} from {time_s:+.0f} s" for time_s, count in copies["inferred"])
+    if copies.get("inferred_came_span_s"):
+        spans = enumerate(copies["inferred_came_span_s"], 1)
+        by_load = ", ".join(f"the {ordinal(number)} came {moment(span, '+')}" for number, span in spans)
     return [
         ("Copies", f"{copies['before']} before, {copies['most']} at most ({copies['source']}); {more}{carries}"),
         ("From the load", by_load or "the load shows no copies"),
-        ("Scale-in", f"copies went {went} after the step down" if went else "no copy was seen to go"),
+        ("Scale-in", f"copies went {', '.join(went)} after the step down" if went else "no copy was seen to go"),
     ]
 
 

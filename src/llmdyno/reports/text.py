@@ -80,6 +80,34 @@ def plural(count: int, noun: str) -> str:
     return f"{count:,} {noun}{'' if count == 1 else 's'}"
 
 
+def ordinal(number: int) -> str:
+    """1st, 2nd, 3rd, 4th, 11th, 21st."""
+    last = "th" if 10 <= number % 100 <= 20 else {1: "st", 2: "nd", 3: "rd"}.get(number % 10, "th")
+    return f"{number}{last}"
+
+
+def between(low: str, high: str, join: str = " to ") -> str:
+    """Two bounds as a text: 1 to 3; if they read the same, one of them."""
+    return low if low == high else f"{low}{join}{high}"
+
+
+def moment(span: Sequence[float | None], sign: str = "") -> str:
+    """A moment within bounds, seconds: between 93 s and 118 s, before 62.0 s, after 501 s, at 5.0 s.
+
+    Args:
+        span: the earliest and the latest time; None: no bound is known.
+        sign: "+" shows the sign of each time.
+    """
+    low, high = span
+    narrow = low is None or high is None or high - low < 10
+    texts = ["" if time_s is None else f"{time_s:{sign},.{1 if narrow else 0}f} s" for time_s in span]
+    if low is None:
+        return "at a time unknown" if high is None else f"before {texts[1]}"
+    if high is None:
+        return f"after {texts[0]}"
+    return f"at {texts[0]}" if texts[0] == texts[1] else f"between {texts[0]} and {texts[1]}"
+
+
 def reason_text(reason: Mapping[str, Any]) -> str:
     """A reason of the verdict: its sentence, the figures that it touches and what to do.
 

@@ -64,9 +64,9 @@ DOCUMENT = """\
 - **Recovery:** latency was back within bounds 2.5 min after the step
 - **Until then:** 1,200 requests, 25% of them within bounds; 60 throttled, 1 not ready
 - **Refusals:** the first came 1.2 s after the step; 70 throttled while the step was held
-- **Copies:** 1 before, 2 at most (ModelCopy from CloudWatch); more came 2.3 min after the step; one copy carries 4 calls at once
-- **From the load:** 1 from -120 s, 2 from +140 s
-- **Scale-in:** copies went 5.0 min after the step down
+- **Copies:** 1 before, 2 at most (ModelCopy from CloudWatch); the 2nd came between 128 s and 152 s after the step; one copy carries 3 to 4 calls at once
+- **From the load:** the 1st came before -119.0 s, the 2nd came between +138.2 s and +141.0 s
+- **Scale-in:** copies went between 280 s and 340 s after the step down
 - **Note:** CloudWatch was not read: no credentials; configure them, and run llmdyno cost --refresh on this run
 """  # noqa: E501  lines of a document
 

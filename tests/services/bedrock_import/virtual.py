@@ -12,7 +12,7 @@ import numpy as np
 
 from llmdyno.emulator.copies import NOT_READY, THROTTLE, Copies, Scaling
 from llmdyno.services.bedrock_import.copies import Point
-from llmdyno.services.calls import Calls
+from llmdyno.services.calls import Calls, round_trip
 from llmdyno.workload.backoff import backoff_s
 
 SECOND = 10**9
@@ -20,16 +20,38 @@ SECOND = 10**9
 
 @dataclass
 class Seen:
-    """Calls as a client has them, CloudWatch's datapoints, and the copies that the emulator had."""
+    """Calls as a client has them, CloudWatch's datapoints, and the copies that the emulator had.
+
+    `worked`: each served call's copy, and its beginning and end there, in seconds; in the order of the ends.
+    """
 
     calls: Calls
     points: list[Point]
     copies: Copies
+    worked: list[tuple[int, float, float]] = field(default_factory=list)
 
     @property
     def windows(self) -> list[int]:
         """The emulator's bill: windows of each copy that was billed at all."""
         return [len(copy.windows) for copy in self.copies.copies if copy.windows]
+
+
+@dataclass(frozen=True)
+class Way:
+    """The way between client and server: seconds of the client's clock out and back, a share by which each packet may
+    be slower, and how many times faster than the client's clock the emulator's runs."""
+
+    out_s: float = 0.0
+    back_s: float = 0.0
+    jitter: float = 0.0
+    speed: float = 1.0
+
+    def takes(self, base_s: float, rng: Random) -> float:
+        """How long a packet takes, in emulated seconds."""
+        return base_s * self.speed * (1 + self.jitter * rng.random())
+
+
+NEAR = Way()
 
 
 def drive(
@@ -39,12 +61,14 @@ def drive(
     answer_s: float = 5.0,
     pause_s: float = 1.0,
     seed: int = 1,
-    delay_s: float = 0.0,
+    way: Way = NEAR,
+    late_s: float = 0.0,
 ) -> Seen:
     """Closed-loop users, (start s, end s, how many) a stage. An answer takes about `answer_s`. A refused user pauses.
-    `delay_s` passes between an answer's end at the server and at the client."""
+    The last byte of an answer comes `late_s` later than the way takes. All times are emulated ones."""
     copies, rng = Copies(scaling), Random(seed)
-    rows: list[tuple[float, float, bool, str]] = []
+    rows: list[tuple[float, float, float, str]] = []
+    worked: list[tuple[int, float, float]] = []
     events: list[tuple[float, int, str, tuple[int, float]]] = []
     number = 0
 
@@ -53,38 +77,53 @@ def drive(
         number += 1
         heapq.heappush(events, (time_s, number, kind, what))
 
+    def send(time_s: float, user: int, until_s: float) -> None:
+        if time_s < until_s:
+            push(time_s + way.takes(way.out_s, rng), "arrive", (user, until_s))
+            sent[user, until_s] = time_s
+
+    sent: dict[tuple[int, float], float] = {}
     for start_s, end_s, users in stages:
         for user in range(users):
-            push(start_s + 0.001 * user, "send", (user, end_s))
-    last_s = max(end_s for _, end_s, _ in stages)
+            send(start_s + 0.001 * user, user, end_s)
+    points = []
+    for minute in range(1, int((max(end_s for _, end_s, _ in stages) + 120.0) // 60) + 1):
+        push(60.0 * minute, "minute", (minute, 0.0))
     while events:
         now_s, _, kind, (who, end_s) = heapq.heappop(events)
         now_ns = round(now_s * SECOND)
+        if kind == "minute":
+            counts = copies.counts(now_ns - 60 * SECOND, now_ns)
+            points.append(Point(now_s - 60.0, min(counts), max(counts)))
+            continue
         if kind == "end":
+            worked.append((who, end_s, now_s))
             copies.finish(now_ns, who, success=True, began_ns=round(end_s * SECOND))
             continue
-        if now_s >= end_s:
-            continue
         decision = copies.arrive(now_ns)
+        sent_s, back_s = sent[who, end_s], way.takes(way.back_s, rng)
         if decision.kind in (NOT_READY, THROTTLE):
-            rows.append((now_s, now_s + 0.001, False, decision.kind))
-            push(now_s + pause_s * (0.9 + 0.2 * rng.random()), "send", (who, end_s))
+            rows.append((sent_s, now_s + back_s, now_s + back_s, decision.kind))
+            send(now_s + back_s + pause_s * (0.9 + 0.2 * rng.random()), who, end_s)
             continue
         assert decision.copy is not None
+        from_s = max(now_s, decision.from_ns / SECOND)
         duration_s = answer_s * (0.8 + 0.4 * rng.random())
-        rows.append((now_s, now_s + duration_s + delay_s, True, ""))
-        push(now_s + duration_s, "end", (decision.copy, now_s))
-        push(now_s + duration_s + delay_s, "send", (who, end_s))
-    until_s = last_s + 120.0
-    copies.advance(round(until_s * SECOND))
-    points = []
-    for minute in range(int(until_s // 60)):
-        counts = copies.counts(minute * 60 * SECOND, (minute + 1) * 60 * SECOND)
-        points.append(Point(60.0 * minute, min(counts), max(counts)))
+        first_s = from_s + duration_s * (0.05 + 0.2 * rng.random()) + back_s
+        done_s = max(first_s, from_s + duration_s + way.takes(way.back_s, rng) + late_s)
+        rows.append((sent_s, first_s, done_s, ""))
+        push(from_s + duration_s, "end", (decision.copy, now_s))
+        send(done_s, who, end_s)
+    return Seen(_calls(rows, way), points, copies, worked)
+
+
+def _calls(rows: list[tuple[float, float, float, str]], way: Way) -> Calls:
     rows.sort()
-    sent, end, ok, why = (np.array(column) for column in zip(*rows, strict=True))
-    calls = Calls(sent, end, ok, ok, why == THROTTLE, why == NOT_READY)
-    return Seen(calls, points, copies)
+    sent, first, end, why = (np.array(column) for column in zip(*rows, strict=True))
+    ok = why == ""
+    took_s = (first - sent) / way.speed
+    trip = round_trip(took_s[~ok], np.zeros(0), took_s[ok], way.speed)
+    return Calls(sent, first, end, ok, ok, why == THROTTLE, why == NOT_READY, trip)
 
 
 @dataclass

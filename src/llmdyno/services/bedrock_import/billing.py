@@ -2,7 +2,8 @@
 
 In: copies and calls. Out: for each copy its first success and its windows. Windows count from a copy's first success. A
 window in which the copy worked on any call is billed whole. The service does not say which copy a call went to: we
-assume the least busy one.
+assume the least busy one. :mod:`llmdyno.services.bedrock_import.bounds` has the bill without that assumption, as a
+range.
 """
 
 from __future__ import annotations
@@ -12,13 +13,14 @@ import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 
+import numpy as np
+
+from llmdyno.services.bedrock_import.bounds import WINDOW_MINUTES, WINDOW_S, Range, alone, bounds, up_before_s
 from llmdyno.services.bedrock_import.copies import IDLE_S
 from llmdyno.services.calls import Calls
 from llmdyno.services.copies import GIVEN, Copies, CopyLifetime
 
-WINDOW_MINUTES = 5
-WINDOW_S = 60.0 * WINDOW_MINUTES
-"""The billing window, as AWS's price page defines it."""
+__all__ = ["WINDOW_MINUTES", "WINDOW_S", "Bill", "CopyBill", "bill"]
 
 
 @dataclass(slots=True)
@@ -63,9 +65,10 @@ class CopyBill:
 class Bill:
     """The bill of a run.
 
-    `low` and `high` bound the number of windows, because the copies' ends are often known to the minute only. `awake`:
-    the model was up when the run began, so the start of its first windows is unknown. `idle_windows` are windows in
-    which a copy was up without a call. As far as is known, they are not billed.
+    `copies` have the assumed windows. `low` and `high` bound the true number of windows of all copies, `each` those of
+    every copy, and `possible` those of every copy that may have been there too. `awake`: the model was up when the run
+    began, so the start of its first windows is unknown. `idle_windows` are windows in which a copy was up without a
+    call. As far as is known, they are not billed.
     """
 
     copies: tuple[CopyBill, ...]
@@ -73,66 +76,61 @@ class Bill:
     high: int
     awake: bool = False
     idle_windows: int = 0
+    each: tuple[Range, ...] = ()
+    possible: tuple[Range, ...] = ()
 
     @property
     def windows(self) -> int:
-        """How many windows are billed."""
+        """How many windows are billed, as assumed."""
         return sum(len(copy.windows) for copy in self.copies)
+
+    @property
+    def last_windows(self) -> int:
+        """How many copies have a last window at most, which is paid for beyond its last call."""
+        return sum(part.high > 0 for part in (*self.each, *self.possible))
 
 
 def bill(copies: Copies, calls: Calls) -> Bill:
     """The windows that a run's calls cost. If the user gave the number of copies, each call counts for all of them."""
+    awake = up_before_s(calls) > -math.inf
     if copies.source == GIVEN:
-        together = _assign(copies.lives[:1], [_assumed(life) for life in copies.lives[:1]], calls)
+        together = _assign(copies.lives[:1], calls)
         bills = tuple(replace(one, windows=set(one.windows)) for one in together for _ in copies.lives)
-        return _total(bills, [sum(len(one.windows) for one in bills)], calls)
-    ways = [copies.lives] if copies.alternative is None else [copies.lives, copies.alternative]
-    # The assumed ends come first. Choices that give the same ends are computed once.
-    choices = dict.fromkeys(tuple(map(pick, lives)) for lives in ways for pick in (_assumed, _shortest, _longest))
-    found = [_assign(copies.lives, ends, calls) for ends in choices]
-    counts = [sum(len(copy.windows) for copy in one) for one in found]
-    return _total(tuple(found[0]), counts, calls)
+        up_s = -math.inf if awake else copies.lives[0].from_s
+        one = alone(replace(copies.lives[0], from_span_s=(up_s, copies.lives[0].from_s)), calls)
+        return _total(bills, (one,) * len(bills), (), _times(one, len(bills)), awake)
+    found = bounds(copies, calls)
+    return _total(tuple(_assign(copies.lives, calls)), found.each, found.possible, found.total, awake)
 
 
-def _total(bills: tuple[CopyBill, ...], counts: Sequence[int], calls: Calls) -> Bill:
-    """The bill of copies; `counts` are the windows that each choice of the copies' ends gives."""
-    awake = _was_awake(calls)
-    begun = sum(one.life.from_s <= float(calls.sent_s[0]) for one in bills) if awake else 0
+def _times(one: Range, count: int) -> Range:
+    return Range(one.low * count, one.high * count)
+
+
+def _total(
+    bills: tuple[CopyBill, ...], each: tuple[Range, ...], possible: tuple[Range, ...], total: Range, awake: bool
+) -> Bill:
+    """The bill of copies, as assumed and in its bounds. What is assumed is always within them."""
+    counts = [len(one.windows) for one in bills]
     idle = sum(one.idle_windows() for one in bills)
-    return Bill(bills, min(counts), max(counts) + max(begun, int(awake)), awake, idle)
+    each = tuple(_holding(part, count) for part, count in zip(each, counts, strict=True))
+    low, high = _holding(total, sum(counts))
+    return Bill(bills, low, high, awake, idle, each, possible)
 
 
-def _was_awake(calls: Calls) -> bool:
-    """Whether no call before the first served one found the model cold."""
-    served = calls.served.nonzero()[0]
-    return bool(len(served)) and not bool(calls.not_ready[: served[0]].any())
+def _holding(part: Range, count: int) -> Range:
+    return Range(min(part.low, count), max(part.high, count))
 
 
-Ends = tuple[float, float | None]
-"""When a copy came and went (None: it stayed), seconds after the run's origin."""
-
-
-def _assumed(life: CopyLifetime) -> Ends:
-    return life.from_s, life.to_s
-
-
-def _shortest(life: CopyLifetime) -> Ends:
-    """Ready as late and gone as early as possible."""
-    return (life.from_span_s or (life.from_s, life.from_s))[1], (life.to_span_s[0] if life.to_span_s else life.to_s)
-
-
-def _longest(life: CopyLifetime) -> Ends:
-    """Ready as early and gone as late as possible."""
-    return (life.from_span_s or (life.from_s, life.from_s))[0], (life.to_span_s[1] if life.to_span_s else life.to_s)
-
-
-def _assign(lives: Sequence[CopyLifetime], ends: Sequence[Ends], calls: Calls) -> list[CopyBill]:
+def _assign(lives: Sequence[CopyLifetime], calls: Calls) -> list[CopyBill]:
     """Give each served call to the least busy copy that is ready, and bill each copy."""
     bills = [CopyBill(life) for life in lives]
     if not bills:
         return bills
-    from_s = [ready_s for ready_s, _ in ends]
-    until_s = [math.inf if gone_s is None else gone_s for _, gone_s in ends]
+    if len(lives) == 1:
+        return [_billed(lives[0], calls)]
+    from_s = [life.from_s for life in lives]
+    until_s = [math.inf if life.to_s is None else life.to_s for life in lives]
     busy = [0] * len(bills)
     running: list[tuple[float, float, int, bool]] = []
 
@@ -155,6 +153,20 @@ def _assign(lives: Sequence[CopyLifetime], ends: Sequence[Ends], calls: Calls) -
         heapq.heappush(running, (ended[call], time_s, chosen, ok[call]))
     end_by(math.inf)
     return bills
+
+
+def _billed(life: CopyLifetime, calls: Calls) -> CopyBill:
+    """The bill of a copy that served every call."""
+    begin_s, end_s = calls.sent_s[calls.served], calls.end_s[calls.served]
+    succeeded = calls.end_s[calls.served & calls.ok]
+    if not len(succeeded):
+        return CopyBill(life, calls=len(end_s))
+    first_s = float(succeeded.min())
+    begin_s, end_s = begin_s[end_s >= first_s], end_s[end_s >= first_s]
+    first, last = (np.maximum(0.0, side - first_s) // WINDOW_S for side in (begin_s, end_s))
+    spans = np.unique(np.stack([first, last]).astype(np.int64), axis=1).T.tolist()
+    windows = {window for low, high in spans for window in range(low, high + 1)}
+    return CopyBill(life, first_s, float(end_s.max()), int(calls.served.sum()), windows)
 
 
 def _nearest(from_s: Sequence[float], time_s: float) -> int:

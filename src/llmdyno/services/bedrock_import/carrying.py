@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
-from llmdyno.services.calls import Calls, served_in_flight
+from llmdyno.services.flight import flight_of
 
 if TYPE_CHECKING:
     from llmdyno.services.bedrock_import.account import Account
@@ -85,26 +85,12 @@ def _calls(account: Account) -> tuple[int | None, int, int | None, str]:
         low, high = max(1, round(count * (1 - _SPREAD))), round(count / (1 - _SPREAD))
         if given is not None:
             return count, low, high, "as given"
-        bounds: tuple[int, int] | None = getattr(account.copies, "carries", None)
+        bounds = account.copies.carries
         if bounds is not None:
             low, high = min(low, max(1, bounds[0])), max(high, bounds[1])
         return count, low, high, "as in this run when it refused more"
-    least = max(1, _lasting_peak(account.calls) // max(1, account.copies.most()))
+    least = max(1, flight_of(account.calls).mostly() // max(1, account.copies.most()))
     return None, least, None, "the most that this run asked of one; it was refused nothing"
-
-
-def _lasting_peak(calls: Calls) -> int:
-    """The most calls at once, for at least half as long as an answer usually takes.
-
-    A shorter peak may be an answer whose last byte was still on its way to us.
-    """
-    curve, durations_s = served_in_flight(calls), (calls.end_s - calls.sent_s)[calls.ok]
-    if not len(durations_s):
-        return 1
-    spans_s, level = np.diff(curve.time_s), int(curve.count.max(initial=0))
-    while level > 1 and spans_s[curve.count[:-1] >= level].sum() < np.median(durations_s) / 2:
-        level -= 1
-    return level
 
 
 def finding_command(account: Account, least: int) -> str:

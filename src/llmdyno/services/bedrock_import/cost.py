@@ -79,17 +79,20 @@ class Delivered:
 class Cost:
     """Dollars.
 
-    `run` is the bill; `run_low` and `run_high` bound it. `tail` is the part of `run` that pays for the last windows
-    after their last call, `tail_s` seconds in all. `idle` is what windows without a call would add if they were billed.
-    `hour` is an hour of the load, between `hour_low` and `hour_high` (None: unknown). `million_input_tokens`,
-    `million_output_tokens` and `thousand_requests` are that hour, divided by what it delivers. They are None if it
-    delivered nothing. `warm_hour` keeps one copy warm. `storage_month` stores the model (None: unknown).
+    `run` is the assumed bill; `run_low` and `run_high` bound the true one. `tail` is the part of `run` that pays for
+    the last windows after their last call, `tail_s` seconds in all; `tail_low` and `tail_high` bound that part. `idle`
+    is what windows without a call would add if they were billed. `hour` is an hour of the load, between `hour_low` and
+    `hour_high` (None: unknown). `million_input_tokens`, `million_output_tokens` and `thousand_requests` are that hour,
+    divided by what it delivers. They are None if it delivered nothing. `warm_hour` keeps one copy warm. `storage_month`
+    stores the model (None: unknown).
     """
 
     run: Decimal
     run_low: Decimal
     run_high: Decimal
     tail: Decimal
+    tail_low: Decimal
+    tail_high: Decimal
     tail_s: float
     idle: Decimal
     hour: Decimal | None
@@ -105,6 +108,7 @@ class Cost:
 def cost_of(bill: Bill, price: Price, delivered: Delivered | None) -> Cost:
     """A run's cost; `delivered` is None if the run delivered nothing."""
     tail_s = sum(copy.tail_s() for copy in bill.copies)
+    tail = price.window * Decimal(str(tail_s)) / Decimal(str(WINDOW_S))
     hour = low = high = million_in = million_out = thousand = None
     if delivered is not None:
         hour = price.hour * Decimal(str(delivered.copies))
@@ -118,7 +122,9 @@ def cost_of(bill: Bill, price: Price, delivered: Delivered | None) -> Cost:
         run=price.window * bill.windows,
         run_low=price.window * bill.low,
         run_high=price.window * bill.high,
-        tail=price.window * Decimal(str(tail_s)) / Decimal(str(WINDOW_S)),
+        tail=tail,
+        tail_low=tail if bill.low == bill.high else Decimal(0),
+        tail_high=tail if bill.low == bill.high else price.window * bill.last_windows,
         tail_s=tail_s,
         idle=price.window * bill.idle_windows,
         hour=hour,

@@ -7,14 +7,11 @@ the run's own tokens a request give the rest.
 
 from __future__ import annotations
 
-import math
-from collections.abc import Sequence
-
 from llmdyno.metrics.windows import steady_window, whole_window
 from llmdyno.runs.run import Run
 from llmdyno.services.bedrock_import.cost import Delivered, Stretch
 from llmdyno.services.clock import ServiceClock
-from llmdyno.services.copies import INFERRED, Copies, CopyLifetime
+from llmdyno.services.copies import Copies
 
 _HOUR_S = 3600.0
 
@@ -35,30 +32,12 @@ def delivered_of(run: Run, copies: Copies, clock: ServiceClock) -> Delivered | N
     total = tokens.get("total_output_tokens") or 0
     requests = part["output_token_per_s"] * run.succeeded / total if total else part["request_per_s"]
     from_s, to_s = window.start_s * clock.speed, window.end_s * clock.speed
+    fewest, most = copies.mean_span(from_s, to_s)
     return Delivered(
         copies.mean(from_s, to_s),
         requests * hour,
         requests * hour * input_tokens,
         requests * hour * output_tokens if total else part["output_token_per_s"] * hour,
-        _spread(copies, from_s, to_s),
+        (fewest, None if copies.at_least else most),
         Stretch(from_s, to_s - from_s, steady is not None),
     )
-
-
-def _spread(copies: Copies, from_s: float, to_s: float) -> tuple[float, float | None]:
-    """The fewest and the most copies between two times, on average (None: there may have been more)."""
-    fewest, most = (_mean(copies.lives, from_s, to_s, late=late) for late in (True, False))
-    open_ended = copies.source == INFERRED and copies.calls_per_copy is None
-    return fewest, None if open_ended else most
-
-
-def _mean(lives: Sequence[CopyLifetime], from_s: float, to_s: float, *, late: bool) -> float:
-    """How many copies there are on average, if each comes as late and goes as early as possible, or the reverse."""
-    if to_s <= from_s:
-        return float(len(lives))
-    inside_s = 0.0
-    for life in lives:
-        came, went = life.from_span_s or (life.from_s, life.from_s), life.to_span_s or (life.to_s, life.to_s)
-        begin_s, end_s = (came[1], went[0]) if late else (came[0], went[1])
-        inside_s += max(0.0, min(to_s, math.inf if end_s is None else end_s) - max(from_s, begin_s))
-    return inside_s / (to_s - from_s)

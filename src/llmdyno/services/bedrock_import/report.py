@@ -10,11 +10,12 @@ from typing import TYPE_CHECKING, Any
 
 from llmdyno.runs.run import builtins
 from llmdyno.services.bedrock_import.billing import WINDOW_S, CopyBill
+from llmdyno.services.bedrock_import.bounds import Range
 from llmdyno.services.bedrock_import.breakeven import compare
 from llmdyno.services.bedrock_import.carrying import carried, finding_command, mean_answer_s
 from llmdyno.services.bedrock_import.copies import IDLE_S
 from llmdyno.services.bedrock_import.cost import Delivered, Price, Warmth, exact_text, keeping_warm
-from llmdyno.services.copies import INFERRED
+from llmdyno.services.copies import CopyLifetime, bounded
 from llmdyno.services.service import TokenPrices
 
 if TYPE_CHECKING:
@@ -26,6 +27,8 @@ _DOLLARS = (
     "run_low",
     "run_high",
     "tail",
+    "tail_low",
+    "tail_high",
     "idle",
     "hour",
     "hour_low",
@@ -57,26 +60,38 @@ def cost_report(account: Account, prices: TokenPrices | None = None) -> dict[str
 
 
 def _copies(account: Account) -> dict[str, Any]:
-    copies = account.copies
+    copies, bill = account.copies, account.bill
     return {
         "source": copies.source,
         "calls_per_copy": copies.calls_per_copy,
-        "at_least": copies.source == INFERRED and copies.calls_per_copy is None,
+        "carries": None if copies.carries is None else list(copies.carries),
+        "round_trip_s": list(account.calls.round_trip),
+        "at_least": copies.at_least,
         "most": copies.most(),
         "over_time": [[round(time_s, 3), count] for time_s, count in copies.steps()],
-        "each": [_copy(one) for one in account.bill.copies],
+        "each": [_copy(one, part) for one, part in zip(bill.copies, bill.each, strict=True)],
+        "possible": [_possible(life, part) for life, part in zip(copies.possible, bill.possible, strict=True)],
     }
 
 
-def _copy(one: CopyBill) -> dict[str, Any]:
+def _copy(one: CopyBill, part: Range) -> dict[str, Any]:
     return {
         "from_s": one.life.from_s,
+        "from_span_s": bounded(one.life.came_s),
         "to_s": one.life.to_s,
+        "to_span_s": bounded(one.life.went_s),
         "first_success_s": one.first_success_s,
         "last_s": one.last_s,
         "calls": one.calls,
         "windows": sorted(one.windows),
+        "windows_low": part.low,
+        "windows_high": part.high,
     }
+
+
+def _possible(life: CopyLifetime, part: Range) -> dict[str, Any]:
+    """A copy that may have been there too."""
+    return {"from_span_s": bounded(life.came_s), "to_span_s": bounded(life.went_s), "windows_high": part.high}
 
 
 def _windows(account: Account) -> dict[str, Any]:
