@@ -10,6 +10,7 @@ import asyncio
 import contextlib
 import json
 import math
+import socket
 import time
 from collections import deque
 from collections.abc import Callable, Coroutine, Iterable
@@ -20,7 +21,6 @@ from llmdyno.emulator import http, openai, routes, text
 from llmdyno.emulator.anthropic_request import MESSAGES_PATH, VERSION_HEADER, given_key
 from llmdyno.emulator.bedrock import REGION, ImportedModel, ServiceError
 from llmdyno.emulator.bounds import Bounds, Room
-from llmdyno.emulator.connection import Connection
 from llmdyno.emulator.control import UNITS_VERSION, Control, Job, Model
 from llmdyno.emulator.copies import Copies, Scaling
 from llmdyno.emulator.counts import Counts
@@ -28,6 +28,7 @@ from llmdyno.emulator.dialect import Answer, Asked
 from llmdyno.emulator.faults import GARBLE, SLOW, SLOW_S, Faults
 from llmdyno.emulator.hosts import Hosts
 from llmdyno.emulator.http import Request
+from llmdyno.emulator.link import Link
 from llmdyno.emulator.listener import Listener
 from llmdyno.emulator.model import Deployment, Profile
 from llmdyno.emulator.moto import AwsServices
@@ -307,14 +308,18 @@ class Emulator:
                     self._give_up(reply, error)
         self.wake()
 
-    def watch(self, connection: Connection) -> None:
+    def watch(self, link: Link) -> None:
         """Have a connection look now and then whether it has waited too long."""
-        self._listener.watch(connection)
+        self._listener.watch(link)
 
-    def unwatch(self, connection: Connection) -> None:
+    def unwatch(self, link: Link) -> None:
         """A connection waits for nothing."""
-        self._listener.unwatch(connection)
+        self._listener.unwatch(link)
 
-    def forget(self, connection: Connection) -> None:
+    def forget(self, link: Link) -> None:
         """A connection is gone."""
-        self._listener.forget(connection)
+        self._listener.forget(link)
+
+    def speak_http2(self, sock: socket.socket, data: bytes) -> bool:
+        """Go on in HTTP/2 on a socket that sent `data` first; False: the package for it is not installed."""
+        return self._listener.speak_http2(sock, data)
