@@ -15,8 +15,6 @@ import time
 from collections.abc import Callable, Coroutine, Iterable
 from typing import Any
 
-from h2.config import H2Configuration
-from h2.connection import H2Connection
 from h2.errors import ErrorCodes
 from h2.events import (
     ConnectionTerminated,
@@ -29,11 +27,8 @@ from h2.events import (
     WindowUpdated,
 )
 from h2.exceptions import H2Error
-from h2.settings import SettingCodes, Settings
-from hyperframe.frame import Frame, GoAwayFrame
 
-from llmdyno.emulator.bounds import Bounds
-from llmdyno.emulator.http import Request
+from llmdyno.emulator.http2_rules import Lengths, Protocol, read_head
 from llmdyno.emulator.link import Host, Link
 from llmdyno.emulator.outcome import Whole
 from llmdyno.emulator.stream import Stream
@@ -43,28 +38,12 @@ _ROUNDS = 16
 """So many frames of a stream are written before the tokens that are due get their turn."""
 
 
-class _Protocol(H2Connection):
-    """After the client's GOAWAY, streams that are open go on to their ends (RFC 9113, 6.8); h2 ends them at once."""
-
-    def __init__(self, bounds: Bounds) -> None:
-        super().__init__(H2Configuration(client_side=False, header_encoding=None))
-        told = {
-            SettingCodes.MAX_CONCURRENT_STREAMS: bounds.streams,
-            SettingCodes.MAX_HEADER_LIST_SIZE: bounds.head_bytes,
-        }
-        self.local_settings = Settings(client=False, initial_values=told)
-        # A list that is somewhat too long is read, so that it gets an answer that says so.
-        self.decoder.max_header_list_size = 2 * bounds.head_bytes
-
-    def _receive_goaway_frame(self, frame: GoAwayFrame) -> tuple[list[Frame], list[Event]]:
-        return [], [ConnectionTerminated()]
-
-
 class Http2(Link):
     """A connection that speaks HTTP/2. Its streams write through it."""
 
     def __init__(self, host: Host, loop: asyncio.AbstractEventLoop, sock: socket.socket) -> None:
-        self._protocol = _Protocol(host.bounds)
+        self._protocol = Protocol(host.bounds)
+        self._lengths = Lengths()
         self._streams: dict[int, Stream] = {}
         self._fetching: dict[int, asyncio.Task[None]] = {}
         self._stream_bytes = 0
@@ -92,6 +71,10 @@ class Http2(Link):
     def _receive(self, data: bytes) -> None:
         if self._lingering:
             return
+        if self._lengths.longest(data) > self._protocol.max_inbound_frame_size:
+            self._protocol.close_connection(ErrorCodes.FRAME_SIZE_ERROR)
+            self._break_off()
+            return
         try:
             events = self._protocol.receive_data(data)
         except H2Error:
@@ -106,7 +89,7 @@ class Http2(Link):
             self._stop_reading()  # from a client that does not read, no more is read
 
     def _on_request(self, event: RequestReceived) -> None:
-        head = _head(event.headers)
+        head = read_head(event.headers)
         whole_by_s = time.monotonic() + self._host.bounds.request_s
         stream = self._streams[event.stream_id] = Stream(event.stream_id, self, self._host, head, whole_by_s)
         self.idle_since_s = None
@@ -309,21 +292,3 @@ class Http2(Link):
                 stream.refuse(408, f"the request was not whole within {self._host.bounds.request_s:g} s")
         if not begun and not self._lingering and self._read_by_s is None and self._room_by_s is None:
             self._host.unwatch(self)
-
-
-def _head(fields: Iterable[tuple[bytes, bytes]]) -> Request:
-    """A request without its body. The authority stands above a Host header, as in a whole URL of HTTP/1.1."""
-    pseudo: dict[str, str] = {}
-    headers: dict[str, str] = {}
-    for raw_name, raw_value in fields:
-        name, value = raw_name.decode("latin-1").lower(), raw_value.decode("latin-1")
-        if name.startswith(":"):
-            pseudo[name] = value
-        elif name == "cookie" and name in headers:
-            headers[name] += f"; {value}"
-        else:
-            headers[name] = value
-    if ":authority" in pseudo:
-        headers["host"] = pseudo[":authority"]
-    url = pseudo.get(":path") or pseudo.get(":authority", "")
-    return Request(pseudo.get(":method", ""), url, headers, b"")

@@ -67,8 +67,9 @@ class Incoming:
             except httptools.HttpParserUpgrade as upgrade:
                 rest = self._head_again + data[upgrade.args[0] :]
             except httptools.HttpParserError as error:
-                if str(error) == _HTTP2_PREFACE and self._fed < len(HTTP2_PREFACE):
-                    self.http2 = HTTP2_PREFACE + data[len(HTTP2_PREFACE) - self._fed :]
+                missing = HTTP2_PREFACE[self._fed :]
+                if str(error) == _HTTP2_PREFACE and missing and data.startswith(missing):
+                    self.http2 = HTTP2_PREFACE + data[len(missing) :]
                 self.refuse(*_reason(error, data))
             self._extra += max(0, len(data) - max(0, len(self._body) - before)) if self.begun else 0
             self._check_size()
