@@ -16,7 +16,8 @@ import pytest
 from botocore.config import Config
 from botocore.exceptions import ClientError, EventStreamError
 
-from llmdyno.emulator.bedrock import BedrockAnswer, ImportedModel, ServiceError, model_arn, read_call
+from llmdyno.emulator.bedrock import BedrockAnswer, ImportedModel, ServiceError, model_arn
+from llmdyno.emulator.bedrock_request import read_call
 from llmdyno.emulator.embedded import EmbeddedEmulator
 from llmdyno.emulator.model import DEFAULT_PROFILE
 from llmdyno.emulator.signatures import ACCESS_KEY, SECRET_KEY, check

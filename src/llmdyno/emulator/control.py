@@ -47,11 +47,12 @@ class Job:
     reading: bool = False
     status: str = IN_PROGRESS
     changed_s: float = 0.0
+    region: str = REGION
 
     @property
     def arn(self) -> str:
         """The job's ARN."""
-        return f"arn:aws:bedrock:{REGION}:{ACCOUNT}:model-import-job/{self.identifier}"
+        return f"arn:aws:bedrock:{self.region}:{ACCOUNT}:model-import-job/{self.identifier}"
 
 
 @dataclass(slots=True)
@@ -65,22 +66,24 @@ class Model:
     instruct: bool
     units: int
     job: Job | None = None
+    region: str = REGION
 
     @property
     def arn(self) -> str:
         """The model's ARN."""
-        return model_arn(self.identifier)
+        return model_arn(self.identifier, self.region)
 
 
 @dataclass(slots=True)
 class Control:
-    """The account's jobs and models. An import takes `import_s` seconds; `legacy` models are from before the OpenAI
+    """The account's jobs and models in one region. An import takes `import_s` seconds; `legacy` models are from before the OpenAI
     formats."""
 
     import_s: float = 600.0
     legacy: bool = False
     jobs: list[Job] = field(default_factory=list)
     models: list[Model] = field(default_factory=list)
+    region: str = REGION
     _made: int = 0
 
     def create_job(self, body: dict[str, Any], now_s: float) -> tuple[int, dict[str, Any]]:
@@ -105,7 +108,7 @@ class Control:
             raise _quota(f"You have exceeded the limit of {JOBS_QUOTA} concurrent model import jobs.")
         if len(self.models) >= MODELS_QUOTA:
             raise _quota(f"You have exceeded the limit of {MODELS_QUOTA} imported models per account.")
-        job = Job(self._identifier("job"), body, now_s, now_s + self.import_s, changed_s=now_s)
+        job = Job(self._identifier("job"), body, now_s, now_s + self.import_s, changed_s=now_s, region=self.region)
         self.jobs.append(job)
         del self.jobs[:-_KEPT_JOBS]
         return 201, {"jobArn": job.arn}
@@ -202,6 +205,7 @@ class Control:
             instruct_supported(source, architecture),
             model_units(source),
             job,
+            self.region,
         )
 
     def _job_summary(self, job: Job) -> dict[str, Any]:

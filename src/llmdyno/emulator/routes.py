@@ -8,12 +8,15 @@ from __future__ import annotations
 
 import json
 import time
+import uuid
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
+from email.utils import format_datetime
 from functools import partial
 from typing import TYPE_CHECKING, NamedTuple
+from urllib.parse import unquote
 
-from llmdyno.emulator import anthropic, anthropic_request, bedrock, http, openai, signatures
+from llmdyno.emulator import anthropic, anthropic_request, bedrock, bedrock_request, http, openai, signatures
 from llmdyno.emulator.bedrock import ServiceError
 from llmdyno.emulator.body import shown
 from llmdyno.emulator.control import operate
@@ -22,6 +25,7 @@ from llmdyno.emulator.dialect import Refused
 from llmdyno.emulator.faults import BEFORE
 from llmdyno.emulator.http import Request
 from llmdyno.emulator.outcome import Outcome, Parts, Whole
+from llmdyno.emulator.regions import region_of, scope_of
 from llmdyno.emulator.reply import Wire
 from llmdyno.emulator.truth import Truth
 
@@ -110,7 +114,7 @@ def _complete(server: Emulator, request: Request, wire: Wire) -> Outcome:
             raise openai.refusal(fault)
     except Refused as refused:
         return _refuse(server, truth, refused)
-    answer = openai.Answer(asked, truth.number, server.created, server.profile.name)
+    answer = openai.Answer(asked, truth.number, int(time.time()), server.profile.name)
     return server.reply(wire, answer, asked, truth)
 
 
@@ -134,17 +138,21 @@ def _message(server: Emulator, request: Request, wire: Wire) -> Outcome:
 def _invoke(server: Emulator, request: Request, wire: Wire) -> Outcome:
     """The runtime: find the model, read the body, ask the copies."""
     truth = server.remember()
+    headers = _service_headers()
     found = bedrock.split_path(request.path)
     if found is None:  # what the service is reported to answer to a raw slash in an ARN
         truth.status, truth.end_ns = 200, server.now_ns()
         return _ready(server, bedrock.UNKNOWN_OPERATION)
     identifier, operation = found
+    region = region_of(request.headers, identifier)
     fault = server.faults.of(truth.number)
     try:
+        if operation not in bedrock.OPERATIONS:
+            raise _unknown(request)
         if server.verify_signatures:
             signatures.check("POST", request.path, request.headers, request.body, datetime.now(UTC))
-        model = server.find_model(identifier)
-        call = bedrock.read_call(operation, request.body, model)
+        model = server.find_model(identifier, region)
+        call = bedrock_request.read_call(operation, request.body, model, request.headers)
         if fault in BEFORE:
             raise bedrock.refusal(fault)
         copies = server.copies_of(model.arn)
@@ -154,18 +162,27 @@ def _invoke(server: Emulator, request: Request, wire: Wire) -> Outcome:
     except ServiceError as error:
         if not identifier.startswith("arn:"):
             server.counts.refused(server.model_arn, error)
-        elif identifier in (model.arn for model in server.control.models):
+        elif identifier in (model.arn for model in server.regions.models()):
             server.counts.refused(identifier, error)
-        return _refuse(server, truth, error)
+        return _refuse(server, truth, error, headers)
     return server.reply(
         wire,
-        bedrock.BedrockAnswer(call, truth.number, server.created),
+        bedrock.BedrockAnswer(call, truth.number, int(time.time()), headers),
         call,
         truth,
         from_ns=decision.from_ns if decision.kind == HOLD else None,
         extra_s=server.scaling.first_inference_s if decision.first else 0.0,
         on_end=partial(_account, server, copies, decision.copy, model.arn, call.input_tokens),
     )
+
+
+def _service_headers() -> list[str]:
+    """What every answer of the service has: an id of its own, and when it was made."""
+    return [f"x-amzn-RequestId: {uuid.uuid4()}", f"Date: {format_datetime(datetime.now(UTC), usegmt=True)}"]
+
+
+def _unknown(request: Request) -> ServiceError:
+    return bedrock.unknown_operation(request.method, request.path)
 
 
 def _account(server: Emulator, copies: Copies, copy: int, arn: str, input_tokens: int, truth: Truth) -> None:
@@ -179,12 +196,15 @@ def _account(server: Emulator, copies: Copies, copy: int, arn: str, input_tokens
 
 def _operate(server: Emulator, request: Request, wire: Wire) -> Outcome:
     """One operation of the control plane."""
+    headers = _service_headers()
+    identifier = unquote(request.path.strip("/").partition("/")[2])
+    control = server.regions.at(region_of(request.headers, identifier))
     try:
-        status, answer = operate(server.control, request.method, request.url, request.body, time.time())
+        status, answer = operate(control, request.method, request.url, request.body, time.time())
     except ServiceError as error:
-        return Whole(http.whole(error.status, error.body, server.label, headers=error.headers))
+        return Whole(http.whole(error.status, error.body, server.label, headers=[*error.headers, *headers]))
     server.follow_control()
-    return Whole(http.whole(status, json.dumps(answer).encode(), server.label))
+    return Whole(http.whole(status, json.dumps(answer).encode(), server.label, headers=headers))
 
 
 async def _forward(server: Emulator, request: Request) -> Whole:
@@ -227,9 +247,9 @@ def _ready(server: Emulator, body: bytes, media_type: str = http.JSON) -> Whole:
     return Whole(http.whole(200, body, server.label, media_type))
 
 
-def _refuse(server: Emulator, truth: Truth, refused: Refused) -> Whole:
+def _refuse(server: Emulator, truth: Truth, refused: Refused, more: Sequence[str] = ()) -> Whole:
     truth.status, truth.end_ns = refused.status, server.now_ns()
-    return Whole(http.whole(refused.status, refused.body, server.label, headers=refused.headers))
+    return Whole(http.whole(refused.status, refused.body, server.label, headers=[*refused.headers, *more]))
 
 
 ROUTES = (

@@ -19,7 +19,8 @@ from typing import Any
 
 from llmdyno.emulator import http, openai, routes, text
 from llmdyno.emulator.anthropic_request import MESSAGES_PATH, VERSION_HEADER, given_key
-from llmdyno.emulator.bedrock import REGION, ImportedModel, ServiceError
+from llmdyno.emulator.bedrock import REGION, ImportedModel, ServiceError, invalid
+from llmdyno.emulator.bedrock_request import check_identifier
 from llmdyno.emulator.bounds import Bounds, Room
 from llmdyno.emulator.control import UNITS_VERSION, Control, Job, Model
 from llmdyno.emulator.copies import Copies, Scaling
@@ -33,6 +34,7 @@ from llmdyno.emulator.listener import Listener
 from llmdyno.emulator.model import Deployment, Profile
 from llmdyno.emulator.moto import AwsServices
 from llmdyno.emulator.outcome import Outcome, Whole
+from llmdyno.emulator.regions import Regions
 from llmdyno.emulator.reply import Reply, Wire, write_script
 from llmdyno.emulator.truth import Truth, Truths
 from llmdyno.host.timer import Timer
@@ -74,7 +76,7 @@ class Emulator:
         self.verify_signatures = verify_signatures
         model = Model("emulated0001", profile.name, time.time(), "llama", True, 2)
         self.model_arn = model.arn
-        self.control = Control(import_s / speed, legacy, models=[model])
+        self.regions = Regions(Control(import_s / speed, legacy, models=[model]))
         self.services = services
         self.speed = speed
         self.scaling = scaling or Scaling()
@@ -124,24 +126,26 @@ class Emulator:
         """Begin the truth about a request that has just arrived whole."""
         return self.truths.begin(time.monotonic_ns())
 
-    def find_model(self, identifier: str) -> ImportedModel:
-        """The model of an ARN or a name, as the runtime sees it.
+    def find_model(self, identifier: str, region: str) -> ImportedModel:
+        """The model of an ARN or a name, as the runtime of a region sees it.
 
         Raises:
             ServiceError: it does not exist.
         """
+        check_identifier(identifier, region)
+        control = self.regions.at(region)
         try:
-            model = self.control.find(identifier, time.time())
+            model = control.find(identifier, time.time())
         except ServiceError:
             if identifier.startswith("arn:"):
                 raise
-            raise ServiceError(400, "ValidationException", "The provided model identifier is invalid.") from None
-        mistral = self.control.legacy and model.architecture in ("mistral", "mixtral")
+            raise invalid("The provided model identifier is invalid.") from None
+        mistral = control.legacy and model.architecture in ("mistral", "mixtral")
         return ImportedModel(model.arn, model.name, model.instruct, mistral)
 
     def model_facts(self) -> dict[str, Any]:
         """What a run must know of the imported model that exists from the start."""
-        model = self.control.models[0]
+        model = next(model for model in self.regions.models() if model.arn == self.model_arn)
         return {"model": model.arn, "region": REGION, "units": model.units, "units_version": UNITS_VERSION}
 
     def copies_of(self, arn: str) -> Copies:
@@ -150,11 +154,11 @@ class Emulator:
 
     def follow_control(self) -> None:
         """After an operation: read what new jobs import, and forget the copies of deleted models."""
-        for job in self.control.jobs:
+        for job in self.regions.jobs():
             if not job.reading:
                 job.reading = True
                 self.spawn(self.read_source(job))
-        alive = {model.arn for model in self.control.models}
+        alive = {model.arn for model in self.regions.models()}
         self.copies = {arn: copies for arn, copies in self.copies.items() if arn in alive}
 
     async def read_source(self, job: Job) -> None:
