@@ -17,7 +17,6 @@ from llmdyno.emulator.bedrock import (
     INVOKE_STREAM,
     Call,
     ImportedModel,
-    ServiceError,
     invalid,
     json_object,
     malformed,

@@ -25,7 +25,7 @@ from llmdyno.emulator.dialect import Refused
 from llmdyno.emulator.faults import BEFORE
 from llmdyno.emulator.http import Request
 from llmdyno.emulator.outcome import Outcome, Parts, Whole
-from llmdyno.emulator.regions import region_of, scope_of
+from llmdyno.emulator.regions import region_of
 from llmdyno.emulator.reply import Wire
 from llmdyno.emulator.truth import Truth
 
