@@ -76,8 +76,8 @@ class Model:
 
 @dataclass(slots=True)
 class Control:
-    """The account's jobs and models in one region. An import takes `import_s` seconds; `legacy` models are from before the OpenAI
-    formats."""
+    """The account's jobs and models in one region. An import takes `import_s` seconds; `legacy` models are from before
+    the OpenAI formats."""
 
     import_s: float = 600.0
     legacy: bool = False

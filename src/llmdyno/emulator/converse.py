@@ -5,6 +5,7 @@ In: a request's body. Out: the text of its messages, its sampling; or a refusal 
 
 from __future__ import annotations
 
+import itertools
 import json
 from typing import Any
 
@@ -74,7 +75,7 @@ def message_text(value: dict[str, Any]) -> str:
             "A conversation must start with a user message. Try again with a conversation that starts with a user "
             "message."
         )
-    if any(role == before for before, role in zip(roles, roles[1:], strict=False)):
+    if any(role == before for before, role in itertools.pairwise(roles)):
         raise invalid(
             "A conversation must alternate between user and assistant roles. Make sure the conversation alternates "
             "between user and assistant roles and try again."

@@ -25,9 +25,10 @@ from llmdyno.emulator.dialect import Refused
 from llmdyno.emulator.faults import BEFORE
 from llmdyno.emulator.http import Request
 from llmdyno.emulator.outcome import Outcome, Parts, Whole
-from llmdyno.emulator.regions import region_of
+from llmdyno.emulator.regions import region_of, scope_of
 from llmdyno.emulator.reply import Wire
 from llmdyno.emulator.truth import Truth
+from llmdyno.emulator.unknown import no_answer, unknown
 
 if TYPE_CHECKING:
     from llmdyno.emulator.server import Emulator
@@ -70,8 +71,12 @@ def handle(server: Emulator, request: Request, wire: Wire) -> Outcome:
         return _error(server, 405, "MethodNotAllowedError", message, [f"Allow: {', '.join(allowed)}"])
     if request.method in ("CONNECT", "TRACE"):
         return _error(server, 405, "MethodNotAllowedError", f"{request.method} does not work here", ["Allow: OPTIONS"])
+    if request.headers.get("authorization", "").startswith("Bearer ") and not request.path.startswith("/v1/"):
+        return _unknown(server, request)  # a Bedrock API key: no other service takes one
     if server.services is not None and request.path.startswith("/") and not request.path.startswith("/v1/"):
         return _forward(server, request)
+    if scope_of(request.headers) is not None:
+        return _unknown(server, request)
     return _error(server, 404, "NotFoundError", f"there is no {request.method} {shown(request.path)}")
 
 
@@ -148,7 +153,7 @@ def _invoke(server: Emulator, request: Request, wire: Wire) -> Outcome:
     fault = server.faults.of(truth.number)
     try:
         if operation not in bedrock.OPERATIONS:
-            raise _unknown(request)
+            raise bedrock.unknown_operation(request.method, request.path)
         if server.verify_signatures:
             signatures.check("POST", request.path, request.headers, request.body, datetime.now(UTC))
         model = server.find_model(identifier, region)
@@ -181,10 +186,6 @@ def _service_headers() -> list[str]:
     return [f"x-amzn-RequestId: {uuid.uuid4()}", f"Date: {format_datetime(datetime.now(UTC), usegmt=True)}"]
 
 
-def _unknown(request: Request) -> ServiceError:
-    return bedrock.unknown_operation(request.method, request.path)
-
-
 def _account(server: Emulator, copies: Copies, copy: int, arn: str, input_tokens: int, truth: Truth) -> None:
     """Tell the copies and CloudWatch that a call on a copy is over."""
     served = truth.status == 200
@@ -208,14 +209,21 @@ def _operate(server: Emulator, request: Request, wire: Wire) -> Outcome:
 
 
 async def _forward(server: Emulator, request: Request) -> Whole:
-    """The rest of AWS: moto's answer, unchanged."""
+    """The rest of AWS: moto's answer, unchanged; or a proper refusal, where it has none."""
     assert server.services is not None
     try:
         answer = await server.services.forward(request.method, request.url, request.headers, request.body)
-        return Whole(answer, close=True)
+        return _unknown(server, request) if no_answer(request, answer) else Whole(answer, close=True)
     except (OSError, TimeoutError) as error:
         body = json.dumps({"message": f"moto does not answer: {error}"}).encode()
         return Whole(http.whole(503, body, server.label))
+
+
+def _unknown(server: Emulator, request: Request) -> Whole:
+    """An operation of AWS that is not emulated."""
+    found = unknown(request)
+    headers = [*found.headers, *_service_headers()]
+    return Whole(http.whole(found.status, found.body, server.label, found.media_type, headers))
 
 
 # --- the emulator itself
