@@ -287,6 +287,7 @@ def test_faults_in_mid_stream(fault: str, problem: type[Exception]) -> None:
 
 def test_stop_sequences_in_each_format(running: Running) -> None:
     running.warm()
+
     def invoke(**body: Any) -> dict[str, Any]:
         answer = running.client.invoke_model(modelId=running.arn, body=json.dumps(body))
         return dict(json.loads(answer["body"].read()))

@@ -63,6 +63,9 @@ def test_which_answers_of_moto_are_none() -> None:
     empty = b"HTTP/1.1 404 NOT FOUND\r\nContent-Length: 0\r\nServer: x\r\n\r\n"
     assert no_answer(request, empty)
     assert not no_answer(request._replace(method="HEAD"), empty)
+    missing = Request("HEAD", "/weights/m", signed("s3"), b"")  # S3's answer for an object that is not there
+    assert not no_answer(missing, PAGE.partition(b"<!")[0].replace(b"500", b"404"))
+    assert not no_answer(request, PAGE.replace(b"<!doctype html>", b"<?xml ?><Error/>"))
     assert not no_answer(request._replace(headers={}), empty)  # S3's, which may be so
     hidden = b"HTTP/1.1 404 NOT FOUND\r\nContent-Type: application/xml\r\n\r\nContent-Type: text/html\r\n"
     assert not no_answer(request, hidden)

@@ -35,10 +35,13 @@ class Unknown(NamedTuple):
 
 def no_answer(request: Request, answer: bytes) -> bool:
     """Whether moto's answer is a page of HTML that says that something failed, or says nothing at all."""
-    head = answer[:_HEAD].partition(b"\r\n\r\n")[0] + b"\r\n"
-    if _PAGE.match(head) is not None:
+    if request.method == "HEAD":
+        return False  # a missing object of S3, whose answer has no body to be judged by
+    head, _, body = answer[:_HEAD].partition(b"\r\n\r\n")
+    head += b"\r\n"
+    if _PAGE.match(head) is not None and body.lstrip()[:9].lower() == b"<!doctype":
         return True
-    return _EMPTY.match(head) is not None and request.method != "HEAD" and _service(request) != "s3"
+    return _EMPTY.match(head) is not None and _service(request) != "s3"
 
 
 def unknown(request: Request) -> Unknown:
