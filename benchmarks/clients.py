@@ -31,9 +31,9 @@ from llmdyno.emulator.model import DEFAULT_PROFILE
 from llmdyno.emulator.signatures import ACCESS_KEY, SECRET_KEY
 
 SCRIPTS = Path(__file__).parent / "client_scripts"
-SPEED = 4.0
+SPEED = 2.0
 _WARM = ("--cold-start", "0", "--first-inference", "0", "--hold", "--idle", "100000", "--verify-signatures")
-_COLD = ("--cold-start", "0.2", "--first-inference", "0", "--verify-signatures")
+_COLD = ("--cold-start", "0.01", "--first-inference", "0", "--verify-signatures")
 _LIMIT_S = 600
 
 
@@ -149,11 +149,12 @@ def main() -> int:
     parser.add_argument("--only", action="append", choices=list(CLIENTS), metavar="NAME", help="try this client alone")
     parser.add_argument("--out", type=Path, default=None, metavar="FOLDER", help="keep the result in this folder")
     arguments = parser.parse_args()
-    results = []
+    results: list[dict[str, Any]] = []
     for name, client in CLIENTS.items():
         if arguments.only and name not in arguments.only:
             continue
         with tempfile.TemporaryDirectory(prefix="llmdyno-client-") as folder:
+            operations: list[dict[str, Any]]
             try:
                 version, operations = try_client(client, Path(folder))
             except (RuntimeError, OSError, subprocess.TimeoutExpired) as error:

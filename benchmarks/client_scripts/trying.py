@@ -18,7 +18,7 @@ SAY = [{"role": "user", "content": [{"text": "one two"}]}]
 COUNT = "please count upwards"
 SCHEMA = {"type": "object", "properties": {"city": {"type": "string"}, "days": {"type": "integer"}}}
 TOKENS = 20
-_LEAST_SPREAD_S = 0.02
+_LEAST_SPREAD_S = 0.01
 
 
 def tried(operation: str, call: Callable[[], Any]) -> None:

@@ -147,7 +147,7 @@ def _invoke(server: Emulator, request: Request, wire: Wire) -> Outcome:
     found = bedrock.split_path(request.path)
     if found is None:  # what the service is reported to answer to a raw slash in an ARN
         truth.status, truth.end_ns = 200, server.now_ns()
-        return _ready(server, bedrock.UNKNOWN_OPERATION)
+        return Whole(http.whole(200, bedrock.UNKNOWN_OPERATION, server.label, headers=headers))
     identifier, operation = found
     region = region_of(request.headers, identifier)
     fault = server.faults.of(truth.number)
