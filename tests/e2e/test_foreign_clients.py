@@ -1,4 +1,4 @@
-"""The emulator as others see it: the AWS CLI, LiteLLM and Anthropic's client, programs that know nothing of it."""
+"""The emulator as others see it: the AWS CLI, LiteLLM, clients of Bedrock's runtime and Anthropic's own client."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from typing import Any
 
 import anthropic
 import pytest
+from benchmarks import clients
 from tests.support import clean_environ
 
 from llmdyno.emulator.embedded import EmbeddedEmulator
@@ -104,6 +105,17 @@ def test_litellm(facts: dict[str, str], tmp_path: Path, route: str) -> None:
     assert found["whole"].strip()
     assert found["stream"].strip()
     assert found["chunks"] > 10
+
+
+# --- LangChain's classes for Bedrock, in a process of their own
+
+
+def test_langchain(tmp_path: Path) -> None:
+    """Whole and streamed, Converse and InvokeModel, tools, stops, errors, retries: what the script tries."""
+    with clients.emulators() as places:
+        rows = clients.run_script([sys.executable, str(clients.SCRIPTS / "langchain_aws_client.py")], places, tmp_path)
+    assert [(row["operation"], row["problem"]) for row in rows if not row["ok"]] == []
+    assert len(rows) == 9
 
 
 # --- Anthropic's own client

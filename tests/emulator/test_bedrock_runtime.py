@@ -9,14 +9,19 @@ import urllib.error
 import urllib.request
 from collections.abc import Iterator
 from datetime import UTC, datetime
+from email.utils import parsedate_to_datetime
 from typing import Any
 
 import boto3
 import pytest
+from botocore.auth import SigV4Auth
+from botocore.awsrequest import AWSRequest
 from botocore.config import Config
+from botocore.credentials import Credentials
 from botocore.exceptions import ClientError, EventStreamError
 
-from llmdyno.emulator.bedrock import BedrockAnswer, ImportedModel, ServiceError, model_arn, read_call
+from llmdyno.emulator.bedrock import BedrockAnswer, ImportedModel, ServiceError, model_arn
+from llmdyno.emulator.bedrock_request import read_call
 from llmdyno.emulator.embedded import EmbeddedEmulator
 from llmdyno.emulator.model import DEFAULT_PROFILE
 from llmdyno.emulator.signatures import ACCESS_KEY, SECRET_KEY, check
@@ -27,10 +32,14 @@ FAST = ["--cold-start", "0", "--first-inference", "0", "--verify-signatures"]
 
 
 def boto_client(root: str, access_key: str = ACCESS_KEY, secret_key: str = SECRET_KEY) -> Any:
+    return aws_client(root, "bedrock-runtime", "us-east-1", access_key, secret_key)
+
+
+def aws_client(root: str, service: str, region: str, access_key: str = ACCESS_KEY, secret_key: str = SECRET_KEY) -> Any:
     return boto3.client(
-        "bedrock-runtime",
+        service,
         endpoint_url=root,
-        region_name="us-east-1",
+        region_name=region,
         aws_access_key_id=access_key,
         aws_secret_access_key=secret_key,
         config=Config(retries={"mode": "standard", "total_max_attempts": 1}, read_timeout=10),
@@ -274,3 +283,116 @@ def test_faults_in_mid_stream(fault: str, problem: type[Exception]) -> None:
         assert seen == 10
         if fault == "stream_error":
             assert caught.value.response["Error"]["Code"] == "modelStreamErrorException"  # type: ignore[attr-defined]
+
+
+def test_stop_sequences_in_each_format(running: Running) -> None:
+    running.warm()
+
+    def invoke(**body: Any) -> dict[str, Any]:
+        answer = running.client.invoke_model(modelId=running.arn, body=json.dumps(body))
+        return dict(json.loads(answer["body"].read()))
+
+    count = "please count upwards"
+    value = invoke(prompt=count, max_gen_len=50, stop=["4 "])
+    assert (value["generation"], value["stop_reason"], value["generation_token_count"]) == ("1 2 3 ", "stop", 4)
+    value = invoke(prompt=count, max_tokens=50, stop="5")
+    assert (value["choices"][0]["text"], value["choices"][0]["finish_reason"]) == ("1 2 3 4 ", "stop")
+    value = invoke(messages=[{"role": "user", "content": count}], max_completion_tokens=50, stop=["9 1", "3 "])
+    assert (value["choices"][0]["message"]["content"], value["usage"]["completion_tokens"]) == ("1 2 ", 3)
+    config = {"maxTokens": 50, "stopSequences": ["3 4"]}
+    ask = {"messages": [{"role": "user", "content": [{"text": count}]}], "inferenceConfig": config}
+    whole = running.client.converse(modelId=running.arn, **ask)
+    assert whole["output"]["message"]["content"] == [{"text": "1 2 "}]
+    assert (whole["stopReason"], whole["usage"]["outputTokens"]) == ("stop_sequence", 4)
+    events = list(running.client.converse_stream(modelId=running.arn, **ask)["stream"])
+    deltas = [event["contentBlockDelta"]["delta"]["text"] for event in events if "contentBlockDelta" in event]
+    assert "".join(deltas) == "1 2 "
+    assert {"messageStop": {"stopReason": "stop_sequence"}} in events
+
+
+def test_a_forced_tool_in_a_stream(running: Running) -> None:
+    running.warm()
+    schema = {"type": "object", "properties": {"city": {"type": "string"}, "days": {"type": "integer"}}}
+    tools = [{"toolSpec": {"name": "weather", "inputSchema": {"json": schema}}}]
+    config: dict[str, Any] = {"tools": tools, "toolChoice": {"tool": {"name": "weather"}}}
+    ask: dict[str, Any] = {"modelId": running.arn, "toolConfig": config}
+    ask["messages"] = [{"role": "user", "content": [{"text": "x"}]}]
+    events = list(running.client.converse_stream(**ask)["stream"])
+    started = next(event["contentBlockStart"]["start"]["toolUse"] for event in events if "contentBlockStart" in event)
+    parts = [e["contentBlockDelta"]["delta"]["toolUse"]["input"] for e in events if "contentBlockDelta" in e]
+    given = json.loads("".join(parts))
+    assert (started["name"], sorted(given), given["days"]) == ("weather", ["city", "days"], 1)
+    assert {"messageStop": {"stopReason": "tool_use"}} in events
+    answer = {"role": "assistant", "content": [{"toolUse": {**started, "input": given}}]}
+    result = {"toolUseId": started["toolUseId"], "content": [{"text": "rain"}]}
+    ask["messages"] += [answer, {"role": "user", "content": [{"toolResult": result}]}]
+    ask["toolConfig"] = {"tools": tools}
+    assert running.client.converse(**ask)["output"]["message"]["content"][0]["text"].strip()
+
+
+def test_every_answer_has_an_id_of_its_own_and_a_true_date(running: Running) -> None:
+    running.warm()
+    before = int(time.time())
+    seen = set()
+    for body in ("{}", '{"prompt":"x","max_tokens":1}', '{"prompt":"x","max_tokens":1}'):
+        try:
+            answer = running.client.invoke_model(modelId=running.arn, body=body)
+            assert before <= json.loads(answer["body"].read())["created"] <= time.time()
+        except ClientError as refused:
+            answer = refused.response
+        headers = answer["ResponseMetadata"]["HTTPHeaders"]
+        seen.add(headers["x-amzn-requestid"])
+        assert before <= parsedate_to_datetime(headers["date"]).timestamp() <= time.time()
+    assert len(seen) == 3
+
+
+def test_regions_are_kept_apart(running: Running) -> None:
+    control, there = (aws_client(running.root, "bedrock", region) for region in ("us-east-1", "eu-central-1"))
+    runtime = aws_client(running.root, "bedrock-runtime", "eu-central-1")
+    with contextlib.closing(control), contextlib.closing(there), contextlib.closing(runtime):
+        assert [model["modelArn"] for model in control.list_imported_models()["modelSummaries"]] == [running.arn]
+        assert there.list_imported_models()["modelSummaries"] == []
+        source = {"s3DataSource": {"s3Uri": "s3://weights/m/"}}
+        made = there.create_model_import_job(
+            jobName="j", importedModelName="m", roleArn="arn:aws:iam::123456789012:role/r", modelDataSource=source
+        )
+        assert made["jobArn"].startswith("arn:aws:bedrock:eu-central-1:123456789012:model-import-job/")
+        assert control.list_model_import_jobs()["modelImportJobSummaries"] == []
+        with pytest.raises(ClientError) as caught:
+            runtime.invoke_model(modelId=running.arn, body="{}")
+        assert code_of(caught) == ("ValidationException", 400)
+        with pytest.raises(ClientError) as caught:
+            runtime.invoke_model(modelId=running.arn.replace("us-east-1", "eu-central-1"), body="{}")
+        assert code_of(caught) == ("ResourceNotFoundException", 404)
+
+
+def test_operations_that_are_not_emulated(running: Running) -> None:
+    control = aws_client(running.root, "bedrock", "us-east-1")
+    with contextlib.closing(control):
+        for call in (
+            lambda: running.client.count_tokens(modelId=running.arn, input={"invokeModel": {"body": b"{}"}}),
+            running.client.list_async_invokes,
+            control.list_guardrails,
+        ):
+            with pytest.raises(ClientError) as caught:
+                call()
+            assert code_of(caught) == ("UnknownOperationException", 404)
+
+
+def test_a_signature_of_a_client_that_speaks_http_2() -> None:
+    headers = {"host": "h:1", "x-amz-date": "20260101T000000Z"}
+    request = AWSRequest("POST", "http://h:1/model/x/invoke", headers={":authority": "h:1", **headers}, data=b"{}")
+    signer = SigV4Auth(Credentials(ACCESS_KEY, SECRET_KEY), "bedrock", "us-east-1")
+    del request.headers["host"]
+    request.context["timestamp"] = headers["x-amz-date"]
+    signed = signer.signature(signer.string_to_sign(request, signer.canonical_request(request)), request)
+    scope = f"Credential={ACCESS_KEY}/20260101/us-east-1/bedrock/aws4_request"
+    given = f"AWS4-HMAC-SHA256 {scope}, SignedHeaders={{}}, Signature={signed}"
+    names = signer.signed_headers(signer.headers_to_sign(request))
+    check(
+        "POST",
+        "/model/x/invoke",
+        {**headers, "authorization": given.format(names)},
+        b"{}",
+        datetime(2026, 1, 1, tzinfo=UTC),
+    )

@@ -6,7 +6,7 @@ import pytest
 
 from llmdyno.emulator.bounds import Bounds
 from llmdyno.emulator.http import Request
-from llmdyno.emulator.incoming import Incoming, Unreadable
+from llmdyno.emulator.incoming import HTTP2_PREFACE, Incoming, Unreadable
 
 SMALL = Bounds(head_bytes=200, body_bytes=100)
 GET = b"GET /a HTTP/1.1\r\nHost: h\r\n\r\n"
@@ -52,13 +52,25 @@ def test_requests_are_the_same_however_they_are_split() -> None:
     assert read(*(data[at : at + 1] for at in range(len(data))))[0] == once
 
 
+def test_http_2_from_the_first_byte_is_handed_on_however_it_is_split() -> None:
+    data = HTTP2_PREFACE + b"\0\0\0\4\0\0\0\0\0"
+    for at in range(len(data) + 1):
+        incoming = Incoming(SMALL)
+        incoming.feed(data[:at])
+        rest = b"" if incoming.http2 is None else data[at:]
+        incoming.feed(data[at:] if incoming.http2 is None else b"")
+        assert incoming.http2 is not None
+        assert incoming.http2 + rest == data
+    for before in (GET, b"PRI * HTTP/2.0\r\nHost: h\r\n\r\n", b"\r\n"):
+        assert read(before + data)[1].http2 is None
+
+
 @pytest.mark.parametrize(
     ("data", "status", "reason"),
     [
         (b"BREW / HTTP/1.1\r\n", 501, "the method is not known"),
         (b"DESCRIBE / HTTP/1.1\r\n", 501, "the method is not known"),
         (b"\x16\x03\x01\x02\x00\x01\x00", 400, "this looks like TLS, which is not spoken here; use http://"),
-        (b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n", 505, "only HTTP/1.1 is spoken here"),
         (b"GET /\r\n\r\n", 505, "HTTP/0.9 is not spoken here; use HTTP/1.1"),
         (b"GET / HTTP/2.0\r\nHost: h\r\n\r\n", 505, "HTTP/2.0 is not spoken here; use HTTP/1.1"),
         (b"GET / HTTP/3.7\r\nHost: h\r\n\r\n", 505, "only HTTP/1.1 is spoken here"),

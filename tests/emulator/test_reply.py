@@ -231,3 +231,68 @@ def test_a_slow_answer_and_a_failing_one_begin(url: str) -> None:
         reply = routes.handle(server(faults=Faults({kind: 1.0})), Request("POST", url, ANTHROPIC, body), FakeWire())
         assert isinstance(reply, Reply)
         assert (reply.extra_s, reply.over) == (extra_s, False)
+
+
+# --- stop sequences
+
+
+def stopped(*stops: str, most: int = 20, thinking: int = 0) -> tuple[list[str], str | None]:
+    asked = Asked(stream=True, input_tokens=1, max_tokens=most, stops=stops, thinking_tokens=thinking)
+    script = write_script(asked, 0, WORDS, garbled=False)
+    return [script.text(index) for index in range(script.length or most)], script.stopped_by
+
+
+@pytest.mark.parametrize(
+    ("stops", "texts", "by"),
+    [
+        ((" c",), [" a", " b", ""], " c"),
+        (("c",), [" a", " b", " "], "c"),
+        (("b c",), [" a", " ", ""], "b c"),
+        ((" a b c d a b",), ["", "", "", "", "", ""], " a b c d a b"),
+        ((" a",), [""], " a"),
+        (("d a", "c"), [" a", " b", " "], "c"),  # the first in the text, not the first in the list
+        (("c d", "c"), [" a", " b", " "], "c"),
+        (("b", "a b"), [" ", ""], "a b"),
+    ],
+)
+def test_the_text_stops_before_the_sequence(stops: tuple[str, ...], texts: list[str], by: str) -> None:
+    assert stopped(*stops) == (texts, by)
+
+
+def test_a_sequence_that_does_not_come_stops_nothing() -> None:
+    words = [WORDS[index % 4] for index in range(20)]
+    assert stopped("x") == (words, None)
+    assert stopped(" d", most=3) == (words[:3], None)
+    assert stopped(" a", thinking=2) == ([" a", " b", " c", " d", ""], " a")  # thinking is not looked at
+    known = Asked(stream=True, input_tokens=1, max_tokens=50, stops=("3 ",), text="count upwards")
+    script = write_script(known, 0, WORDS, garbled=False)
+    assert (script.known, script.stopped_by) == (["1 ", "2 ", ""], "3 ")
+
+
+def test_the_answer_says_that_it_stopped() -> None:
+    heard: list[str | None] = []
+
+    class Heard(openai.Answer):
+        def end(self, *given: Any) -> bytes:
+            heard.append(given[4])
+            return super().end(*given)
+
+    asked = openai.read_request(
+        openai.COMPLETIONS_PATH, json.dumps({"model": "m", "prompt": "x", "max_tokens": 9, "stop": ["c"]}).encode(), "m"
+    )
+    for most, by, reason in ((9, "c", "stop"), (2, None, "length")):
+        script = write_script(asked, 0, WORDS, garbled=False)
+        wire = FakeWire()
+        reply = Reply(wire, FakeHost(), Heard(asked, 0, 0, "m"), asked, script, Truth(0, 0))
+        reply.begin(0)
+        for index in range(min(3, most)):
+            reply.token(index, "length" if index + 1 == min(3, most) else None)
+        body = json.loads(wire.sent[-1].partition(b"\r\n\r\n")[2])
+        assert body["choices"][0] == {
+            "index": 0,
+            "text": (" a b ", " a b")[most == 2],
+            "logprobs": None,
+            "finish_reason": reason,
+        }
+        assert body["usage"]["completion_tokens"] == min(3, most)
+        assert heard.pop() == by

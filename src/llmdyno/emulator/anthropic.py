@@ -14,7 +14,7 @@ import json
 from datetime import UTC, datetime
 from typing import Any
 
-from llmdyno.emulator.anthropic_request import FAULTS, Failure, Message, Tool, error_body, refusal, request_id
+from llmdyno.emulator.anthropic_request import FAULTS, Failure, Message, error_body, refusal, request_id
 from llmdyno.emulator.http import JSON
 
 
@@ -41,22 +41,30 @@ class MessageAnswer:
         if index < asked.thinking_tokens:
             delta = {"type": "thinking_delta", "thinking": text} if asked.show_thinking else None
         elif asked.tool is not None:
-            delta = {"type": "input_json_delta", "partial_json": _spoken(asked.tool, text)}
+            delta = {"type": "input_json_delta", "partial_json": asked.tool.piece(text)}
         else:
             delta = {"type": "text_delta", "text": text}
         return opened + (self._delta(delta) if delta is not None else b"")
 
-    def end(self, output_tokens: int, finish_reason: str, latency_ms: int, first_byte_ms: int) -> bytes:
+    def end(
+        self,
+        output_tokens: int,
+        finish_reason: str,
+        latency_ms: int,
+        first_byte_ms: int,
+        stopped_by: str | None = None,
+    ) -> bytes:
         """The end of the last block and of the message; or the whole body. This API has no field for the latencies."""
-        reason = self._stop_reason(finish_reason)
+        reason = "stop_sequence" if stopped_by is not None else self._stop_reason(finish_reason)
         usage = self._usage(output_tokens, min(self._asked.thinking_tokens, output_tokens))
         if not self._asked.stream:
-            message = {**self._head(usage), "content": self._blocks(reason), "stop_reason": reason}
+            message = {**self._head(usage), "content": self._blocks(reason)}
+            message |= {"stop_reason": reason, "stop_sequence": stopped_by}
             return json.dumps(message).encode()
         closing = b""
         if self._asked.tool is not None and reason == "tool_use":
             closing = self._delta({"type": "input_json_delta", "partial_json": self._asked.tool.closing})
-        changed = {"stop_reason": reason, "stop_sequence": None}
+        changed = {"stop_reason": reason, "stop_sequence": stopped_by}
         return (
             closing
             + self._close(output_tokens - 1)
@@ -126,9 +134,8 @@ class MessageAnswer:
             shown = "".join(thought) if asked.show_thinking else ""
             blocks.append({"type": "thinking", "thinking": shown, "signature": self._signature()})
         if asked.tool is not None:
-            pieces = "".join(_spoken(asked.tool, text) for text in texts)
             # A call that max_tokens cut has no complete input to show.
-            given = json.loads(asked.tool.opening + pieces + asked.tool.closing) if reason == "tool_use" else {}
+            given = asked.tool.input(texts) if reason == "tool_use" else {}
             blocks.append({"type": "tool_use", "id": self._tool_id(), "name": asked.tool.name, "input": given})
         elif said:
             blocks.append({"type": "text", "text": said})
@@ -162,11 +169,6 @@ def models_body(model: str, created: int) -> bytes:
     stamp = datetime.fromtimestamp(created, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
     entry = {"type": "model", "id": model, "display_name": model, "created_at": stamp}
     return json.dumps({"data": [entry], "has_more": False, "first_id": model, "last_id": model}).encode()
-
-
-def _spoken(tool: Tool, text: str) -> str:
-    """A token inside the tool's JSON: part of a string, or a blank between two marks."""
-    return json.dumps(text)[1:-1] if tool.spoken else " "
 
 
 def _event(name: str, fields: dict[str, Any]) -> bytes:

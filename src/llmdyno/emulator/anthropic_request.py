@@ -12,13 +12,12 @@ from dataclasses import dataclass
 from typing import Any
 
 from llmdyno.emulator import tokens
-from llmdyno.emulator.body import read_object, shown, whole_number, wrong_field
+from llmdyno.emulator.body import read_object, shown, stops, whole_number, wrong_field
 from llmdyno.emulator.dialect import CONTEXT, Asked, Refused
+from llmdyno.emulator.tools import TOOL_TOKENS, Tool, tool_call
 
 MESSAGES_PATH = "/v1/messages"
 VERSION_HEADER, KEY_HEADER = "anthropic-version", "x-api-key"
-TOOL_TOKENS = 24
-"""A tool call ends by itself after this many tokens."""
 
 _WITHOUT_SAMPLING = "2026-10-21"
 """From this version on, a request that sets the sampling is refused. The API's versions are dates."""
@@ -55,17 +54,6 @@ class Failure(Refused):
         body = json.dumps(error_body(kind, message, number)).encode()
         super().__init__(status, message, body, [f"request-id: {request_id(number)}"])
         self.kind = kind
-
-
-@dataclass(frozen=True, slots=True)
-class Tool:
-    """The tool that the answer calls: its name; `opening` begins the JSON of its input, `closing` ends it. In between
-    go the words of one text (`spoken`), or blanks."""
-
-    name: str
-    opening: str
-    closing: str
-    spoken: bool
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -171,6 +159,7 @@ def _message(value: dict[str, Any]) -> Message:
         temperature=value.get("temperature"),
         thinking_tokens=thinking_tokens,
         own_tokens=None if tool is None else TOOL_TOKENS,
+        stops=stops(value.get("stop_sequences")),
         show_thinking=not isinstance(thinking, dict) or thinking.get("display") != "omitted",
         tool=tool,
     )
@@ -255,25 +244,4 @@ def _forced_tool(value: dict[str, Any]) -> Tool | None:
     name = next(iter(known)) if kind == "any" else choice.get("name")
     if not isinstance(name, str) or name not in known:
         raise ValueError(f"tool_choice.name: Tool '{shown(name)}' not found in provided tools")
-    schema = known[name].get("input_schema")
-    return _tool(name, schema if isinstance(schema, dict) else {})
-
-
-def _tool(name: str, schema: dict[str, Any]) -> Tool:
-    """A call that fits the schema's properties by their types; the first free text among them gets the words."""
-    properties = schema.get("properties")
-    properties = properties if isinstance(properties, dict) else {}
-    free = next((key for key, one in properties.items() if _example(one) == ""), None)
-    parts = [f"{json.dumps(key)}: {json.dumps(_example(one))}" for key, one in properties.items() if key != free]
-    if free is None:
-        return Tool(name, "{" + ", ".join(parts), "}", spoken=False)
-    return Tool(name, "{" + ", ".join([*parts, f'{json.dumps(free)}: "']), '"}', spoken=True)
-
-
-def _example(schema: Any) -> Any:
-    """The simplest value of a property; an empty string for free text."""
-    schema = schema if isinstance(schema, dict) else {}
-    if isinstance(schema.get("enum"), list) and schema["enum"] and not isinstance(schema["enum"][0], dict | list):
-        return schema["enum"][0]
-    simplest = {"integer": 1, "number": 1, "boolean": True, "array": [], "object": {}, "null": None}
-    return simplest.get(str(schema.get("type", "string")), "")
+    return tool_call(name, known[name].get("input_schema"))

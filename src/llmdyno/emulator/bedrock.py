@@ -1,6 +1,6 @@
 """Bedrock's runtime for imported models, as the emulator speaks it. PURE.
 
-In: paths and bodies. Out: bodies and event-stream frames. Shapes and errors are those documented for InvokeModel,
+In: what was asked. Out: bodies and event-stream frames. Shapes and errors are those documented for InvokeModel,
 Converse and their streams. Where documents and captures leave a gap (does an imported model's stream end with
 invocation metrics?), it does what foundation models do.
 """
@@ -9,14 +9,16 @@ from __future__ import annotations
 
 import base64
 import json
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 from urllib.parse import unquote
 
-from llmdyno.emulator import frames, tokens
-from llmdyno.emulator.body import content_text, read_object, shown, whole_number, wrong_field
-from llmdyno.emulator.dialect import CONTEXT, Asked, Refused
+from llmdyno.emulator import frames
+from llmdyno.emulator.body import read_object, shown
+from llmdyno.emulator.dialect import Asked, Refused
 from llmdyno.emulator.http import JSON
+from llmdyno.emulator.tools import Tool
 
 REGION, ACCOUNT = "us-east-1", "123456789012"
 EVENT_STREAM = "application/vnd.amazon.eventstream"
@@ -41,7 +43,6 @@ _FAULTS = {
     "stream_validation": (400, "ValidationException", _BROKEN_OFF),
     "stream_timeout": (408, "ModelTimeoutException", _BROKEN_OFF),
 }
-_DEFAULT_TOKENS = 512
 _PADDING = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789"
 _STOPS = {"length": "max_tokens", "stop": "end_turn"}
 
@@ -60,9 +61,9 @@ def refusal(kind: str) -> ServiceError:
     return ServiceError(*_FAULTS[kind])
 
 
-def model_arn(identifier: str) -> str:
+def model_arn(identifier: str, region: str = REGION) -> str:
     """The ARN of an emulated imported model."""
-    return f"arn:aws:bedrock:{REGION}:{ACCOUNT}:imported-model/{identifier}"
+    return f"arn:aws:bedrock:{region}:{ACCOUNT}:imported-model/{identifier}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,21 +78,25 @@ class ImportedModel:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Call(Asked):
-    """What a request asks for; `format` is the body format that its fields show, `tier` the service tier."""
+    """What a request asks for; `format` is the body format that its fields show, `tier` the service tier, `tool` what
+    the answer calls."""
 
     operation: str
     format: str
     tier: str | None = None
+    tool: Tool | None = None
+
+
+OPERATIONS = (INVOKE, INVOKE_STREAM, CONVERSE, CONVERSE_STREAM)
 
 
 def split_path(raw: str) -> tuple[str, str] | None:
-    """Model identifier and operation of a raw path ``/model/{id}/{operation}``; None if there is no such operation.
+    """Model identifier and operation of a raw path ``/model/{id}/{operation}``; None if it is no such path.
 
     The identifier's slash must be encoded: the service routes on the raw path.
     """
     parts = raw.split("/")
-    operations = (INVOKE, INVOKE_STREAM, CONVERSE, CONVERSE_STREAM)
-    if len(parts) != 4 or parts[:2] != ["", "model"] or parts[3] not in operations:
+    if len(parts) != 4 or parts[:2] != ["", "model"]:
         return None
     return unquote(parts[2]), parts[3]
 
@@ -99,69 +104,9 @@ def split_path(raw: str) -> tuple[str, str] | None:
 UNKNOWN_OPERATION = b'{"Output":{"__type":"com.amazon.coral.service#UnknownOperationException"},"Version":"1.0"}'
 
 
-def read_call(operation: str, body: bytes, model: ImportedModel) -> Call:
-    """Read a request's body.
-
-    Raises:
-        ServiceError: a ValidationException in the service's words.
-    """
-    value = json_object(body)
-    wrong = wrong_field(value, ("stop",))
-    if wrong is not None:
-        raise _malformed(wrong)
-    if operation in (CONVERSE, CONVERSE_STREAM):
-        if not model.instruct:
-            raise _invalid("This action doesn't support the model that you provided. Try again with a supported model.")
-        config = {} if value.get("inferenceConfig") is None else value["inferenceConfig"]
-        if not isinstance(config, dict):
-            raise _malformed("inferenceConfig is not an object")
-        wrong = wrong_field({**config, "top_p": config.get("topP")}, ("stopSequences",))
-        if wrong is not None:
-            raise _malformed(f"inferenceConfig.{wrong}")
-        text = _message_text(value.get("messages"))
-        sampling = {**value, "temperature": config.get("temperature")}
-        return _call(operation, "converse", text, config.get("maxTokens"), sampling)
-    if "messages" in value:
-        return _call(operation, "openai-chat", _message_text(value["messages"]), value.get("max_tokens"), value)
-    prompt = value.get("prompt")
-    if not isinstance(prompt, str) or not prompt:
-        raise _malformed("#: required key [prompt] not found")
-    if "max_gen_len" in value or "max_tokens" not in value:
-        return _call(operation, "bedrock-completion", prompt, value.get("max_gen_len"), value)
-    body_format = "mistral" if model.mistral else "openai-completion"
-    return _call(operation, body_format, prompt, value["max_tokens"], value)
-
-
-def _call(operation: str, body_format: str, text: str, max_tokens: Any, value: dict[str, Any]) -> Call:
-    max_tokens = _DEFAULT_TOKENS if max_tokens is None else max_tokens
-    if not whole_number(max_tokens):
-        raise _malformed(f"{shown(max_tokens)} is not 1 or more")
-    input_tokens = tokens.count(text)
-    if input_tokens + max_tokens > CONTEXT:
-        raise _invalid(f"This model's maximum context length is {CONTEXT} tokens.")
-    return Call(
-        operation=operation,
-        format=body_format,
-        stream=operation in (INVOKE_STREAM, CONVERSE_STREAM),
-        input_tokens=input_tokens,
-        max_tokens=max_tokens,
-        ignore_eos=value.get("ignore_eos") is True,
-        text=text,
-        temperature=value.get("temperature"),
-    )
-
-
-def _message_text(messages: Any) -> str:
-    if not isinstance(messages, list) or not messages:
-        raise _malformed("messages must not be empty")
-    texts = []
-    for message in messages:
-        content = message.get("content") if isinstance(message, dict) else None
-        text = content_text(content)
-        if text is None:
-            raise _malformed("each message needs content")
-        texts.append(text)
-    return "\n".join(texts)
+def unknown_operation(method: str, path: str) -> ServiceError:
+    """The refusal of an operation that is not emulated."""
+    return ServiceError(404, "UnknownOperationException", f"There is no {method} {shown(path)} here.")
 
 
 def json_object(body: bytes) -> dict[str, Any]:
@@ -173,24 +118,26 @@ def json_object(body: bytes) -> dict[str, Any]:
     try:
         return read_object(body or b"{}")
     except ValueError:
-        raise _invalid("The request body is not valid JSON.") from None
+        raise invalid("The request body is not valid JSON.") from None
 
 
-def _malformed(what: str) -> ServiceError:
-    return _invalid(f"Malformed input request: {what}, please reformat your input.")
+def malformed(what: str) -> ServiceError:
+    """The refusal of a body that does not fit."""
+    return invalid(f"Malformed input request: {what}, please reformat your input and try again.")
 
 
-def _invalid(message: str) -> ServiceError:
+def invalid(message: str) -> ServiceError:
+    """The refusal of a request that breaks a rule."""
     return ServiceError(400, "ValidationException", message)
 
 
 class BedrockAnswer:
     """The bytes of one answer: frames, or one body at the end."""
 
-    def __init__(self, call: Call, number: int, created: int) -> None:
+    def __init__(self, call: Call, number: int, created: int, headers: Sequence[str] = ()) -> None:
         self.stream = call.stream
         self.media_type = EVENT_STREAM if call.stream else JSON
-        self.headers = [f"x-amzn-RequestId: {number:08x}-0000-4000-8000-000000000000"]
+        self.headers = list(headers)
         if call.operation == INVOKE_STREAM:
             self.headers.append("x-amzn-bedrock-content-type: application/json")
         if call.tier is not None and call.operation in (INVOKE, INVOKE_STREAM):
@@ -207,8 +154,7 @@ class BedrockAnswer:
             self._text.append(text)
             return b""
         if call.operation == CONVERSE_STREAM:
-            start = frames.event("messageStart", {"role": "assistant"}) if index == 0 else b""
-            return start + frames.event("contentBlockDelta", {"contentBlockIndex": 0, "delta": {"text": text}})
+            return (self._converse_start() if index == 0 else b"") + self._converse_delta(text)
         if call.format == "bedrock-completion":
             first = call.input_tokens if index == 0 else None
             return self._chunk(index, _generation(text, first, index + 1, None))
@@ -233,19 +179,29 @@ class BedrockAnswer:
         frame[-1] ^= 1
         return bytes(frame)
 
-    def end(self, output_tokens: int, finish_reason: str, latency_ms: int, first_byte_ms: int) -> bytes:
+    def end(
+        self,
+        output_tokens: int,
+        finish_reason: str,
+        latency_ms: int,
+        first_byte_ms: int,
+        stopped_by: str | None = None,
+    ) -> bytes:
         """What follows the last token, or the whole body."""
         call = self._call
+        reason = self._stop_reason(finish_reason, stopped_by)
         if not call.stream:
             count = ("input", call.input_tokens), ("output", output_tokens)
             self.headers += [f"X-Amzn-Bedrock-{name}-Token-Count: {tokens}" for name, tokens in count]
             self.headers.append(f"X-Amzn-Bedrock-Invocation-Latency: {latency_ms}")
-            return json.dumps(self._whole("".join(self._text), output_tokens, finish_reason, latency_ms)).encode()
+            return json.dumps(self._whole("".join(self._text), output_tokens, reason, latency_ms)).encode()
         if call.operation == CONVERSE_STREAM:
             usage = _converse_usage(call.input_tokens, output_tokens)
+            called = call.tool is not None and reason == "tool_use"
             return (
-                frames.event("contentBlockStop", {"contentBlockIndex": 0})
-                + frames.event("messageStop", {"stopReason": _STOPS[finish_reason]})
+                (self._tool_delta(call.tool.closing) if call.tool is not None and called else b"")
+                + frames.event("contentBlockStop", {"contentBlockIndex": 0})
+                + frames.event("messageStop", {"stopReason": reason})
                 + frames.event("metadata", {"usage": usage, "metrics": {"latencyMs": latency_ms}, **_tier(call)})
             )
         metrics = {
@@ -261,6 +217,42 @@ class BedrockAnswer:
         else:
             last = {**self._openai_chunk("", finish_reason), "usage": _usage(call.input_tokens, output_tokens)}
         return self._chunk(output_tokens, {**last, "amazon-bedrock-invocationMetrics": metrics})
+
+    def _stop_reason(self, finish_reason: str, stopped_by: str | None) -> str:
+        """Why the answer ended, in the words of its format."""
+        if self._call.format != "converse":
+            return finish_reason
+        if stopped_by is not None:
+            return "stop_sequence"
+        return "tool_use" if self._call.tool is not None and finish_reason == "stop" else _STOPS[finish_reason]
+
+    def _converse_start(self) -> bytes:
+        started, tool = frames.event("messageStart", {"role": "assistant"}), self._call.tool
+        if tool is None:
+            return started
+        use = {"toolUseId": self._tool_id(), "name": tool.name}
+        opened = frames.event("contentBlockStart", {"contentBlockIndex": 0, "start": {"toolUse": use}})
+        return started + opened + self._tool_delta(tool.opening)
+
+    def _converse_delta(self, text: str) -> bytes:
+        tool = self._call.tool
+        if tool is not None:
+            return self._tool_delta(tool.piece(text))
+        return frames.event("contentBlockDelta", {"contentBlockIndex": 0, "delta": {"text": text}})
+
+    def _tool_delta(self, part: str) -> bytes:
+        return frames.event("contentBlockDelta", {"contentBlockIndex": 0, "delta": {"toolUse": {"input": part}}})
+
+    def _tool_id(self) -> str:
+        return f"tooluse_{self._number:022d}"
+
+    def _converse_blocks(self, text: str, reason: str) -> list[dict[str, Any]]:
+        tool = self._call.tool
+        if tool is None:
+            return [{"text": text}]
+        # A call that maxTokens cut has no complete input to show.
+        given = tool.input(self._text) if reason == "tool_use" else {}
+        return [{"toolUse": {"toolUseId": self._tool_id(), "name": tool.name, "input": given}}]
 
     def _chunk(self, index: int, inner: dict[str, Any]) -> bytes:
         content = base64.b64encode(json.dumps(inner, separators=(",", ":")).encode()).decode()
@@ -281,8 +273,8 @@ class BedrockAnswer:
         call = self._call
         if call.operation == CONVERSE:
             return {
-                "output": {"message": {"role": "assistant", "content": [{"text": text}]}},
-                "stopReason": _STOPS[finish_reason],
+                "output": {"message": {"role": "assistant", "content": self._converse_blocks(text, finish_reason)}},
+                "stopReason": finish_reason,
                 "usage": _converse_usage(call.input_tokens, output_tokens),
                 "metrics": {"latencyMs": latency_ms},
                 **_tier(call),

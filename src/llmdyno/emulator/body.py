@@ -93,3 +93,20 @@ def content_text(content: Any) -> str | None:
 def whole_number(value: Any) -> bool:
     """Whether a value is a whole number from 1 up."""
     return isinstance(value, int) and not isinstance(value, bool) and value >= 1
+
+
+def stops(value: Any) -> tuple[str, ...]:
+    """The stop sequences of a field that fits its type: a list of strings, one string, or nothing. Empty ones stop
+    nothing."""
+    given = [value] if isinstance(value, str) else value or []
+    return tuple(one for one in given if one)
+
+
+def out_of_range(value: dict[str, Any], ranges: dict[str, tuple[float, float]]) -> tuple[str, str] | None:
+    """The first field whose number is below or above its range, and the bound in words; None if all fit or are
+    missing."""
+    for name, (least, most) in ranges.items():
+        given = value.get(name)
+        if given is not None and not least <= given <= most:
+            return name, f"greater than or equal to {least:g}" if given < least else f"less than or equal to {most:g}"
+    return None

@@ -9,7 +9,8 @@ from typing import NamedTuple
 
 
 class Bounds(NamedTuple):
-    """Sizes in bytes, times in seconds, and a number of connections (None: as many as the system allows).
+    """Sizes in bytes, times in seconds, a number of connections (None: as many as the system allows), and of streams
+    that are open at once on a connection of HTTP/2.
 
     `held_bytes` is for all connections together: requests that are not handled yet, and answers that clients do not
     read. `request_s` is the time from the first byte of a request to its last, `unread_s` the time without a byte read
@@ -24,6 +25,7 @@ class Bounds(NamedTuple):
     unread_s: float = 300.0
     linger_s: float = 2.0
     connections: int | None = None
+    streams: int = 1000
 
 
 class Room:

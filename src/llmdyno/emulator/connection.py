@@ -14,91 +14,61 @@ import json
 import socket
 import time
 from collections.abc import Coroutine, Iterator
-from typing import Any, Protocol
+from typing import Any
 
 from llmdyno.emulator import http
-from llmdyno.emulator.bounds import Bounds, Room
 from llmdyno.emulator.http import Request
 from llmdyno.emulator.incoming import Incoming, Unreadable
-from llmdyno.emulator.outcome import Outcome, Parts, Whole
-from llmdyno.emulator.reply import Reply, Wire
+from llmdyno.emulator.link import READ_SIZE, Host, Link
+from llmdyno.emulator.outcome import Parts, Whole
+from llmdyno.emulator.reply import Reply
 
-_READ_SIZE = 65536
 _WAITING_REQUESTS = 8
 _FULL = "the emulator holds as many bytes of requests as it may; try again later"
 
 
-class Host(Protocol):
-    """What a connection asks of the server."""
-
-    label: str
-    bounds: Bounds
-    room: Room
-
-    def handle(self, request: Request, wire: Wire) -> Outcome:
-        """Decide what a request gets."""
-
-    def failed(self, error: Exception) -> Whole:
-        """The answer to a request that the emulator could not handle."""
-
-    def admit(self, reply: Reply) -> None:
-        """Have the model make the tokens of a reply."""
-
-    def spawn(self, work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
-        """Run something beside the rest; hold a reference until it is done."""
-
-    def watch(self, connection: Connection) -> None:
-        """Call the connection's `look` now and then, until `unwatch`."""
-
-    def unwatch(self, connection: Connection) -> None:
-        """The connection waits for nothing."""
-
-    def forget(self, connection: Connection) -> None:
-        """A connection is gone."""
-
-
-class Connection:
+class Connection(Link):
     """One client connection. It is the :class:`~llmdyno.emulator.reply.Wire` of its replies."""
 
     def __init__(self, host: Host, loop: asyncio.AbstractEventLoop, sock: socket.socket) -> None:
         self.chunked = True
         self.headers: list[str] = []
-        self.idle_since_s: float | None = time.monotonic()
-        self._host = host
-        self._loop = loop
-        self._sock = sock
-        self._open = self._reading = True
         self._closing = self._lingering = self._hung_up = False
-        self._unsent = bytearray()
         self._reply: Reply | None = None
         self._parts: Iterator[bytes] | None = None
         self._fetching: asyncio.Task[None] | None = None
         self._incoming = Incoming(host.bounds)
-        self._held = 0
         self._whole_by_s: float | None = None  # when the request that has begun must be whole
-        self._read_by_s: float | None = None  # when the client must have read some of what is unsent
-        loop.add_reader(sock.fileno(), self._read)
+        super().__init__(host, loop, sock)
 
     # --- requests
 
-    def _read(self) -> None:
-        try:
-            data = self._sock.recv(_READ_SIZE)
-        except (BlockingIOError, InterruptedError):
-            return
-        except OSError:
-            self.drop()
-            return
-        if not data:
-            self._hang_up()
-            return
+    def _receive(self, data: bytes) -> None:
         if self._lingering or self._incoming.over:
             return  # what comes behind the last request is not read
         self._incoming.feed(data)
+        if self._incoming.http2 is not None:
+            self._leave_to_http2(self._incoming.http2)
+            return
         if not self._hold() and self._incoming.begun:  # one that is whole is handled at once, or soon
             self._incoming.refuse(503, _FULL)
             self._hold()
         self._next()
+
+    def _leave_to_http2(self, sent: bytes) -> None:
+        """Leave the socket to HTTP/2, which the client speaks; or say that this emulator does not speak it."""
+        self._stop_reading()
+        if self._host.speak_http2(self._sock, sent):
+            self._open = False
+            self._host.room.take(-self._held)
+            self._host.unwatch(self)
+            self._host.forget(self)
+            return
+        self._go_on_reading()
+        self._lingering = True
+        self.send(http.NO_HTTP2)
+        self.headers = ["Connection: close"]
+        self._ended()
 
     def _hang_up(self) -> None:
         """The client sends nothing more. It has left, unless an answer that is ready is still on its way to it."""
@@ -208,7 +178,7 @@ class Connection:
         if not self._open or self._parts is None or self._unsent:
             return
         data = bytearray()
-        while len(data) < _READ_SIZE and (part := next(self._parts, None)) is not None:
+        while len(data) < READ_SIZE and (part := next(self._parts, None)) is not None:
             data += part
         if data:
             self.send(http.chunk(bytes(data)) if self.chunked else bytes(data))
@@ -223,66 +193,21 @@ class Connection:
 
     # --- the wire
 
-    def send(self, data: bytes) -> None:
-        """Send bytes, after all that were sent before."""
-        if not self._open:
-            return
-        if not self._unsent:
-            try:
-                data = data[self._sock.send(data) :]
-            except (BlockingIOError, InterruptedError):
-                pass
-            except OSError:
-                self.drop()
-                return
-            if not data:
-                return
-            self._loop.add_writer(self._sock.fileno(), self._flush)
-            self._read_by_s = time.monotonic() + self._host.bounds.unread_s
-            self._host.watch(self)
-        self._unsent += data
-        if not self._hold():
-            self.drop()  # a client that does not read
-
     def finished(self) -> None:
         """The answer is over: handle the next request."""
         self._reply = None
         self._ended()
         self._next()
 
-    def drop(self) -> None:
-        """Close the connection; a request under way is given up."""
-        if not self._open:
-            return
-        self._open = False
-        self._stop_reading()
-        self._loop.remove_writer(self._sock.fileno())
-        self._sock.close()
-        self._host.room.take(-self._held)
-        self._unsent.clear()
+    def _dropped(self) -> None:
         self._incoming.whole.clear()
         self._parts = None
         if self._fetching is not None:
             self._fetching.cancel()
         if self._reply is not None:
             self._reply.abandon()
-        self._host.unwatch(self)
-        self._host.forget(self)
 
-    def _flush(self) -> None:
-        try:
-            del self._unsent[: self._sock.send(self._unsent)]
-        except (BlockingIOError, InterruptedError):
-            return
-        except OSError:
-            self.drop()
-            return
-        self._hold()
-        self._read_by_s = time.monotonic() + self._host.bounds.unread_s
-        if self._unsent:
-            return
-        self._loop.remove_writer(self._sock.fileno())
-        self._read_by_s = None
+    def _flushed(self) -> None:
         if self._closing:
             self._finish_closing()
             return
@@ -306,14 +231,8 @@ class Connection:
         elif self._whole_by_s is None and self._read_by_s is None:
             self._host.unwatch(self)
 
-    def _hold(self) -> bool:
-        """Tell the host what is held now; False: there is no room for it."""
-        held = self._incoming.held + len(self._unsent)
-        if held != self._held:
-            if not self._host.room.take(held - self._held):
-                return False
-            self._held = held
-        return True
+    def _kept(self) -> int:
+        return self._incoming.held + len(self._unsent)
 
     def _wait_for_rest(self) -> None:
         """Read on or not, and set the time for the rest of a request that has begun."""
@@ -324,9 +243,8 @@ class Connection:
             self._stop_reading()
             self._whole_by_s = None
             return
-        if not self._reading and not self._closing:
-            self._reading = True
-            self._loop.add_reader(self._sock.fileno(), self._read)
+        if not self._closing:
+            self._go_on_reading()
         if not incoming.begun:
             self._whole_by_s = None
             return
@@ -335,8 +253,3 @@ class Connection:
             self._host.watch(self)
         if not self._busy() and incoming.go_on():
             self.send(b"HTTP/1.1 100 Continue\r\n\r\n")
-
-    def _stop_reading(self) -> None:
-        if self._reading:
-            self._reading = False
-            self._loop.remove_reader(self._sock.fileno())

@@ -57,11 +57,12 @@ class Job:
     status: str = IN_PROGRESS
     changed_s: float = 0.0
     tags: dict[str, str] = field(default_factory=dict)
+    region: str = REGION
 
     @property
     def arn(self) -> str:
         """The job's ARN."""
-        return f"arn:aws:bedrock:{REGION}:{ACCOUNT}:model-import-job/{self.identifier}"
+        return f"arn:aws:bedrock:{self.region}:{ACCOUNT}:model-import-job/{self.identifier}"
 
 
 @dataclass(slots=True)
@@ -76,11 +77,12 @@ class Model:
     units: int
     job: Job | None = None
     tags: dict[str, str] = field(default_factory=dict)
+    region: str = REGION
 
     @property
     def arn(self) -> str:
         """The model's ARN."""
-        return model_arn(self.identifier)
+        return model_arn(self.identifier, self.region)
 
     @property
     def units_version(self) -> str:
@@ -90,14 +92,15 @@ class Model:
 
 @dataclass(slots=True)
 class Control:
-    """The account's jobs, models and quotas. An import takes `import_s` seconds; `legacy` models are from before the
-    OpenAI formats."""
+    """The account's jobs, models and quotas in one region. An import takes `import_s` seconds; `legacy` models are from
+    before the OpenAI formats."""
 
     import_s: float = 600.0
     legacy: bool = False
     jobs: list[Job] = field(default_factory=list)
     models: list[Model] = field(default_factory=list)
     quotas: Quotas = field(default_factory=Quotas)
+    region: str = REGION
     _made: int = 0
 
     def create_job(self, body: dict[str, Any], now_s: float) -> tuple[int, dict[str, Any]]:
@@ -122,8 +125,9 @@ class Control:
             raise _quota(f"You have exceeded the limit of {self.quotas.jobs} concurrent model import jobs.")
         if len(self.models) >= self.quotas.models:
             raise _quota(f"You have exceeded the limit of {self.quotas.models} imported models per account.")
-        own = tags.as_tags(body.get("jobTags"))
-        job = Job(self._identifier("job"), body, now_s, now_s + self.import_s, changed_s=now_s, tags=own)
+        own, region = tags.as_tags(body.get("jobTags")), self.region
+        ends_s = now_s + self.import_s
+        job = Job(self._identifier("job"), body, now_s, ends_s, changed_s=now_s, tags=own, region=region)
         self.jobs.append(job)
         del self.jobs[:-_KEPT_JOBS]
         return 201, {"jobArn": job.arn}
@@ -226,6 +230,7 @@ class Control:
             model_units(source),
             job,
             tags.as_tags(job.request.get("importedModelTags")),
+            self.region,
         )
 
     def _job_summary(self, job: Job) -> dict[str, Any]:

@@ -19,7 +19,7 @@ class Asked:
     """What a request asks for.
 
     `text` is the prompt. `thinking_tokens` come before the answer, within `max_tokens`. An answer of `own_tokens` ends
-    by itself (a tool call); None leaves its length to the model.
+    by itself (a tool call); None leaves its length to the model. It also ends before the first of `stops` in its text.
     """
 
     stream: bool
@@ -30,6 +30,7 @@ class Asked:
     temperature: float | None = None
     thinking_tokens: int = 0
     own_tokens: int | None = None
+    stops: tuple[str, ...] = ()
 
 
 class Refused(Exception):
@@ -52,8 +53,16 @@ class Answer(Protocol):
     def token(self, index: int, text: str) -> bytes:
         """The events of token `index` (from 0); nothing when the answer is not streamed."""
 
-    def end(self, output_tokens: int, finish_reason: str, latency_ms: int, first_byte_ms: int) -> bytes:
-        """What follows the last token, or the whole body. `finish_reason` is ``length`` or ``stop``."""
+    def end(
+        self,
+        output_tokens: int,
+        finish_reason: str,
+        latency_ms: int,
+        first_byte_ms: int,
+        stopped_by: str | None = None,
+    ) -> bytes:
+        """What follows the last token, or the whole body. `finish_reason` is ``length`` or ``stop``; `stopped_by` is
+        the stop sequence that ended it, if one did."""
 
     def fault(self, kind: str) -> bytes:
         """The event that says in mid-stream that the answer failed; `kind` is one of faults.STREAM."""

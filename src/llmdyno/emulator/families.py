@@ -22,7 +22,6 @@ from llmdyno.emulator.bedrock import (
     ImportedModel,
     ServiceError,
     json_object,
-    read_call,
 )
 from llmdyno.emulator.dialect import Refused
 from llmdyno.emulator.foundation import FoundationModel

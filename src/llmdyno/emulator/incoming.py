@@ -4,8 +4,8 @@ In: what a client sends, in any pieces. Out: requests, each with its whole body,
 that can be answered, a status and the reason. After that it reads nothing more, since it cannot know where the next
 request begins. Sizes are bounded.
 
-An upgrade (to HTTP/2, for example) is not accepted. The request is answered as if it had not asked for one, as RFC 9110
-allows.
+An upgrade is not accepted. The request is answered as if it had not asked for one, as RFC 9110 allows. A client that
+begins with HTTP/2's preface gets no further here: what it sent is handed on.
 """
 
 from __future__ import annotations
@@ -22,6 +22,7 @@ from llmdyno.emulator.http import Request
 _VERSIONS = ("1.0", "1.1")
 _ABSOLUTE = re.compile(r"https?://([^/?#]*)(.*)", re.IGNORECASE)
 _TLS_RECORD = b"\x16\x03"
+HTTP2_PREFACE = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"
 _HTTP2_PREFACE = "Pause on PRI/Upgrade"
 _UNKNOWN_VERSION = "Invalid HTTP version"
 _UNKNOWN_METHOD = "Invalid method"
@@ -41,13 +42,16 @@ class Unreadable(NamedTuple):
 class Incoming:
     """What one connection has sent. `whole` has what is ready, `held` how many bytes are kept in all.
 
+    `http2` is what a client sent that speaks HTTP/2 from its first byte (RFC 9113, 3.4); None: it does not.
     `begun`: a request has begun and is not whole. `waits`: it waits for ``100 Continue``. `over`: nothing more is read.
     """
 
     def __init__(self, bounds: Bounds) -> None:
         self.whole: deque[Request | Unreadable] = deque()
         self.held = 0
+        self.http2: bytes | None = None
         self.begun = self.waits = self.over = False
+        self._fed = 0
         self._bounds = bounds
         self._parser = httptools.HttpRequestParser(self)
         self._head_again = b""
@@ -63,9 +67,13 @@ class Incoming:
             except httptools.HttpParserUpgrade as upgrade:
                 rest = self._head_again + data[upgrade.args[0] :]
             except httptools.HttpParserError as error:
+                missing = HTTP2_PREFACE[self._fed :]
+                if str(error) == _HTTP2_PREFACE and missing and data.startswith(missing):
+                    self.http2 = HTTP2_PREFACE + data[len(missing) :]
                 self.refuse(*_reason(error, data))
             self._extra += max(0, len(data) - max(0, len(self._body) - before)) if self.begun else 0
             self._check_size()
+            self._fed += len(data)
             data = rest
 
     def take(self) -> Request | Unreadable:

@@ -15,7 +15,8 @@ import time
 from collections.abc import Callable
 
 from llmdyno.emulator.bounds import Bounds
-from llmdyno.emulator.connection import Connection, Host
+from llmdyno.emulator.connection import Connection
+from llmdyno.emulator.link import Host, Link
 
 _BACKLOG = 4096
 _LOOK_S = 1.0
@@ -32,9 +33,9 @@ class Listener:
         self._loop = loop
         self._bounds = bounds
         self._tell = tell
-        self._told = self._full = False
-        self._connections: set[Connection] = set()
-        self._watched: set[Connection] = set()
+        self._told = self._told_http2 = self._full = False
+        self._connections: set[Link] = set()
+        self._watched: set[Link] = set()
         self._timer: asyncio.TimerHandle | None = None
 
     def listen(self, host: str, port: int) -> int:
@@ -60,21 +61,35 @@ class Listener:
         for one in list(self._connections):
             one.drop()
 
-    def watch(self, connection: Connection) -> None:
+    def watch(self, link: Link) -> None:
         """Have a connection look now and then whether it has waited too long."""
-        self._watched.add(connection)
+        self._watched.add(link)
         self._set_timer()
 
-    def unwatch(self, connection: Connection) -> None:
+    def unwatch(self, link: Link) -> None:
         """A connection waits for nothing."""
-        self._watched.discard(connection)
+        self._watched.discard(link)
 
-    def forget(self, connection: Connection) -> None:
+    def forget(self, link: Link) -> None:
         """A connection is gone: there is room for another one."""
-        self._connections.discard(connection)
+        self._connections.discard(link)
         if self._full:
             self._full = False
             self._loop.add_reader(self._socket.fileno(), self._accept)
+
+    def speak_http2(self, sock: socket.socket, data: bytes) -> bool:
+        """Go on in HTTP/2 on a socket that sent `data` first; False: the package for it is not installed."""
+        try:
+            from llmdyno.emulator.http2 import Http2
+        except ModuleNotFoundError:
+            if not self._told_http2:
+                self._told_http2 = True
+                self._tell("a client speaks HTTP/2, which needs the package h2: pip install 'llmdyno[emulator]'")
+            return False
+        link = Http2(self._host, self._loop, sock)
+        self._connections.add(link)
+        link.begin(data)
+        return True
 
     def _accept(self) -> None:
         most = self._bounds.connections

@@ -17,7 +17,9 @@ import threading
 from collections.abc import Callable
 from typing import Any, TypeVar
 
+from llmdyno.emulator.bedrock import REGION
 from llmdyno.emulator.imports import Source
+from llmdyno.emulator.regions import arn_region
 
 T = TypeVar("T")
 _PATIENCE_S = 30.0
@@ -107,7 +109,7 @@ class AwsServices:
         return await _in_thread(lambda: self._read_source(uri))
 
     async def publish(self, data: list[dict[str, Any]]) -> None:
-        """Put metric data into CloudWatch's namespace AWS/Bedrock."""
+        """Put metric data into CloudWatch's namespace AWS/Bedrock, each model's in its region."""
         await self.start()
         await _in_thread(lambda: self._publish(data))
 
@@ -135,13 +137,13 @@ class AwsServices:
                 return
             await asyncio.sleep(0.05)
 
-    def _client(self, service: str) -> Any:
+    def _client(self, service: str, region: str = REGION) -> Any:
         import boto3
 
         return boto3.client(
             service,
             endpoint_url=f"http://127.0.0.1:{self._port}",
-            region_name="us-east-1",
+            region_name=region,
             aws_access_key_id="emulator",
             aws_secret_access_key="emulator",  # noqa: S106  moto takes any
         )
@@ -166,5 +168,10 @@ class AwsServices:
             return Source(files, *map(content, names))
 
     def _publish(self, data: list[dict[str, Any]]) -> None:
-        with contextlib.closing(self._client("cloudwatch")) as client:
-            client.put_metric_data(Namespace="AWS/Bedrock", MetricData=data)
+        by_region: dict[str, list[dict[str, Any]]] = {}
+        for datum in data:
+            region = arn_region(datum["Dimensions"][0]["Value"]) or REGION
+            by_region.setdefault(region, []).append(datum)
+        for region, part in by_region.items():
+            with contextlib.closing(self._client("cloudwatch", region)) as client:
+                client.put_metric_data(Namespace="AWS/Bedrock", MetricData=part)

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from llmdyno.emulator import tokens
-from llmdyno.emulator.body import content_text, read_object, shown, whole_number, wrong_field
+from llmdyno.emulator.body import content_text, read_object, shown, stops, whole_number, wrong_field
 from llmdyno.emulator.dialect import CONTEXT, Asked, Refused
 
 CHAT_PATH, COMPLETIONS_PATH, MODELS_PATH = "/v1/chat/completions", "/v1/completions", "/v1/models"
@@ -96,6 +96,7 @@ def read_request(path: str, body: bytes, model: str) -> Completion:
         ignore_eos=value.get("ignore_eos") is True,
         text=text,
         temperature=value.get("temperature"),
+        stops=stops(value.get("stop")),
     )
 
 
@@ -162,7 +163,14 @@ class Answer:
         """An event whose JSON breaks off."""
         return f"data: {self._head}\n\n".encode() if self.stream else b""
 
-    def end(self, output_tokens: int, finish_reason: str, latency_ms: int, first_byte_ms: int) -> bytes:
+    def end(
+        self,
+        output_tokens: int,
+        finish_reason: str,
+        latency_ms: int,
+        first_byte_ms: int,
+        stopped_by: str | None = None,
+    ) -> bytes:
         """Finish reason, usage and end mark; or the whole body. This API has no field for the latencies."""
         asked = self.asked
         usage = (

@@ -51,12 +51,13 @@ class Host(Protocol):
 
 class Script(NamedTuple):
     """The text of an answer: `known` words if there are any, else words of the vocabulary from `offset` on. Before
-    either come `thinking` words of the vocabulary."""
+    either come `thinking` words of the vocabulary. `stopped_by` is the stop sequence that ends it, if one does."""
 
     vocabulary: Sequence[str]
     offset: int
     known: Sequence[str] | None = None
     thinking: int = 0
+    stopped_by: str | None = None
 
     def text(self, index: int) -> str:
         """Token `index`, from 0."""
@@ -84,7 +85,37 @@ def write_script(asked: Asked, number: int, vocabulary: Sequence[str], *, garble
     answer = answers.answer(asked.text)
     if answer is not None and garbled:
         answer = answers.garbled(answer)
-    return Script(vocabulary, offset, answer, asked.thinking_tokens)
+    return _stop(Script(vocabulary, offset, answer, asked.thinking_tokens), asked)
+
+
+def _stop(script: Script, asked: Asked) -> Script:
+    """A script that ends before the first stop sequence in its answer proper; the tokens of the sequence are counted,
+    and are empty as far as it reaches."""
+    if not asked.stops:
+        return script
+    longest = max(map(len, asked.stops))
+    # The vocabulary repeats itself, so that what does not come in one round and a sequence's length never comes.
+    most = min(script.length or asked.max_tokens, asked.thinking_tokens + len(script.vocabulary) + longest)
+    pieces: list[str] = []
+    text = ""
+    for index in range(asked.thinking_tokens, min(most, asked.max_tokens)):
+        pieces.append(script.text(index))
+        begins = max(0, len(text) - longest)
+        text += pieces[-1]
+        found = [(at, stop) for stop in asked.stops if (at := text.find(stop, begins)) >= 0]
+        if found:
+            at, stop = min(found)
+            return script._replace(known=_cut(pieces, at), stopped_by=stop)
+    return script
+
+
+def _cut(pieces: list[str], length: int) -> list[str]:
+    """As many pieces, with `length` characters in all."""
+    cut = []
+    for piece in pieces:
+        cut.append(piece[:length])
+        length -= len(cut[-1])
+    return cut
 
 
 class Reply:
@@ -163,7 +194,8 @@ class Reply:
     def _finish(self, content: bytes, tokens: int, finish_reason: str, now_ns: int) -> None:
         answer, truth = self._answer, self.truth
         last_ms, first_ms = ((time_ns - truth.arrive_ns) // 1_000_000 for time_ns in (now_ns, truth.first_ns))
-        tail = answer.end(tokens, finish_reason, last_ms, first_ms)
+        stopped_by = self.script.stopped_by if tokens == self.script.length else None
+        tail = answer.end(tokens, finish_reason, last_ms, first_ms, stopped_by)
         if answer.stream:
             chunks = [self._chunk(part) for part in (content, tail) if part]
             self._wire.send(b"".join(chunks) + self._last_chunk)

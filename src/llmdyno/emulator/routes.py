@@ -8,11 +8,26 @@ from __future__ import annotations
 
 import json
 import time
+import uuid
 from collections.abc import Callable, Sequence
+from datetime import UTC, datetime
+from email.utils import format_datetime
 from functools import partial
 from typing import TYPE_CHECKING, NamedTuple
+from urllib.parse import unquote
 
-from llmdyno.emulator import anthropic, anthropic_request, bedrock, foundation, http, openai, quotas, runtime, tags
+from llmdyno.emulator import (
+    anthropic,
+    anthropic_request,
+    bedrock,
+    bedrock_request,
+    foundation,
+    http,
+    openai,
+    quotas,
+    runtime,
+    tags,
+)
 from llmdyno.emulator.bedrock import ServiceError
 from llmdyno.emulator.body import shown
 from llmdyno.emulator.control import operate
@@ -21,8 +36,10 @@ from llmdyno.emulator.dialect import Refused
 from llmdyno.emulator.faults import BEFORE
 from llmdyno.emulator.http import Request
 from llmdyno.emulator.outcome import Outcome, Parts, Whole
+from llmdyno.emulator.regions import region_of, scope_of
 from llmdyno.emulator.reply import Wire
 from llmdyno.emulator.truth import Truth
+from llmdyno.emulator.unknown import no_answer, unknown
 
 if TYPE_CHECKING:
     from llmdyno.emulator.server import Emulator
@@ -67,8 +84,12 @@ def handle(server: Emulator, request: Request, wire: Wire) -> Outcome:
         return _error(server, 405, "MethodNotAllowedError", message, [f"Allow: {', '.join(allowed)}"])
     if request.method in ("CONNECT", "TRACE"):
         return _error(server, 405, "MethodNotAllowedError", f"{request.method} does not work here", ["Allow: OPTIONS"])
+    if request.headers.get("authorization", "").startswith("Bearer ") and not request.path.startswith("/v1/"):
+        return _unknown(server, request)  # a Bedrock API key: no other service takes one
     if server.services is not None and request.path.startswith("/") and not request.path.startswith("/v1/"):
         return _forward(server, request)
+    if scope_of(request.headers) is not None:
+        return _unknown(server, request)
     return _error(server, 404, "NotFoundError", f"there is no {request.method} {shown(request.path)}")
 
 
@@ -111,7 +132,7 @@ def _complete(server: Emulator, request: Request, wire: Wire) -> Outcome:
             raise openai.refusal(fault)
     except Refused as refused:
         return _refuse(server, truth, refused)
-    answer = openai.Answer(asked, truth.number, server.created, server.profile.name)
+    answer = openai.Answer(asked, truth.number, int(time.time()), server.profile.name)
     return server.reply(wire, answer, asked, truth)
 
 
@@ -135,19 +156,23 @@ def _message(server: Emulator, request: Request, wire: Wire) -> Outcome:
 def _invoke(server: Emulator, request: Request, wire: Wire) -> Outcome:
     """The runtime: find the model, read the body, ask the copies."""
     truth = server.remember()
+    headers = _service_headers()
     found = bedrock.split_path(request.path)
     if found is None:  # what the service is reported to answer to a raw slash in an ARN
         truth.status, truth.end_ns = 200, server.now_ns()
-        return _ready(server, bedrock.UNKNOWN_OPERATION)
+        return Whole(http.whole(200, bedrock.UNKNOWN_OPERATION, server.label, headers=headers))
     identifier, operation = found
     other = foundation.find(identifier)
     if other is not None:
         return runtime.invoke(server, request, wire, truth, other, operation)
+    region = region_of(request.headers, identifier)
     fault = server.faults.of(truth.number)
     try:
+        if operation not in bedrock.OPERATIONS:
+            raise bedrock.unknown_operation(request.method, request.path)
         runtime.check_access(server, request)
-        model = server.find_model(identifier)
-        call = bedrock.read_call(operation, request.body, model)
+        model = server.find_model(identifier, region)
+        call = bedrock_request.read_call(operation, request.body, model, request.headers)
         if fault in BEFORE:
             raise bedrock.refusal(fault)
         copies = server.copies_of(model.arn)
@@ -157,18 +182,23 @@ def _invoke(server: Emulator, request: Request, wire: Wire) -> Outcome:
     except ServiceError as error:
         if not identifier.startswith("arn:"):
             server.counts.refused(server.model_arn, error)
-        elif identifier in (model.arn for model in server.control.models):
+        elif identifier in (model.arn for model in server.regions.models()):
             server.counts.refused(identifier, error)
-        return _refuse(server, truth, error)
+        return _refuse(server, truth, error, headers)
     return server.reply(
         wire,
-        bedrock.BedrockAnswer(call, truth.number, server.created),
+        bedrock.BedrockAnswer(call, truth.number, int(time.time()), headers),
         call,
         truth,
         from_ns=decision.from_ns if decision.kind == HOLD else None,
         extra_s=server.scaling.first_inference_s if decision.first else 0.0,
         on_end=partial(_account, server, copies, decision.copy, model.arn, call.input_tokens),
     )
+
+
+def _service_headers() -> list[str]:
+    """What every answer of the service has: an id of its own, and when it was made."""
+    return [f"x-amzn-RequestId: {uuid.uuid4()}", f"Date: {format_datetime(datetime.now(UTC), usegmt=True)}"]
 
 
 def _account(server: Emulator, copies: Copies, copy: int, arn: str, input_tokens: int, truth: Truth) -> None:
@@ -182,12 +212,15 @@ def _account(server: Emulator, copies: Copies, copy: int, arn: str, input_tokens
 
 def _operate(server: Emulator, request: Request, wire: Wire) -> Outcome:
     """One operation of the control plane."""
+    headers = _service_headers()
+    identifier = unquote(request.path.strip("/").partition("/")[2])
+    control = server.regions.at(region_of(request.headers, identifier))
     try:
-        status, answer = operate(server.control, request.method, request.url, request.body, time.time())
+        status, answer = operate(control, request.method, request.url, request.body, time.time())
     except ServiceError as error:
-        return Whole(http.whole(error.status, error.body, server.label, headers=error.headers))
+        return Whole(http.whole(error.status, error.body, server.label, headers=[*error.headers, *headers]))
     server.follow_control()
-    return Whole(http.whole(status, json.dumps(answer).encode(), server.label))
+    return Whole(http.whole(status, json.dumps(answer).encode(), server.label, headers=headers))
 
 
 def _describe(server: Emulator, request: Request, wire: Wire) -> Outcome:
@@ -217,21 +250,30 @@ def _tag(server: Emulator, request: Request, wire: Wire) -> Outcome:
 def _quotas(server: Emulator, request: Request) -> Outcome:
     """Service Quotas."""
     try:
-        answer = quotas.operate(server.control.quotas, request.headers["x-amz-target"], request.body)
+        answer = quotas.operate(
+            server.regions.at(region_of(request.headers)).quotas, request.headers["x-amz-target"], request.body
+        )
     except quotas.QuotaError as error:
         return Whole(http.whole(error.status, error.body, server.label, quotas.JSON_1_1, error.headers))
     return Whole(http.whole(200, json.dumps(answer).encode(), server.label, quotas.JSON_1_1))
 
 
 async def _forward(server: Emulator, request: Request) -> Whole:
-    """The rest of AWS: moto's answer, unchanged."""
+    """The rest of AWS: moto's answer, unchanged; or a proper refusal, where it has none."""
     assert server.services is not None
     try:
         answer = await server.services.forward(request.method, request.url, request.headers, request.body)
-        return Whole(answer, close=True)
+        return _unknown(server, request) if no_answer(request, answer) else Whole(answer, close=True)
     except (OSError, TimeoutError) as error:
         body = json.dumps({"message": f"moto does not answer: {error}"}).encode()
         return Whole(http.whole(503, body, server.label))
+
+
+def _unknown(server: Emulator, request: Request) -> Whole:
+    """An operation of AWS that is not emulated."""
+    found = unknown(request)
+    headers = [*found.headers, *_service_headers()]
+    return Whole(http.whole(found.status, found.body, server.label, found.media_type, headers))
 
 
 # --- the emulator itself
@@ -263,9 +305,9 @@ def _ready(server: Emulator, body: bytes, media_type: str = http.JSON) -> Whole:
     return Whole(http.whole(200, body, server.label, media_type))
 
 
-def _refuse(server: Emulator, truth: Truth, refused: Refused) -> Whole:
+def _refuse(server: Emulator, truth: Truth, refused: Refused, more: Sequence[str] = ()) -> Whole:
     truth.status, truth.end_ns = refused.status, server.now_ns()
-    return Whole(http.whole(refused.status, refused.body, server.label, headers=refused.headers))
+    return Whole(http.whole(refused.status, refused.body, server.label, headers=[*refused.headers, *more]))
 
 
 ROUTES = (

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from llmdyno.emulator import bedrock, families, foundation, http, openai, signatures
 from llmdyno.emulator.bedrock import ServiceError
-from llmdyno.emulator.body import read_object, shown
+from llmdyno.emulator.body import read_object
 from llmdyno.emulator.dialect import Refused
 from llmdyno.emulator.family_answers import answer_of
 from llmdyno.emulator.faults import BEFORE
@@ -25,7 +25,6 @@ from llmdyno.emulator.truth import Truth
 if TYPE_CHECKING:
     from llmdyno.emulator.server import Emulator
 
-OPERATIONS = (bedrock.INVOKE, bedrock.INVOKE_STREAM, bedrock.CONVERSE, bedrock.CONVERSE_STREAM)
 CHAT_PATH = "/openai" + openai.CHAT_PATH
 TIER_HEADER = "x-amzn-bedrock-service-tier"
 
@@ -51,9 +50,8 @@ def invoke(
     """InvokeModel, Converse and their streams."""
     fault = server.faults.of(truth.number)
     try:
-        if operation not in OPERATIONS:
-            what = f"There is no {request.method} {shown(request.path)} here."
-            raise ServiceError(404, "UnknownOperationException", what)
+        if operation not in bedrock.OPERATIONS:
+            raise bedrock.unknown_operation(request.method, request.path)
         check_access(server, request)
         tier = request.headers.get(TIER_HEADER)
         asking = families.read_family_call(operation, request.body, model, tier, truth.number)

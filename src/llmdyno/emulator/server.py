@@ -10,6 +10,7 @@ import asyncio
 import contextlib
 import json
 import math
+import socket
 import time
 from collections import deque
 from collections.abc import Callable, Coroutine, Iterable
@@ -18,9 +19,9 @@ from typing import Any
 
 from llmdyno.emulator import http, openai, routes, text
 from llmdyno.emulator.anthropic_request import MESSAGES_PATH, VERSION_HEADER, given_key
-from llmdyno.emulator.bedrock import REGION, ImportedModel, ServiceError
+from llmdyno.emulator.bedrock import REGION, ImportedModel, ServiceError, invalid
+from llmdyno.emulator.bedrock_request import check_identifier
 from llmdyno.emulator.bounds import Bounds, Room
-from llmdyno.emulator.connection import Connection
 from llmdyno.emulator.control import Control, Job, Model
 from llmdyno.emulator.copies import Copies, Scaling
 from llmdyno.emulator.counts import Counts
@@ -28,11 +29,13 @@ from llmdyno.emulator.dialect import Answer, Asked
 from llmdyno.emulator.faults import GARBLE, SLOW, SLOW_S, Faults
 from llmdyno.emulator.hosts import Hosts
 from llmdyno.emulator.http import Request
+from llmdyno.emulator.link import Link
 from llmdyno.emulator.listener import Listener
 from llmdyno.emulator.model import Deployment, Profile
 from llmdyno.emulator.moto import AwsServices
 from llmdyno.emulator.outcome import Outcome, Whole
 from llmdyno.emulator.quotas import Quotas
+from llmdyno.emulator.regions import Regions
 from llmdyno.emulator.reply import Reply, Wire, write_script
 from llmdyno.emulator.truth import Truth, Truths
 from llmdyno.host.timer import Timer
@@ -77,7 +80,7 @@ class Emulator:
         self.model_arn = model.arn
         self.scaling = scaling or Scaling()
         quotas = Quotas(models=model_quota, copies=self.scaling.max_copies)
-        self.control = Control(import_s / speed, legacy, models=[model], quotas=quotas)
+        self.regions = Regions(Control(import_s / speed, legacy, models=[model], quotas=quotas))
         self.services = services
         self.speed = speed
         self.copies: dict[str, Copies] = {}
@@ -126,24 +129,26 @@ class Emulator:
         """Begin the truth about a request that has just arrived whole."""
         return self.truths.begin(time.monotonic_ns())
 
-    def find_model(self, identifier: str) -> ImportedModel:
-        """The model of an ARN or a name, as the runtime sees it.
+    def find_model(self, identifier: str, region: str) -> ImportedModel:
+        """The model of an ARN or a name, as the runtime of a region sees it.
 
         Raises:
             ServiceError: it does not exist.
         """
+        check_identifier(identifier, region)
+        control = self.regions.at(region)
         try:
-            model = self.control.find(identifier, time.time())
+            model = control.find(identifier, time.time())
         except ServiceError:
             if identifier.startswith("arn:"):
                 raise
-            raise ServiceError(400, "ValidationException", "The provided model identifier is invalid.") from None
-        mistral = self.control.legacy and model.architecture in ("mistral", "mixtral")
+            raise invalid("The provided model identifier is invalid.") from None
+        mistral = control.legacy and model.architecture in ("mistral", "mixtral")
         return ImportedModel(model.arn, model.name, model.instruct, mistral)
 
     def model_facts(self) -> dict[str, Any]:
         """What a run must know of the imported model that exists from the start."""
-        model = self.control.models[0]
+        model = next(model for model in self.regions.models() if model.arn == self.model_arn)
         return {"model": model.arn, "region": REGION, "units": model.units, "units_version": model.units_version}
 
     def copies_of(self, arn: str) -> Copies:
@@ -152,11 +157,11 @@ class Emulator:
 
     def follow_control(self) -> None:
         """After an operation: read what new jobs import, and forget the copies of deleted models."""
-        for job in self.control.jobs:
+        for job in self.regions.jobs():
             if not job.reading:
                 job.reading = True
                 self.spawn(self.read_source(job))
-        alive = {model.arn for model in self.control.models}
+        alive = {model.arn for model in self.regions.models()}
         self.copies = {arn: copies for arn, copies in self.copies.items() if arn in alive}
 
     async def read_source(self, job: Job) -> None:
@@ -310,14 +315,18 @@ class Emulator:
                     self._give_up(reply, error)
         self.wake()
 
-    def watch(self, connection: Connection) -> None:
+    def watch(self, link: Link) -> None:
         """Have a connection look now and then whether it has waited too long."""
-        self._listener.watch(connection)
+        self._listener.watch(link)
 
-    def unwatch(self, connection: Connection) -> None:
+    def unwatch(self, link: Link) -> None:
         """A connection waits for nothing."""
-        self._listener.unwatch(connection)
+        self._listener.unwatch(link)
 
-    def forget(self, connection: Connection) -> None:
+    def forget(self, link: Link) -> None:
         """A connection is gone."""
-        self._listener.forget(connection)
+        self._listener.forget(link)
+
+    def speak_http2(self, sock: socket.socket, data: bytes) -> bool:
+        """Go on in HTTP/2 on a socket that sent `data` first; False: the package for it is not installed."""
+        return self._listener.speak_http2(sock, data)

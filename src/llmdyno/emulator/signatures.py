@@ -18,7 +18,7 @@ ACCESS_KEY, SECRET_KEY = "AKIDLLMDYNOEMULATED0", "llmdyno/emulated/secret/key/of
 _SKEW_S = 300
 _AUTHORIZATION = re.compile(
     r"AWS4-HMAC-SHA256 Credential=([^/]+)/([0-9]{8})/([a-z0-9-]+)/([a-z0-9-]+)/aws4_request, ?"
-    r"SignedHeaders=([a-z0-9;-]+), ?Signature=([0-9a-f]{64})"
+    r"SignedHeaders=([a-z0-9:;-]+), ?Signature=([0-9a-f]{64})"
 )
 
 
@@ -53,7 +53,7 @@ def check(method: str, url: str, headers: dict[str, str], body: bytes, now: date
             method,
             quote(path, safe="/~"),  # every service but S3 encodes the path a second time
             "&".join(sorted(query.split("&"))) if query else "",
-            *(f"{name}:{' '.join(headers.get(name, '').split())}" for name in names.split(";")),
+            *(f"{name}:{' '.join(_header(headers, name).split())}" for name in names.split(";")),
             "",
             names,
             hashlib.sha256(body).hexdigest(),
@@ -68,3 +68,8 @@ def check(method: str, url: str, headers: dict[str, str], body: bytes, now: date
     if signed_service != service or not hmac.compare_digest(expected, signature):
         message = "The request signature we calculated does not match the signature you provided."
         raise ServiceError(403, "InvalidSignatureException", message)
+
+
+def _header(headers: dict[str, str], name: str) -> str:
+    """A header as it was signed. Clients that speak HTTP/2 sign its authority, which stands for the Host header."""
+    return headers.get("host" if name == ":authority" else name, "")
