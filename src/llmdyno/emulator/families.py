@@ -23,6 +23,7 @@ from llmdyno.emulator.bedrock import (
     ServiceError,
     json_object,
 )
+from llmdyno.emulator.bedrock_request import read_call
 from llmdyno.emulator.dialect import Refused
 from llmdyno.emulator.foundation import FoundationModel
 
