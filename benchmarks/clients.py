@@ -1,11 +1,12 @@
 """The clients of Bedrock that others wrote, each against the emulator: what works, by client, version and operation.
 
-    python -m benchmarks.clients [--only NAME] [--out benchmarks/results]
+    python -m benchmarks.clients [--only NAME] [--venv NAME=FOLDER] [--out benchmarks/results]
 
 Each client gets an environment of its own in a temporary folder (a virtual environment, or a folder for npm) and the
 packages that it names, by their names alone: the installed configuration of pip and npm says where from. Then its
 script in `client_scripts/` runs against an emulator that answers, one whose model must wake first, and one that
-throttles every call; signatures are checked. It takes a few minutes, most of it for installing.
+throttles every call; signatures are checked. It takes a few minutes, most of it for installing. `--venv` names an
+environment that is there already.
 """
 
 from __future__ import annotations
@@ -57,8 +58,8 @@ CLIENTS = {
         "javascript_client.mjs", ("@aws-sdk/client-bedrock-runtime",), ("@aws-sdk/client-bedrock-runtime",)
     ),
     "LangChain-AWS": Client("langchain_aws_client.py", ("langchain-aws",), ("langchain-aws",)),
-    "llmeter": Client("llmeter_client.py", ("llmeter", "boto3"), ("llmeter",)),
-    "LiteLLM's proxy": Client("litellm_proxy_client.py", ("litellm[proxy]", "boto3", "openai"), ("litellm",)),
+    "llmeter": Client("llmeter_client.py", ("llmeter",), ("llmeter",)),
+    "LiteLLM's proxy": Client("litellm_proxy_client.py", ("litellm[proxy]",), ("litellm",)),
     "Strands agents": Client("strands_client.py", ("strands-agents",), ("strands-agents",)),
 }
 
@@ -103,22 +104,33 @@ def run_script(command: list[str], places: dict[str, str], cwd: Path | None = No
     return rows
 
 
-def try_client(client: Client, folder: Path) -> tuple[str, list[dict[str, Any]]]:
-    """Install a client in a folder and run its script: its version, and the operations."""
+def try_client(client: Client, folder: Path, *, install: bool) -> tuple[str, list[dict[str, Any]]]:
+    """Run a client's script in an environment, which is made first if it is to be: its version, and the operations."""
+    if install:
+        _install(client, folder)
     if client.node:
-        _call(["npm", "install", "--no-audit", "--no-fund", *client.packages], cwd=folder)
         shutil.copy(SCRIPTS / client.script, folder)
         command = ["node", client.script]
         version = ", ".join(_node_version(folder, name) for name in client.shown)
     else:
-        venv.create(folder / "venv", with_pip=True)
-        python = str(folder / "venv" / ("Scripts" if os.name == "nt" else "bin") / "python")
-        _call([python, "-m", "pip", "install", "--quiet", *client.packages])
+        python = _python(folder)
         command = [python, str(SCRIPTS / client.script)]
         code = f"from importlib.metadata import version; print(*map(version, {client.shown}), sep=', ')"
         version = _call([python, "-c", code]).strip()
-    with emulators() as places:
-        return version, run_script(command, places, cwd=folder)
+    with emulators() as places, tempfile.TemporaryDirectory() as empty:
+        return version, run_script(command, places, cwd=folder if client.node else Path(empty))
+
+
+def _install(client: Client, folder: Path) -> None:
+    if client.node:
+        _call(["npm", "install", "--no-audit", "--no-fund", *client.packages], cwd=folder)
+    else:
+        venv.create(folder, with_pip=True)
+        _call([_python(folder), "-m", "pip", "install", "--quiet", *client.packages])
+
+
+def _python(folder: Path) -> str:
+    return str(folder / ("Scripts" if os.name == "nt" else "bin") / "python")
 
 
 def _node_version(folder: Path, name: str) -> str:
@@ -138,7 +150,8 @@ def table(results: list[dict[str, Any]]) -> str:
     lines = ["| client | version | operations that work | that do not |", "|---|---|---|---|"]
     for one in results:
         good = ", ".join(row["operation"] for row in one["operations"] if row["ok"]) or "–"
-        bad = "; ".join(f"{row['operation']}: {row['problem']}" for row in one["operations"] if not row["ok"]) or "–"
+        failed = [f"{row['operation']}: {row['problem']}" for row in one["operations"] if not row["ok"]]
+        bad = " ".join("; ".join(failed).replace("|", "/").split()) or "–"
         lines.append(f"| {one['client']} | {one['version']} | {good} | {bad} |")
     return "\n".join(lines)
 
@@ -147,8 +160,10 @@ def main() -> int:
     """Try all clients, or one of them."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--only", action="append", choices=list(CLIENTS), metavar="NAME", help="try this client alone")
+    parser.add_argument("--venv", action="append", default=[], metavar="NAME=FOLDER", help="use this environment")
     parser.add_argument("--out", type=Path, default=None, metavar="FOLDER", help="keep the result in this folder")
     arguments = parser.parse_args()
+    there = dict(one.split("=", 1) for one in arguments.venv)
     results: list[dict[str, Any]] = []
     for name, client in CLIENTS.items():
         if arguments.only and name not in arguments.only:
@@ -156,7 +171,7 @@ def main() -> int:
         with tempfile.TemporaryDirectory(prefix="llmdyno-client-") as folder:
             operations: list[dict[str, Any]]
             try:
-                version, operations = try_client(client, Path(folder))
+                version, operations = try_client(client, Path(there.get(name, folder)), install=name not in there)
             except (RuntimeError, OSError, subprocess.TimeoutExpired) as error:
                 version, operations = "–", [{"operation": "installation", "ok": False, "problem": str(error)}]
         results.append({"client": name, "version": version, "operations": operations})
