@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import socket
 import time
@@ -69,7 +70,8 @@ class Client:
         self.sock.close()
 
     def flush(self) -> None:
-        self.sock.sendall(self.protocol.data_to_send())
+        with contextlib.suppress(ConnectionError):  # the server has closed, which reading will show
+            self.sock.sendall(self.protocol.data_to_send())
 
     def head(
         self,
