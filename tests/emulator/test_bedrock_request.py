@@ -266,3 +266,74 @@ def test_identifiers_that_fit() -> None:
         "arn:aws:bedrock:us-east-1:123456789012:custom-model/amazon.titan-text.v1/abcdefghijkl",
     ):
         check_identifier(identifier, "us-east-1")
+
+
+SAYS = "1 validation error detected: Value {} failed to satisfy constraint: Member must "
+NULL = SAYS.format("null at '{}'") + "not be null"
+TOO_MANY = SAYS + "have length less than or equal to {}"
+
+
+def tool(**changed: Any) -> dict[str, Any]:
+    return {"toolConfig": {"tools": [{"toolSpec": {**SPEC, **changed}}]}}
+
+
+def block(**given: Any) -> dict[str, Any]:
+    return {"messages": [{"role": "user", "content": [{"text": "hi"}, given]}]}
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (
+            {"performanceConfig": {"latency": "fast"}},
+            SAYS.format("'fast' at 'performanceConfig.latency'") + "satisfy enum value set: [standard, optimized]",
+        ),
+        ({"performanceConfig": []}, MALFORMED.format("performanceConfig is not an object")),
+        (
+            {"guardrailConfig": {"trace": "ON"}},
+            SAYS.format("'ON' at 'guardrailConfig.trace'")
+            + "satisfy enum value set: [enabled, disabled, enabled_full]",
+        ),
+        ({"serviceTier": "flex"}, MALFORMED.format("serviceTier is not an object")),
+        ({"serviceTier": {}}, NULL.format("serviceTier.type")),
+        ({"requestMetadata": {str(n): "x" for n in range(17)}}, TOO_MANY.format("at 'requestMetadata'", 16)),
+        (
+            {"inferenceConfig": {"stopSequences": ["a"] * 2501}},
+            TOO_MANY.format("at 'inferenceConfig.stopSequences'", 2500),
+        ),
+        (tool(name=None), NULL.format("toolConfig.tools.1.member.toolSpec.name")),
+        (tool(inputSchema=None), NULL.format("toolConfig.tools.1.member.toolSpec.inputSchema")),
+        (
+            tool(name="a b"),
+            SAYS.format("'a b' at 'toolConfig.tools.1.member.toolSpec.name'")
+            + "satisfy regular expression pattern: [a-zA-Z0-9_-]+",
+        ),
+        (tool(name="a" * 65), TOO_MANY.format(f"'{'a' * 65}' at 'toolConfig.tools.1.member.toolSpec.name'", 64)),
+        (block(image={"format": "png"}), NULL.format("messages.1.member.content.2.member.image.source")),
+        (
+            block(image={"format": "bmp", "source": {"bytes": "aGk="}}),
+            SAYS.format("'bmp' at 'messages.1.member.content.2.member.image.format'")
+            + "satisfy enum value set: [png, jpeg, gif, webp]",
+        ),
+        (block(cachePoint={}), NULL.format("messages.1.member.content.2.member.cachePoint.type")),
+        (
+            {"messages": [SAY, {"role": "assistant", "content": [{"toolUse": {"name": "add", "input": {}}}]}, RESULT]},
+            NULL.format("messages.2.member.content.1.member.toolUse.toolUseId"),
+        ),
+        ({"messages": [{"content": [{"text": "hi"}]}]}, NULL.format("messages.1.member.role")),
+    ],
+)
+def test_what_the_service_s_model_does_not_allow(change: dict[str, Any], message: str) -> None:
+    assert refused("converse", {"messages": [SAY], **change}) == message
+
+
+def test_what_the_service_s_model_allows() -> None:
+    image = {"image": {"format": "webp", "source": {"bytes": "aGk="}}}
+    more = {
+        "performanceConfig": {"latency": "optimized"},
+        "serviceTier": {"type": "flex"},
+        "requestMetadata": {"a": "b"},
+        **tool(name="a" * 64),
+    }
+    messages = [{"role": "user", "content": [{"text": "hi"}, image, {"cachePoint": {"type": "default"}}]}]
+    assert read("converse", {"messages": messages, **more}).text == "hi"

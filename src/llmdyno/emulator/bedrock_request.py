@@ -22,7 +22,8 @@ from llmdyno.emulator.bedrock import (
     malformed,
 )
 from llmdyno.emulator.body import content_text, out_of_range, shown, stops, whole_number, wrong_field
-from llmdyno.emulator.converse import message_text, sampling, violated
+from llmdyno.emulator.converse import message_text, sampling
+from llmdyno.emulator.converse_shape import check_shape, violated
 from llmdyno.emulator.dialect import CONTEXT
 from llmdyno.emulator.tools import TOOL_TOKENS, Tool, tool_call
 
@@ -68,15 +69,24 @@ def check_identifier(identifier: str, region: str) -> None:
         raise invalid("The provided model identifier is invalid.")
 
 
+def check_request(operation: str, body: bytes, headers: dict[str, str]) -> None:
+    """Check what no family of models changes: the headers, whose names are in lower case, and the body's length.
+
+    Raises:
+        ServiceError: a ValidationException in the service's words.
+    """
+    _check_headers(operation, headers)
+    if len(body) > LONGEST_BODY:
+        raise violated("at 'body'", f"Member must have length less than or equal to {LONGEST_BODY}")
+
+
 def read_call(operation: str, body: bytes, model: ImportedModel, headers: dict[str, str] | None = None) -> Call:
     """Read a request; names of headers are in lower case.
 
     Raises:
         ServiceError: a ValidationException in the service's words.
     """
-    _check_headers(operation, headers or {})
-    if len(body) > LONGEST_BODY:
-        raise violated("at 'body'", f"Member must have length less than or equal to {LONGEST_BODY}")
+    check_request(operation, body, headers or {})
     value = json_object(body)
     if operation in (CONVERSE, CONVERSE_STREAM):
         return _converse(operation, value, model)
@@ -163,6 +173,7 @@ def _converse(operation: str, value: dict[str, Any], model: ImportedModel) -> Ca
     wrong = wrong_field(value, ())
     if wrong is not None:
         raise malformed(wrong)
+    check_shape(value)
     config = sampling(value)
     guardrail = value.get("guardrailConfig") or {}
     if not isinstance(guardrail, dict):

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from llmdyno.emulator import bedrock, families, foundation, http, openai, signatures
 from llmdyno.emulator.bedrock import ServiceError
+from llmdyno.emulator.bedrock_request import check_request
 from llmdyno.emulator.body import read_object
 from llmdyno.emulator.dialect import Refused
 from llmdyno.emulator.family_answers import answer_of
@@ -53,6 +54,7 @@ def invoke(
         if operation not in bedrock.OPERATIONS:
             raise bedrock.unknown_operation(request.method, request.path)
         check_access(server, request)
+        check_request(operation, request.body, request.headers)
         tier = request.headers.get(TIER_HEADER)
         asking = families.read_family_call(operation, request.body, model, tier, truth.number)
         if fault in BEFORE:
