@@ -48,10 +48,22 @@ _CONTENT_TYPES = ("", "application/json", "application/octet-stream")
 """Clients that are told nothing else send the second one with a body of bytes."""
 _ACCEPTED = ("application/json", "application/*", "*/*")
 _LONGEST_IDENTIFIER = 2048
-_IDENTIFIER = re.compile(
-    r"arn:aws(-[^:]+)?:(bedrock|sagemaker):[a-z0-9-]{1,20}:([0-9]{12})?:[a-z-]+/[a-zA-Z0-9:./-]+|[a-zA-Z0-9:._-]+"
+_NAME = "[a-z0-9-]{1,63}"
+_OWN = "|".join(
+    (
+        rf"custom-model/{_NAME}[.]{_NAME}/[a-z0-9]{{12}}",
+        "(imported-model|provisioned-model|custom-model-deployment)/[a-z0-9]{12}",
+        "(application-)?inference-profile/[a-zA-Z0-9:.-]+",
+        "prompt/[0-9a-zA-Z]{10}(:[0-9]{1,5})?",
+        "(default-)?prompt-router/[a-zA-Z0-9:.-]+",
+    )
 )
-"""The forms that the service takes for any kind of model, in short."""
+_IDENTIFIER = re.compile(
+    rf"arn:aws(-[^:]+)?:bedrock:[a-z0-9-]{{1,20}}:(:foundation-model/{_NAME}[.]{_NAME}([.:]?{_NAME})"
+    rf"|[0-9]{{12}}:({_OWN}))|arn:aws:sagemaker:[a-z0-9-]+:[0-9]{{12}}:endpoint/[a-zA-Z0-9-]+"
+    r"|[a-zA-Z0-9:.-]+|([0-9a-zA-Z][_-]?)+"
+)
+"""The forms that the service takes for any kind of model; a name may also look like the beginning of an ARN."""
 _GUARDRAIL = re.compile(r"[a-z0-9]+|arn:aws(-[^:]+)?:bedrock:[a-z0-9-]{1,20}:[0-9]{12}:guardrail/[a-z0-9]+")
 _GUARDRAIL_VERSION = re.compile(r"[1-9][0-9]{0,7}|DRAFT")
 
