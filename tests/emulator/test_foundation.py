@@ -255,6 +255,20 @@ def test_the_headers_count_for_every_model(running: Running, given: dict[str, st
     assert code_of(caught) == ("ValidationException", 400)
 
 
+@pytest.mark.parametrize(
+    ("arn", "message"),
+    [
+        ("arn:aws:bedrock:us-east-1:123456789012:provisioned-model/abc", "regular expression pattern"),
+        (f"arn:aws:bedrock:us-east-1:123456789012:foundation-model/{NOVA}", "regular expression pattern"),
+        (f"arn:aws:bedrock:eu-west-1::foundation-model/{NOVA}", "The provided model identifier is invalid"),
+    ],
+)
+def test_an_arn_that_does_not_fit(running: Running, arn: str, message: str) -> None:
+    with pytest.raises(ClientError, match=message) as caught:
+        running.client.converse(modelId=arn, messages=[{"role": "user", "content": [{"text": "x"}]}])
+    assert code_of(caught) == ("ValidationException", 400)
+
+
 def test_a_fault_in_the_middle_of_claudes_stream() -> None:
     with started("--fault", "stream_throttle=1") as endpoint:
         answer = endpoint.client.invoke_model_with_response_stream(modelId=SONNET, body=json.dumps(claude()))
