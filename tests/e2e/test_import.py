@@ -197,6 +197,10 @@ def test_a_folder_that_cannot_be_imported_is_one_line(tmp_path: Path) -> None:
     result = command(*line, cwd=tmp_path)
     assert (result.returncode, result.stdout, result.stderr.count("\n")) == (2, "", 1)
     assert result.stderr.startswith(f"llmdyno: {folder}: holds an adapter; merge it")
+    (folder / "adapter_config.json").unlink()
+    result = command(*line, "--job-name", "", cwd=tmp_path)  # an empty value is a value
+    assert (result.returncode, result.stdout, result.stderr.count("\n")) == (2, "", 1)
+    assert result.stderr.startswith("llmdyno: --job-name: '' does not fit")
 
 
 @pytest.mark.parametrize(

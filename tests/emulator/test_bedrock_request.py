@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import json
+import random
+import re
 from typing import Any
 
+import botocore.session
 import pytest
 
 from llmdyno.emulator.bedrock import BedrockAnswer, Call, ImportedModel, ServiceError, model_arn
@@ -244,6 +247,8 @@ def test_a_body_over_the_limit() -> None:
         ("a" * 2049, "Member must satisfy regular expression pattern"),
         ("with space", "Member must satisfy regular expression pattern"),
         ("arn:aws:s3:::bucket/key", "Member must satisfy regular expression pattern"),
+        ("arn:aws:bedrock:us-east-1:123456789012:imported-model/abc", "Member must satisfy regular expression pattern"),
+        ("arn:aws:bedrock:us-east-1:123456789012:foo/abcdefghijkl", "Member must satisfy regular expression pattern"),
         ("arn:aws:bedrock:us-east-1:123:imported-model/abc", "Member must satisfy regular expression pattern"),
         (
             "arn:aws:bedrock:eu-central-1:123456789012:imported-model/emulated0001",
@@ -257,12 +262,121 @@ def test_an_identifier_that_does_not_fit(identifier: str, message: str) -> None:
     assert caught.value.name == "ValidationException"
 
 
-def test_identifiers_that_fit() -> None:
-    for identifier in (
-        model_arn("emulated0001"),
-        "my_model-1.2:3",
-        "arn:aws-us-gov:bedrock:us-east-1::foundation-model/meta.llama3-1-8b-instruct-v1:0",
-        "arn:aws:bedrock:us-east-1:123456789012:inference-profile/us.anthropic.claude-3-5-sonnet-20241022-v2:0",
-        "arn:aws:bedrock:us-east-1:123456789012:custom-model/amazon.titan-text.v1/abcdefghijkl",
-    ):
-        check_identifier(identifier, "us-east-1")
+_ACCOUNT = "arn:aws:bedrock:us-east-1:123456789012:"
+IDENTIFIERS = (
+    model_arn("emulated0001"),
+    "my_model-1",
+    "my-model-1.2:3",
+    "amazon.nova-lite-v1:0:24k",
+    "arn:aws-us-gov:bedrock:us-east-1::foundation-model/meta.llama3-1-8b-instruct-v1:0",
+    "arn:aws:sagemaker:us-east-1:123456789012:endpoint/mine",
+    *(
+        _ACCOUNT + name
+        for name in (
+            "inference-profile/us.anthropic.claude-3-5-sonnet-20241022-v2:0",
+            "application-inference-profile/abcdefghijkl",
+            "custom-model/amazon.titan-text-v1/abcdefghijkl",
+            "custom-model-deployment/abcdefghijkl",
+            "provisioned-model/abcdefghijkl",
+            "default-prompt-router/anthropic.claude:1",
+            "prompt/ABCDEFGHIJ:12",
+        )
+    ),
+)
+
+
+@pytest.mark.parametrize("identifier", IDENTIFIERS)
+def test_identifiers_that_fit(identifier: str) -> None:
+    check_identifier(identifier, "us-east-1")
+
+
+def test_identifiers_fit_as_botocore_s_model_has_it() -> None:
+    """Every kind, and each with a few characters changed."""
+    model = botocore.session.get_session().get_service_model("bedrock-runtime")
+    theirs = re.compile(model.operation_model("Converse").input_shape.members["modelId"].metadata["pattern"])
+    draw, fitting = random.Random(1), 0
+    for number in range(1500):
+        text = list(IDENTIFIERS[number % len(IDENTIFIERS)])
+        for _ in range(draw.randint(1, 3)):
+            at = draw.randrange(len(text))
+            text[at : at + draw.randint(0, 2)] = draw.choice(["", "a", "A", "0", ":", "/", ".", "_", "-", "é", " "])
+        identifier = "".join(text)
+        try:
+            check_identifier(identifier, identifier.split(":")[3] if identifier.count(":") > 2 else "")
+        except ServiceError:
+            assert theirs.fullmatch(identifier) is None, identifier
+        else:
+            fitting += 1
+            assert theirs.fullmatch(identifier) is not None, identifier
+    assert 200 < fitting < 1300
+
+
+SAYS = "1 validation error detected: Value {} failed to satisfy constraint: Member must "
+NULL = SAYS.format("null at '{}'") + "not be null"
+TOO_MANY = SAYS + "have length less than or equal to {}"
+
+
+def tool(**changed: Any) -> dict[str, Any]:
+    return {"toolConfig": {"tools": [{"toolSpec": {**SPEC, **changed}}]}}
+
+
+def block(**given: Any) -> dict[str, Any]:
+    return {"messages": [{"role": "user", "content": [{"text": "hi"}, given]}]}
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (
+            {"performanceConfig": {"latency": "fast"}},
+            SAYS.format("'fast' at 'performanceConfig.latency'") + "satisfy enum value set: [standard, optimized]",
+        ),
+        ({"performanceConfig": []}, MALFORMED.format("performanceConfig is not an object")),
+        (
+            {"guardrailConfig": {"trace": "ON"}},
+            SAYS.format("'ON' at 'guardrailConfig.trace'")
+            + "satisfy enum value set: [enabled, disabled, enabled_full]",
+        ),
+        ({"serviceTier": "flex"}, MALFORMED.format("serviceTier is not an object")),
+        ({"serviceTier": {}}, NULL.format("serviceTier.type")),
+        ({"requestMetadata": {str(n): "x" for n in range(17)}}, TOO_MANY.format("at 'requestMetadata'", 16)),
+        (
+            {"inferenceConfig": {"stopSequences": ["a"] * 2501}},
+            TOO_MANY.format("at 'inferenceConfig.stopSequences'", 2500),
+        ),
+        (tool(name=None), NULL.format("toolConfig.tools.1.member.toolSpec.name")),
+        (tool(inputSchema=None), NULL.format("toolConfig.tools.1.member.toolSpec.inputSchema")),
+        (
+            tool(name="a b"),
+            SAYS.format("'a b' at 'toolConfig.tools.1.member.toolSpec.name'")
+            + "satisfy regular expression pattern: [a-zA-Z0-9_-]+",
+        ),
+        (tool(name="a" * 65), TOO_MANY.format(f"'{'a' * 65}' at 'toolConfig.tools.1.member.toolSpec.name'", 64)),
+        (block(image={"format": "png"}), NULL.format("messages.1.member.content.2.member.image.source")),
+        (
+            block(image={"format": "bmp", "source": {"bytes": "aGk="}}),
+            SAYS.format("'bmp' at 'messages.1.member.content.2.member.image.format'")
+            + "satisfy enum value set: [png, jpeg, gif, webp]",
+        ),
+        (block(cachePoint={}), NULL.format("messages.1.member.content.2.member.cachePoint.type")),
+        (
+            {"messages": [SAY, {"role": "assistant", "content": [{"toolUse": {"name": "add", "input": {}}}]}, RESULT]},
+            NULL.format("messages.2.member.content.1.member.toolUse.toolUseId"),
+        ),
+        ({"messages": [{"content": [{"text": "hi"}]}]}, NULL.format("messages.1.member.role")),
+    ],
+)
+def test_what_the_service_s_model_does_not_allow(change: dict[str, Any], message: str) -> None:
+    assert refused("converse", {"messages": [SAY], **change}) == message
+
+
+def test_what_the_service_s_model_allows() -> None:
+    image = {"image": {"format": "webp", "source": {"bytes": "aGk="}}}
+    more = {
+        "performanceConfig": {"latency": "optimized"},
+        "serviceTier": {"type": "flex"},
+        "requestMetadata": {"a": "b"},
+        **tool(name="a" * 64),
+    }
+    messages = [{"role": "user", "content": [{"text": "hi"}, image, {"cachePoint": {"type": "default"}}]}]
+    assert read("converse", {"messages": messages, **more}).text == "hi"

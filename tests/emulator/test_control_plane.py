@@ -275,6 +275,11 @@ def test_jobs_take_their_time_and_models_fill_the_quota() -> None:
         (Source(FILES, {"architectures": ["X"], "model_type": "phi3"}), "the architecture (phi3) of the model"),
         (Source(FILES, {}), "the architecture (None)"),
         (Source({**FILES, "adapter_config.json": 1}, LLAMA), "an adapter"),
+        (
+            Source({**FILES, "m-00001-of-00003.safetensors": 1, "m-00003-of-00003.safetensors": 1}, LLAMA),
+            "The file m-00002-of-00003.safetensors was not found.",
+        ),
+        (Source(FILES, {**LLAMA, "text_config": {"quantization_config": {"bits": 4}}}), "Quantized weights"),
         (Source(FILES, {**LLAMA, "quantization_config": {"quant_method": "fp8"}}), "Quantized weights (fp8)"),
         (Source(FILES, {**LLAMA, "max_position_embeddings": 131_073}), "The context length 131073"),
         (Source(FILES, {**LLAMA, "text_config": {"max_position_embeddings": 10**6}}), "The context length 1000000"),
@@ -293,6 +298,11 @@ def test_sources_that_fail(source: Source | None, problem: str) -> None:
     if source is not None:
         done = finished(control, "x", source, 0)
         assert (done["status"], problem in done["failureMessage"]) == (FAILED, True)
+
+
+def test_a_series_of_shards_that_is_whole() -> None:
+    shards = {f"m-0000{number}-of-00002.safetensors": 1 for number in (1, 2)}
+    assert source_problem(Source({**FILES, **shards}, LLAMA)) is None
 
 
 def test_lists_filter_sort_and_page() -> None:

@@ -236,6 +236,39 @@ def test_a_tier_that_is_none(running: Running) -> None:
     assert code_of(caught) == ("ValidationException", 400)
 
 
+@pytest.mark.parametrize(
+    ("given", "message"),
+    [
+        (
+            {"guardrailIdentifier": "abc", "guardrailVersion": "1"},
+            "guardrail identifier or version provided .* not exist",
+        ),
+        ({"performanceConfigLatency": "fast"}, "'fast' at 'performanceConfigLatency'"),
+        ({"trace": "MAYBE"}, "'MAYBE' at 'trace'"),
+        ({"accept": "text/html"}, "accept type text/html"),
+        ({"contentType": "text/plain"}, "content type text/plain"),
+    ],
+)
+def test_the_headers_count_for_every_model(running: Running, given: dict[str, str], message: str) -> None:
+    with pytest.raises(ClientError, match=message) as caught:
+        running.client.invoke_model(modelId=SONNET, body=json.dumps(claude()), **given)
+    assert code_of(caught) == ("ValidationException", 400)
+
+
+@pytest.mark.parametrize(
+    ("arn", "message"),
+    [
+        ("arn:aws:bedrock:us-east-1:123456789012:provisioned-model/abc", "regular expression pattern"),
+        (f"arn:aws:bedrock:us-east-1:123456789012:foundation-model/{NOVA}", "regular expression pattern"),
+        (f"arn:aws:bedrock:eu-west-1::foundation-model/{NOVA}", "The provided model identifier is invalid"),
+    ],
+)
+def test_an_arn_that_does_not_fit(running: Running, arn: str, message: str) -> None:
+    with pytest.raises(ClientError, match=message) as caught:
+        running.client.converse(modelId=arn, messages=[{"role": "user", "content": [{"text": "x"}]}])
+    assert code_of(caught) == ("ValidationException", 400)
+
+
 def test_a_fault_in_the_middle_of_claudes_stream() -> None:
     with started("--fault", "stream_throttle=1") as endpoint:
         answer = endpoint.client.invoke_model_with_response_stream(modelId=SONNET, body=json.dumps(claude()))
@@ -250,7 +283,10 @@ def test_damage_in_a_familys_stream() -> None:
     body = {"messages": [{"role": "user", "content": [{"text": "x"}]}], "inferenceConfig": {"maxTokens": 3}}
     with started("--fault", "crc=1") as endpoint:
         url = f"{endpoint.root}/model/{NOVA}/invoke-with-response-stream"
-        with urllib.request.urlopen(urllib.request.Request(url, data=json.dumps(body).encode())) as answer:
+        headers = {"Content-Type": "application/json"}
+        with urllib.request.urlopen(
+            urllib.request.Request(url, data=json.dumps(body).encode(), headers=headers)
+        ) as answer:
             buffer = EventStreamBuffer()
             buffer.add_data(answer.read())
     with pytest.raises(ChecksumMismatch):

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import gc
 import json
 import random
 import socket
 import subprocess
 import sys
+import warnings
 from collections.abc import Iterator
 from dataclasses import replace
 
@@ -15,12 +17,13 @@ from h2.errors import ErrorCodes
 from h2.settings import SettingCodes
 from tests.emulator.serving import CHAT, PATIENCE_S, Served, request, serving
 from tests.emulator.test_wire import ALWAYS, ENDLESS, STREAM, WHOLE, wait_until
-from tests.emulator.two import Client
+from tests.emulator.two import Client, Got
 
 from llmdyno.emulator.bounds import Bounds
 from llmdyno.emulator.faults import Faults
 from llmdyno.emulator.http import NO_HTTP2, split
 from llmdyno.emulator.incoming import HTTP2_PREFACE
+from llmdyno.emulator.moto import AwsServices
 
 COMPLETIONS = "/v1/chat/completions"
 MODEL = "/model/arn%3Aaws%3Abedrock%3Aus-east-1%3A123456789012%3Aimported-model%2Femulated0001/"
@@ -149,6 +152,20 @@ def test_a_client_that_resets_a_stream_has_left() -> None:
         client.sock.close()
         wait_until(lambda: statuses(served)[1] == -1)
         assert served.errors == []
+
+
+def test_a_client_may_reset_a_stream_at_once() -> None:
+    """Before the answer of another service is asked for: nobody is asked, and nothing is left behind."""
+    with warnings.catch_warnings(record=True) as warned, serving(services=AwsServices()) as served:
+        warnings.simplefilter("always")
+        with Client(served.port) as client:
+            pseudo = [(":method", "GET"), (":path", "/bucket"), (":scheme", "http"), (":authority", "127.0.0.1")]
+            client.protocol.send_headers(1, pseudo, end_stream=True)
+            client.drop(1)
+            client.streams[1] = Got()
+            assert client.get("/health").status == 200
+        gc.collect()
+        assert (served.errors, [str(one.message) for one in warned]) == ([], [])
 
 
 def test_after_goaway_the_open_stream_goes_on_to_its_end() -> None:

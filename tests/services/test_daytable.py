@@ -34,6 +34,47 @@ def test_a_line_counts_until_the_next_and_the_last_one_is_as_long_as_the_one_bef
     assert spans("time,requests\n12:00,500\n") == [Span(43_200, 86_400, 500)]
 
 
+@pytest.mark.parametrize("name", ["end", "End time", "until"])
+def test_a_line_with_an_end_of_its_own_counts_until_then(name: str) -> None:
+    text = f"start,{name},requests\n09:00,10:00,5\n12:00,18:00,7\n"
+    assert spans(text) == [Span(32_400, 36_000, 5), Span(43_200, 64_800, 7)]
+    assert notes(text) == [
+        f"read start as a time of day, requests as a total until its {name}",
+        "no line covers 00:00 to 09:00: no request comes then",
+        "no line covers 10:00 to 12:00: no request comes then",
+        "no line covers 18:00 to 24:00: no request comes then",
+    ]
+    assert spans(f"start,{name},rpm\n23:00,00:00,2\n") == [Span(82_800, 86_400, 120)]
+    assert spans(f"start,{name},requests\n08:00,,5\n09:00,10:00,6\n") == [
+        Span(28_800, 32_400, 5),
+        Span(32_400, 36_000, 6),
+    ]
+    dated = f"start,{name},count\n2026-03-02T22:00,2026-03-03T02:00,8\n"
+    assert spans(dated, "2026-03-02") == [Span(79_200, 86_400, 4)]
+
+
+def test_an_end_may_be_the_last_minute_or_second_before_the_next_line() -> None:
+    expected = [Span(32_400, 36_000, 60), Span(36_000, 39_600, 60)]
+    assert spans("start,end,rpm\n09:00,09:59,1\n10:00,10:59,1\n") == expected
+    text = "start,end,rpm\n09:00:00,09:59:59,1\n10:00:00,10:59:00,1\n"
+    assert spans(text) == expected
+    assert spans("start,end,rpm\n09:00,09:01,1\n09:02,09:03,1\n")[0] == Span(32_400, 32_460, 1)  # a minute of its own
+
+
+@pytest.mark.parametrize(
+    ("lines", "message"),
+    [
+        ("09:00,10:00,5\n09:30,11:00,5\n", "line 3: it begins before line 2 ends"),
+        ("09:00,08:00,5\n", "line 2: its end '08:00' is not after its beginning; a day ends at 24:00"),
+        ("09:00,36000,5\n", "line 2: its end is seconds, and its beginning is a time of day; write both in one way"),
+        ("09:00,later,5\n", "line 2: 'later' is no time"),
+    ],
+)
+def test_ends_that_do_not_fit(lines: str, message: str) -> None:
+    assert message in refused("start,end,requests\n" + lines)
+    assert "columns end and until all say until when" in refused("start,end,until,requests\n09:00,10:00,11:00,5\n")
+
+
 @pytest.mark.parametrize("name", ["requests", "Requests", "count", "Invocations", "total requests", "calls"])
 def test_a_total_by_its_name(name: str) -> None:
     assert spans(f"time,{name}\n08:00,60\n10:00,7\n") == [Span(28_800, 36_000, 60), Span(36_000, 43_200, 7)]

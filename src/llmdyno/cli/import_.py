@@ -99,11 +99,11 @@ def _job(arguments: argparse.Namespace) -> ImportJob:
     for flag in ("bucket", "prefix"):
         if (given := getattr(arguments, flag)) is not None:
             read_flag(text, given, f"--{flag}")
-    token = arguments.client_request_token
+    token, own = arguments.client_request_token, arguments.job_name
     name = arguments.name if fits("--name", arguments.name) else "model"  # what follows from a wrong name is not told
     return ImportJob(
         model=arguments.name,
-        name=arguments.job_name or job_name(name, token, time.strftime("%Y%m%d-%H%M%S")),
+        name=job_name(name, token, time.strftime("%Y%m%d-%H%M%S")) if own is None else own,
         bucket=arguments.bucket,
         prefix=(arguments.prefix or name).strip("/"),
         kms_key=arguments.kms_key,

@@ -22,7 +22,8 @@ from llmdyno.emulator.bedrock import (
     malformed,
 )
 from llmdyno.emulator.body import content_text, out_of_range, shown, stops, whole_number, wrong_field
-from llmdyno.emulator.converse import message_text, sampling, violated
+from llmdyno.emulator.converse import message_text, sampling
+from llmdyno.emulator.converse_shape import check_shape, violated
 from llmdyno.emulator.dialect import CONTEXT
 from llmdyno.emulator.tools import TOOL_TOKENS, Tool, tool_call
 
@@ -47,10 +48,22 @@ _CONTENT_TYPES = ("", "application/json", "application/octet-stream")
 """Clients that are told nothing else send the second one with a body of bytes."""
 _ACCEPTED = ("application/json", "application/*", "*/*")
 _LONGEST_IDENTIFIER = 2048
-_IDENTIFIER = re.compile(
-    r"arn:aws(-[^:]+)?:(bedrock|sagemaker):[a-z0-9-]{1,20}:([0-9]{12})?:[a-z-]+/[a-zA-Z0-9:./-]+|[a-zA-Z0-9:._-]+"
+_NAME = "[a-z0-9-]{1,63}"
+_OWN = "|".join(
+    (
+        rf"custom-model/{_NAME}[.]{_NAME}/[a-z0-9]{{12}}",
+        "(imported-model|provisioned-model|custom-model-deployment)/[a-z0-9]{12}",
+        "(application-)?inference-profile/[a-zA-Z0-9:.-]+",
+        "prompt/[0-9a-zA-Z]{10}(:[0-9]{1,5})?",
+        "(default-)?prompt-router/[a-zA-Z0-9:.-]+",
+    )
 )
-"""The forms that the service takes for any kind of model, in short."""
+_IDENTIFIER = re.compile(
+    rf"arn:aws(-[^:]+)?:bedrock:[a-z0-9-]{{1,20}}:(:foundation-model/{_NAME}[.]{_NAME}([.:]?{_NAME})"
+    rf"|[0-9]{{12}}:({_OWN}))|arn:aws:sagemaker:[a-z0-9-]+:[0-9]{{12}}:endpoint/[a-zA-Z0-9-]+"
+    r"|[a-zA-Z0-9:.-]+|([0-9a-zA-Z][_-]?)+"
+)
+"""The forms that the service takes for any kind of model; a name may also look like the beginning of an ARN."""
 _GUARDRAIL = re.compile(r"[a-z0-9]+|arn:aws(-[^:]+)?:bedrock:[a-z0-9-]{1,20}:[0-9]{12}:guardrail/[a-z0-9]+")
 _GUARDRAIL_VERSION = re.compile(r"[1-9][0-9]{0,7}|DRAFT")
 
@@ -68,15 +81,24 @@ def check_identifier(identifier: str, region: str) -> None:
         raise invalid("The provided model identifier is invalid.")
 
 
+def check_request(operation: str, body: bytes, headers: dict[str, str]) -> None:
+    """Check what no family of models changes: the headers, whose names are in lower case, and the body's length.
+
+    Raises:
+        ServiceError: a ValidationException in the service's words.
+    """
+    _check_headers(operation, headers)
+    if len(body) > LONGEST_BODY:
+        raise violated("at 'body'", f"Member must have length less than or equal to {LONGEST_BODY}")
+
+
 def read_call(operation: str, body: bytes, model: ImportedModel, headers: dict[str, str] | None = None) -> Call:
     """Read a request; names of headers are in lower case.
 
     Raises:
         ServiceError: a ValidationException in the service's words.
     """
-    _check_headers(operation, headers or {})
-    if len(body) > LONGEST_BODY:
-        raise violated("at 'body'", f"Member must have length less than or equal to {LONGEST_BODY}")
+    check_request(operation, body, headers or {})
     value = json_object(body)
     if operation in (CONVERSE, CONVERSE_STREAM):
         return _converse(operation, value, model)
@@ -163,6 +185,7 @@ def _converse(operation: str, value: dict[str, Any], model: ImportedModel) -> Ca
     wrong = wrong_field(value, ())
     if wrong is not None:
         raise malformed(wrong)
+    check_shape(value)
     config = sampling(value)
     guardrail = value.get("guardrailConfig") or {}
     if not isinstance(guardrail, dict):

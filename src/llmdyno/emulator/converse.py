@@ -9,8 +9,9 @@ import itertools
 import json
 from typing import Any
 
-from llmdyno.emulator.bedrock import ServiceError, invalid, malformed
+from llmdyno.emulator.bedrock import invalid, malformed
 from llmdyno.emulator.body import out_of_range, shown, whole_number, wrong_field
+from llmdyno.emulator.converse_shape import missing, violated
 
 _RANGES: dict[str, tuple[float, float]] = {"temperature": (0, 1), "topP": (0, 1)}
 _ROLES = ("user", "assistant")
@@ -18,11 +19,6 @@ _BLOCKS = (
     *("text", "image", "document", "video", "audio", "toolUse", "toolResult", "guardContent", "cachePoint"),
     *("reasoningContent", "citationsContent", "searchResult", "toolAddition", "toolRemoval"),
 )
-
-
-def violated(where: str, constraint: str) -> ServiceError:
-    """The refusal of a value that the service's model does not allow."""
-    return invalid(f"1 validation error detected: Value {where} failed to satisfy constraint: {constraint}")
 
 
 def sampling(value: dict[str, Any]) -> dict[str, Any]:
@@ -65,6 +61,8 @@ def message_text(value: dict[str, Any]) -> str:
     texts = [_system_text(value.get("system"))]
     for index, message in enumerate(messages):
         role = message.get("role") if isinstance(message, dict) else None
+        if role is None:
+            raise missing(f"messages.{index + 1}.member.role")
         if role not in _ROLES:
             where = f"'{shown(role)}' at 'messages.{index + 1}.member.role'"
             raise violated(where, f"Member must satisfy enum value set: [{', '.join(_ROLES)}]")

@@ -178,7 +178,9 @@ class Http2(Link):
 
     def fetch(self, stream: Stream, work: Coroutine[Any, Any, Whole]) -> None:
         """Have an answer fetched, and given to the stream."""
-        self._fetching[stream.number] = self._host.spawn(self._fetch(stream, work))
+        task = self._host.spawn(self._fetch(stream, work))
+        task.add_done_callback(lambda _: work.close())  # the client may have left before it began
+        self._fetching[stream.number] = task
 
     async def _fetch(self, stream: Stream, work: Coroutine[Any, Any, Whole]) -> None:
         try:

@@ -69,6 +69,7 @@ names up to `gpt_bigcode` are from a rejection message of early 2025; the later 
 
 _WITHOUT_CONVERSE = ("qwen2", "qwen2_vl", "qwen2_5_vl", "qwen3", "qwen3_moe", "gpt_oss")
 _WITH_IMAGES = ("mllama", "qwen2_vl", "qwen2_5_vl")
+_SHARD = re.compile(r"(.+)-\d{5}-of-(\d{5})\.safetensors")
 _LARGEST_BYTES, _LARGEST_BYTES_WITH_IMAGES = 200_000_000_000, 100_000_000_000
 _LONGEST_CONTEXT = 131_072
 _GPT_OSS_REGIONS, _GPT_OSS_EOS = ("us-east-1",), {200_002, 199_999, 200_012}
@@ -139,6 +140,9 @@ def source_problem(source: Source | None, region: str = REGION) -> str | None:
 def _missing_files(source: Source) -> str | None:
     if not any(name.endswith(".safetensors") for name in source.files):
         return "No weights in the safetensors format were found."
+    absent = _absent_shard(source)
+    if absent is not None:
+        return f"The file {absent} was not found."
     if not {"tokenizer.json", "tokenizer.model", "spiece.model"} & set(source.files):
         return "No tokenizer files were found."
     if "tokenizer_config.json" not in source.files:
@@ -146,18 +150,28 @@ def _missing_files(source: Source) -> str | None:
     return None
 
 
+def _absent_shard(source: Source) -> str | None:
+    """A shard of a series that is not there, by the count in the others' names."""
+    series = {(one[1], one[2]) for name in source.files if (one := _SHARD.fullmatch(name)) is not None}
+    names = (
+        f"{stem}-{number:05d}-of-{count}.safetensors"
+        for stem, count in sorted(series)
+        for number in range(1, int(count) + 1)
+    )
+    return next((name for name in names if name not in source.files), None)
+
+
 def _adapter(source: Source) -> str | None:
     return "The files are those of an adapter, not of a model." if "adapter_config.json" in source.files else None
 
 
 def _config_problem(config: dict[str, Any], architecture: str) -> str | None:
-    method = config.get("quantization_config")
-    if method:
-        named = method.get("quant_method") if isinstance(method, dict) else None
-        if (architecture, named) != ("gpt_oss", "mxfp4"):
-            return f"Quantized weights ({shown(named)}) are not supported."
     inner = config.get("text_config")
     for part in (config, inner if isinstance(inner, dict) else {}):
+        method = part.get("quantization_config")
+        named = method.get("quant_method") if isinstance(method, dict) else None
+        if method and (architecture, named) != ("gpt_oss", "mxfp4"):
+            return f"Quantized weights ({shown(named)}) are not supported."
         context = part.get("max_position_embeddings")
         if isinstance(context, int) and context > _LONGEST_CONTEXT:
             return f"The context length {shown(context)} is greater than the maximum of {_LONGEST_CONTEXT}."

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from llmdyno.emulator import bedrock, families, foundation, http, openai, signatures
 from llmdyno.emulator.bedrock import ServiceError
+from llmdyno.emulator.bedrock_request import check_identifier, check_request
 from llmdyno.emulator.body import read_object
 from llmdyno.emulator.dialect import Refused
 from llmdyno.emulator.family_answers import answer_of
@@ -19,6 +20,7 @@ from llmdyno.emulator.faults import BEFORE
 from llmdyno.emulator.foundation import FoundationModel
 from llmdyno.emulator.http import Request
 from llmdyno.emulator.outcome import Outcome, Whole
+from llmdyno.emulator.regions import region_of
 from llmdyno.emulator.reply import Wire
 from llmdyno.emulator.truth import Truth
 
@@ -53,6 +55,8 @@ def invoke(
         if operation not in bedrock.OPERATIONS:
             raise bedrock.unknown_operation(request.method, request.path)
         check_access(server, request)
+        check_identifier(model.identifier, region_of(request.headers, model.identifier))
+        check_request(operation, request.body, request.headers)
         tier = request.headers.get(TIER_HEADER)
         asking = families.read_family_call(operation, request.body, model, tier, truth.number)
         if fault in BEFORE:

@@ -35,7 +35,8 @@ def operate(control: Control, operation: str, body: dict[str, Any], now_s: float
     control.advance(now_s)
     arn = body.get("resourceARN")
     if not isinstance(arn, str) or not _SHORTEST_ARN <= len(arn) <= _LONGEST_ARN or not arn.startswith("arn:"):
-        refuse_all([f"Value '{shown(arn)}' at 'resourceARN' failed to satisfy constraint: Member must be an ARN"])
+        given, must = ("null", "not be null") if arn is None else (f"'{shown(arn)}'", "be an ARN")
+        refuse_all([f"Value {given} at 'resourceARN' failed to satisfy constraint: Member must {must}"])
     held = {**{job.arn: job.tags for job in control.jobs}, **{model.arn: model.tags for model in control.models}}
     tags = held.get(str(arn))
     if operation == TAG:

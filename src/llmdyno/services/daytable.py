@@ -10,8 +10,8 @@ Columns are known by their names, whatever the case:
 - how many: ``requests``, ``count`` and the like are a total, from this line until the next. ``requests_per_hour``,
   ``rpm``, ``requests_per_s`` and the like are a rate.
 
-A line counts until the next one. The last one is as long as the one before it, and ends with its day. A line of an hour
-counts for that hour. What can be read in two ways is refused.
+A line counts until its ``end``, ``until`` or the like, or else until the next line. The last one is then as long as the
+one before it, and ends with its day. A line of an hour counts for that hour. What can be read in two ways is refused.
 """
 
 from __future__ import annotations
@@ -23,6 +23,7 @@ from itertools import pairwise
 from typing import NamedTuple, NoReturn, TypeVar
 
 from llmdyno.errors import InputError
+from llmdyno.services import daycolumns
 from llmdyno.services.moments import (
     DAY_S,
     HOUR,
@@ -32,6 +33,7 @@ from llmdyno.services.moments import (
     clock_text,
     count_of,
     date_text,
+    end_of,
     moment_of,
     shown,
 )
@@ -41,17 +43,6 @@ FITS = (
     "a CSV of time,requests (a time of day such as 09:00, an ISO date and time, or seconds), of hour,requests or of "
     "time,requests_per_hour; or a trace as --arrivals replay reads"
 )
-_TIMES = {"time", "timestamp", "datetime", "date_time", "when", "start", "start_time", "time_of_day", "hour_starting"}
-_SECONDS = {"seconds", "second", "s", "time_s", "offset_s", "start_s"}
-_HOURS = {"hour", "hours", "hour_of_day", "h"}
-_DATES = {"date", "day"}
-_TOTALS = {"requests", "request_count", "count", "calls", "invocations", "total", "total_requests", "hits", "queries"}
-_RATE = re.compile(r"(?:(?:requests?|reqs?|calls|invocations|queries|hits)_)?per_(\w+)|[rqc]p([hms])")
-_PER_S = {
-    **dict.fromkeys(("h", "hr", "hour"), 1 / 3600),
-    **dict.fromkeys(("m", "min", "minute"), 1 / 60),
-    **dict.fromkeys(("s", "sec", "second"), 1.0),
-}
 _UNCLEAR_BELOW_S = 2400.0
 """Plain numbers up to this may be hours, minutes of the day or times such as 0900, as well as seconds."""
 _SHOWN_DAYS = 4
@@ -75,11 +66,12 @@ class DayTable(NamedTuple):
 
 
 class _Columns(NamedTuple):
-    """Which columns count: the indices of the time, of a date beside it (None: none) and of the number; how many
-    requests a second a rate of 1 is (None: it is a total); the heading."""
+    """Which columns count: the indices of the time, of a date beside it (None: none), of an end (None: none) and of the
+    number; how many requests a second a rate of 1 is (None: it is a total); the heading."""
 
     when: int
     date: int | None
+    end: int | None
     many: int
     per_s: float | None
     heading: tuple[str, ...]
@@ -87,20 +79,22 @@ class _Columns(NamedTuple):
     @property
     def width(self) -> int:
         """The least number of cells of a line."""
-        return 1 + max(self.when, self.many, self.date or 0)
+        return 1 + max(self.when, self.many, self.date or 0, self.end or 0)
 
     @property
     def when_name(self) -> str:
         """The plain name of the time's column."""
-        return _plain(self.heading[self.when])
+        return daycolumns.plain(self.heading[self.when])
 
 
 class _Line(NamedTuple):
-    """A line: its number in the file, when it begins, and its total or rate."""
+    """A line: its number in the file, when it begins, its total or rate, and when it ends, in the seconds of its
+    beginning (None: it does not say)."""
 
     number: int
     moment: Moment
     many: float
+    end_s: float | None = None
 
 
 def parse_day(text: str, path: str, day: str | None) -> DayTable:
@@ -129,7 +123,7 @@ def parse_day(text: str, path: str, day: str | None) -> DayTable:
     spans = _spans(lines, columns.per_s, hourly=hourly)
     chosen, date = _choose(lines, spans, day, path)
     notes = [_how_read(columns, lines[0].moment, date, hourly=hourly)]
-    left_out = [name or "(unnamed)" for index, name in enumerate(columns.heading) if index not in columns[:3]]
+    left_out = [name or "(unnamed)" for index, name in enumerate(columns.heading) if index not in columns[:4]]
     if left_out:
         notes.append(f"columns left out: {', '.join(left_out)}"[:200])
     return DayTable(tuple(chosen), (*notes, *_carried_in(lines, chosen, date), *_unevenness(chosen)))
@@ -169,31 +163,23 @@ def _rows(text: str, path: str) -> tuple[list[tuple[int, list[str]]], str]:
 
 
 def _columns(heading: Sequence[str], path: str) -> _Columns:
-    names = [_plain(name) for name in heading]
-    times = [index for index, name in enumerate(names) if name in _TIMES | _SECONDS | _HOURS]
-    dates = [index for index, name in enumerate(names) if name in _DATES]
-    counts = [index for index, name in enumerate(names) if name in _TOTALS or _per_s(name) is not None]
+    names = [daycolumns.plain(name) for name in heading]
+    times = [index for index, name in enumerate(names) if name in daycolumns.WHEN]
+    dates = [index for index, name in enumerate(names) if name in daycolumns.DATES]
+    counts = [index for index, name in enumerate(names) if daycolumns.is_count(name)]
     if not times:
         times, dates = dates[:1], dates[1:]
-    for found, what in ((times, "when"), (dates, "which day"), (counts, "how many")):
+    hours = any(names[index] in daycolumns.HOURS for index in times)  # lines of an hour end with it
+    ends = [index for index, name in enumerate(names) if name in daycolumns.ENDS and not hours]
+    for found, what in ((times, "when"), (dates, "which day"), (ends, "until when"), (counts, "how many")):
         if len(found) > 1:
             said = " and ".join(heading[index] for index in found[:2])
             _refuse(f"{path}, line 1: the columns {said} all say {what}", "keep one of them")
     if not times or not counts:
         names_shown = ", ".join(heading[:6])[:200]
         _refuse(f"{path}, line 1: its columns are {names_shown}; none says {'how many' if times else 'when'}")
-    return _Columns(times[0], dates[0] if dates else None, counts[0], _per_s(names[counts[0]]), tuple(heading))
-
-
-def _plain(name: str) -> str:
-    """A column's name in lower case, with one underscore between its words: "Requests / hour" is requests_per_hour."""
-    return "_".join(re.findall(r"[a-z0-9]+", name.lower().replace("/", " per ")))
-
-
-def _per_s(name: str) -> float | None:
-    """How many requests a second a rate of 1 is, in a column of this plain name; None: it is no rate."""
-    found = _RATE.fullmatch(name)
-    return None if found is None else _PER_S.get(found[1] or found[2])
+    date, end = (found[0] if found else None for found in (dates, ends))
+    return _Columns(times[0], date, end, counts[0], daycolumns.per_s(names[counts[0]]), tuple(heading))
 
 
 def _line(path: str, number: int, row: list[str], columns: _Columns, delimiter: str) -> _Line:
@@ -204,22 +190,24 @@ def _line(path: str, number: int, row: list[str], columns: _Columns, delimiter: 
     if cells < columns.width:
         _refuse(f"{path}, line {number}: it has {cells} cells, and the heading has {named}")
     date = None if columns.date is None else row[columns.date]
-    hour = columns.when_name in _HOURS
+    hour = columns.when_name in daycolumns.HOURS
     moment = _named(path, number, lambda: moment_of(row[columns.when], date, hour=hour))
-    return _Line(number, moment, _named(path, number, lambda: count_of(row[columns.many], delimiter)))
+    many = _named(path, number, lambda: count_of(row[columns.many], delimiter))
+    ended = "" if columns.end is None else row[columns.end]
+    return _Line(number, moment, many, _named(path, number, lambda: end_of(ended, moment, date)) if ended else None)
 
 
 def _check_alike(lines: Sequence[_Line], columns: _Columns, path: str) -> None:
     """See that all times are written in one way, and that it can be read in one way only."""
     first = lines[0].moment
-    for number, moment, _ in lines:
+    for number, moment, *_ in lines:
         if (moment.kind, moment.dated) != (first.kind, first.dated):
             _refuse(f"{path}, line {number}: its time is {moment.kind}, and the first one is {first.kind}")
         if moment.zone != first.zone:
             problem = f"its offset from UTC is {moment.zone or 'not given'}, and the first one is {first.zone or 'not'}"
             fits = "one offset for the whole day; a day on which the clock changes, in UTC"
             _refuse(f"{path}, line {number}: {problem}", fits)
-    named = columns.when_name in _SECONDS
+    named = columns.when_name in daycolumns.SECONDS
     if first.kind == SECONDS and not named and max(line.moment.at_s % DAY_S for line in lines) <= _UNCLEAR_BELOW_S:
         problem = f"its times are numbers up to {max(line.moment.at_s % DAY_S for line in lines):g}"
         fits = "name the column hour or seconds, or write times of day such as 09:00"
@@ -244,6 +232,10 @@ def _hours(lines: Sequence[_Line], path: str) -> list[_Line]:
 def _check_order(lines: Sequence[_Line], path: str) -> None:
     for before, line in pairwise(lines):
         if line.moment.at_s > before.moment.at_s:
+            if before.end_s is not None and before.end_s > line.moment.at_s:
+                _refuse(
+                    f"{path}, line {line.number}: it begins before line {before.number} ends", "one line for each time"
+                )
             continue
         problem = f"{path}, line {line.number}: its time is not after the one before"
         if line.moment.at_s == before.moment.at_s:
@@ -258,10 +250,19 @@ def _spans(lines: Sequence[_Line], per_s: float | None, *, hourly: bool) -> list
     length_s = starts[-1] - starts[-2] if len(starts) > 1 else DAY_S
     last_end_s = min(starts[-1] + length_s, (starts[-1] // DAY_S + 1) * DAY_S)
     ends = [start_s + HOUR_S for start_s in starts] if hourly else [*starts[1:], last_end_s]
+    ends = [_own_end(line, end_s) for line, end_s in zip(lines, ends, strict=True)]
     return [
         Span(start_s, end_s, line.many * (1.0 if per_s is None else per_s * (end_s - start_s)))
         for start_s, end_s, line in zip(starts, ends, lines, strict=True)
     ]
+
+
+def _own_end(line: _Line, next_s: float) -> float:
+    """When a line ends that says so; `next_s` if it does not, or means its last minute or second, such as 09:59."""
+    if line.end_s is None:
+        return next_s
+    left_s = next_s - line.end_s
+    return next_s if 0 < left_s <= 60 and 10 * left_s <= line.end_s - line.moment.at_s else line.end_s
 
 
 def _choose(lines: Sequence[_Line], spans: Sequence[Span], day: str | None, path: str) -> tuple[list[Span], str | None]:
@@ -309,7 +310,8 @@ def _how_read(columns: _Columns, first: Moment, date: str | None, *, hourly: boo
     day = f" of {date}" if date is not None else ""
     unit = next((name for name, per_s in (("hour", 1 / 3600), ("minute", 1 / 60)) if per_s == columns.per_s), "second")
     how = "a total" if columns.per_s is None else f"a rate per {unit}"
-    until = "of that hour" if hourly else "until the next line"
+    until = "until the next line" if columns.end is None else f"until its {columns.heading[columns.end]}"
+    until = "of that hour" if hourly else until
     return (
         f"read {columns.heading[columns.when]} as {kind}{zone}{day}, {columns.heading[columns.many]} as {how} {until}"
     )

@@ -65,6 +65,28 @@ def moment_of(text: str, day: str | None = None, *, hour: bool = False) -> Momen
     return found._replace(at_s=midnight_s + found.at_s, dated=True)
 
 
+def end_of(text: str, begin: Moment, day: str | None = None) -> float:
+    """Reads when a line ends that has an end of its own, in the seconds of its beginning. Midnight ends the day.
+
+    Args:
+        text: the cell.
+        begin: the line's beginning.
+        day: the cell of a date beside it; None: there is no such column.
+
+    Raises:
+        ValueError: it does not fit, or is not after the beginning.
+    """
+    found = moment_of(text, day)
+    if (found.kind, found.zone) != (begin.kind, begin.zone):
+        ways = f"{found.kind} {found.zone}".rstrip(), f"{begin.kind} {begin.zone}".rstrip()
+        raise ValueError(f"its end is {ways[0]}, and its beginning is {ways[1]}; write both in one way")
+    midnight = found.kind == TIME_OF_DAY and found.at_s % DAY_S == 0 and found.at_s <= begin.at_s
+    end_s = found.at_s + (DAY_S if midnight else 0.0)
+    if end_s <= begin.at_s:
+        raise ValueError(f"its end {shown(text)} is not after its beginning; a day ends at 24:00")
+    return end_s
+
+
 def _read(text: str, *, hour: bool) -> Moment:
     problem = f"{shown(text)} is no time; what fits: {_TIME_FITS}"
     if when := _CLOCK.fullmatch(text):

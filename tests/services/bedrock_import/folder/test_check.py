@@ -122,6 +122,13 @@ def test_folders_that_hold_something_else(tmp_path: Path, files: dict[str, Any],
     assert check(tmp_path, files) == expected
 
 
+@pytest.mark.parametrize("name", ["adapter_config.json", "adapter_model.safetensors"])
+def test_an_adapter_s_folder_has_no_config_and_is_told_to_be_merged(tmp_path: Path, name: str) -> None:
+    (tmp_path / name).write_text("{}", encoding="utf-8")
+    with pytest.raises(InputError, match="holds an adapter; merge it into its base model"):
+        check_folder(tmp_path)
+
+
 def test_weights_that_would_be_uploaded_for_nothing(tmp_path: Path) -> None:
     path = make_folder(tmp_path / "m", {"original/consolidated.00.pth": b"", "optimizer.pt": b""})
     for name in ("original/consolidated.00.pth", "optimizer.pt"):

@@ -98,9 +98,9 @@ SUPPORTED = "supported: " + ", ".join(ARCHITECTURES)
     ("named", "expected"),
     [
         (["Phi3ForCausalLM"], f"the architecture Phi3ForCausalLM is not supported; {SUPPORTED}"),
-        ([], f"the architecture None is not supported; {SUPPORTED}"),
-        ("LlamaForCausalLM", f"the architecture None is not supported; {SUPPORTED}"),
-        ([5], f"the architecture None is not supported; {SUPPORTED}"),
+        ([], f"its architectures name no class; save the model again; {SUPPORTED}"),
+        ("LlamaForCausalLM", f"its architectures name no class; save the model again; {SUPPORTED}"),
+        ([5], f"its architectures name no class; save the model again; {SUPPORTED}"),
         (
             ["BertModel"],
             "the architecture BertModel makes no text, such as an embedding model; import a model that generates; "
@@ -158,6 +158,7 @@ def test_quantized_weights(method: str) -> None:
 def test_a_quantization_without_a_name_or_without_content() -> None:
     unnamed = f"the weights are quantized (by a method that is not named){HALVES}"
     assert found({**LLAMA, "compression_config": {"bits": 4}}) == [f"config.json: compression_config: {unnamed}"]
+    assert found({**LLAMA, "quantization": {"bits": 4}}) == [f"config.json: quantization: {unnamed}"]
     assert found({**LLAMA, "quantization_config": None, "compression_config": {}}) == []
 
 
@@ -203,6 +204,14 @@ def test_data_types(change: dict[str, Any], expected: list[str]) -> None:
         (
             {"transformers_version": None, "rope_parameters": {"rope_theta": 5e5, "rope_type": "default"}},
             [f"config.json: it has rope_parameters and no rope_theta, as transformers 5 writes it{AGAIN}"],
+        ),
+        (
+            {"transformers_version": "4.51.0", "text_config": {"transformers_version": "5.0.0.dev0"}},
+            [f"config.json: transformers 5.0.0.dev0 wrote it, whose files transformers 4.51.3 does not read{AGAIN}"],
+        ),
+        (
+            {"transformers_version": "v5"},
+            [f"config.json: transformers v5 wrote it, whose files transformers 4.51.3 does not read{AGAIN}"],
         ),
         ({"transformers_version": "new"}, [f"? config.json: transformers_version new is no version{AGAIN}"]),
         ({"transformers_version": 5}, [f"? config.json: transformers_version 5 is no version{AGAIN}"]),

@@ -68,7 +68,7 @@ def test_a_header_gives_its_tensors(tmp_path: Path) -> None:
 
 
 def test_a_type_that_is_not_known_is_let_through(tmp_path: Path) -> None:
-    content = raw({"a": {"dtype": "F4", "shape": [4], "data_offsets": [0, 2]}}, bytes(2))
+    content = raw({"a": {"dtype": "C64", "shape": [4], "data_offsets": [0, 32]}}, bytes(32))
     assert found(tmp_path, {**GONE, "model.safetensors": content}) == []
 
 
@@ -145,7 +145,14 @@ def test_no_weights(tmp_path: Path, files: dict[str, Any], expected: str) -> Non
         (safetensors("U8", 1, **{"a.weight": 4}), "a.weight as U8"),
         (safetensors("I32", 4, **{"a.qweight": 4}), "a.qweight as I32"),
         (safetensors("F32", 4, **{"a.weight_scale_inv": 4}), "a.weight_scale_inv as F32"),
+        (safetensors("U32", 4, **{"a.weight": 4}), "a.weight as U32"),  # MLX
+        (safetensors("U8", 1, **{"a.W_q": 4}), "a.W_q as U8"),  # HQQ
+        (safetensors("I16", 2, **{"a.codes": 4}), "a.codes as I16"),  # AQLM
+        (safetensors("F8_E8M0", 1, **{"a.scale": 4}), "a.scale as F8_E8M0"),
+        (safetensors("F4", 1, **{"a.blocks": 4}), "a.blocks as F4"),
         (safetensors("U8", 1, **{"a.mask": 4}), None),
+        (safetensors("BOOL", 1, **{"a.attn.bias": 4}), None),
+        (safetensors("I64", 8, **{"a.position_ids": 4}), None),
         (safetensors("F32", 4, **{"a.weight": 4}), None),
     ],
 )

@@ -22,6 +22,8 @@ _QUANTIZERS = ("quantize_config.json", "quant_config.json", "quantization_config
 """The files in which GPTQ, AWQ and ModelOpt describe their quantization."""
 _EMBEDDERS = ("modules.json", "config_sentence_transformers.json", "1_Pooling/config.json")
 """The files of sentence-transformers, which make any architecture an embedding model."""
+_ADAPTERS = ("adapter_config.json", "adapter_model.safetensors")
+"""The files of a LoRA adapter. A folder with nothing else has no config.json."""
 _WORTH_SAYING_BYTES = 10_000_000
 
 
@@ -74,9 +76,11 @@ def _config(path: Path) -> dict[str, Any]:
     """The content of config.json.
 
     Raises:
-        InputError: there is none, or it is not a JSON object.
+        InputError: there is none, as in an adapter's folder, or it is not a JSON object.
     """
     if not (path / "config.json").exists():
+        if any((path / name).exists() for name in _ADAPTERS):
+            raise _placed(_adapter(), path).error
         raise InputError(str(path), "has no config.json", "save the model with its configuration")
     if is_pointer(path / "config.json"):
         raise _placed(pointer("config.json"), path).error
@@ -104,11 +108,15 @@ def _findings(files: Files, config: dict[str, Any], region: str | None) -> Findi
         yield warning(FOLDER, problem, "save the processor in it too")
 
 
+def _adapter() -> Finding:
+    fits = "merge it into its base model (merge_and_unload) and save the result"
+    return Finding(FOLDER, "holds an adapter", fits)
+
+
 def _kinds(files: Files) -> Findings:
     """Folders that hold something other than a whole model of text; and weights that are not read."""
-    if files.any_of("adapter_config.json", "adapter_model.safetensors"):
-        fits = "merge it into its base model (merge_and_unload) and save the result"
-        yield Finding(FOLDER, "holds an adapter", fits)
+    if files.any_of(*_ADAPTERS):
+        yield _adapter()
     embedder = next((name for name in _EMBEDDERS if name in files), None)
     if embedder is not None:
         problem = f"holds an embedding model ({embedder}), and the service imports none"

@@ -22,6 +22,7 @@ _UNSCALED = ("default", "mrope", "llama3", "longrope", "su")
 _HALVES = ("bfloat16", "float16", "bf16", "fp16", "half")
 _DOUBLES = ("float32", "fp32", "float", "float64", "double")
 _OTHERS = ("vision_config", "audio_config")
+_NO_RELEASE = (-1, -1)
 
 
 def check_config(config: dict[str, Any], region: str | None) -> Findings:
@@ -51,7 +52,10 @@ def _architecture(config: dict[str, Any], architecture: str | None) -> Findings:
             problem = f"the architecture {_shown(architecture)} makes no text, such as an embedding model"
             yield Finding(_WHERE, problem, f"import a model that generates; {supported}")
             return
-        if architecture is not None and architecture.startswith("Qwen3"):
+        if architecture is None:
+            yield Finding(_WHERE, "its architectures name no class", f"save the model again; {supported}")
+            return
+        if architecture.startswith("Qwen3"):
             supported = f"of Qwen3, the service imports {' and '.join(facts.QWEN3)} only"
         yield Finding(_WHERE, f"the architecture {_shown(architecture)} is not supported", supported)
         return
@@ -124,7 +128,7 @@ def _too_long(problem: str, key: str = "max_position_embeddings") -> Finding:
 
 def _quantization(config: dict[str, Any], architecture: str | None) -> Findings:
     for place, part in (("", config), *_nested(config)):
-        for key in ("quantization_config", "compression_config"):
+        for key in ("quantization_config", "compression_config", "quantization"):  # the last one is MLX's
             method = part.get(key)
             if not method:
                 continue
@@ -154,25 +158,31 @@ def _data_type(config: dict[str, Any]) -> Findings:
 def _version(config: dict[str, Any], architecture: str | None) -> Findings:
     """The release of transformers that wrote the files.
 
-    Release 5 writes keys that release 4 does not read, such as `rope_parameters` in place of `rope_theta`: the model
-    would load with other values. A later release 4 may; GPT-OSS needs one, because 4.51 does not know it.
+    The newest one named counts: a nested configuration may name its own. Release 5 writes keys that release 4 does not
+    read, such as `rope_parameters` in place of `rope_theta`: the model would load with other values. A later release 4
+    may; GPT-OSS needs one, because 4.51 does not know it.
     """
     known = ".".join(map(str, facts.TRANSFORMERS))
     again = f"the service reads the files of transformers {known}: save the model with that release"
-    version = config.get("transformers_version")
-    found = re.match(r"(\d{1,6})\.(\d{1,6})", version) if isinstance(version, str) else None
-    if found is not None and int(found[1]) > facts.TRANSFORMERS[0]:
+    versions = [part.get("transformers_version") for _, part in _text_parts(config)]
+    version = max((one for one in versions if one is not None), key=_release, default=None)
+    release = _release(version)
+    if release[0] > facts.TRANSFORMERS[0]:
         problem = f"transformers {_shown(version)} wrote it, whose files transformers {known} does not read"
         yield Finding(_WHERE, problem, again)
     elif any("rope_parameters" in part and "rope_theta" not in part for _, part in _text_parts(config)):
         problem = "it has rope_parameters and no rope_theta, as transformers 5 writes it"
         yield Finding(_WHERE, problem, again)
-    elif version is not None and found is None:
+    elif version is not None and release == _NO_RELEASE:
         yield warning(_WHERE, f"transformers_version {_shown(version)} is no version", again)
-    elif (
-        found is not None and architecture != facts.GPT_OSS and (int(found[1]), int(found[2])) > facts.TRANSFORMERS[:2]
-    ):
+    elif architecture != facts.GPT_OSS and release > facts.TRANSFORMERS[:2]:
         yield warning(_WHERE, f"transformers {_shown(version)} wrote it, which is newer than {known}", again)
+
+
+def _release(version: object) -> tuple[int, int]:
+    """The first two numbers of a version, such as "4.51.3" or "v5"."""
+    found = re.match(r"v?(\d{1,6})(?:\.(\d{1,6}))?", version) if isinstance(version, str) else None
+    return _NO_RELEASE if found is None else (int(found[1]), int(found[2] or 0))
 
 
 def _llama3(config: dict[str, Any], architecture: str | None) -> Findings:

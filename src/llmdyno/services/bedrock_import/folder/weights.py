@@ -28,12 +28,13 @@ _BYTES = {
     **dict.fromkeys(("U32", "I32", "F32"), 4),
     **dict.fromkeys(("U64", "I64", "F64"), 8),
 }
-_QUANTIZED_TYPES = ("F8_E4M3", "F8_E5M2", "I8")
+_FLOATS = ("BF16", "F16", "F32", "F64")
+"""The types of weights. Other tensors may hold whole numbers, as positions do, or true and false, as masks do."""
 _QUANTIZED_NAMES = (
     *(".qweight", ".qzeros", ".weight_scale", ".weight_scale_inv", ".weight_packed", ".weight_zero_point"),
-    *(".absmax", ".quant_map", ".SCB"),
+    *(".absmax", ".quant_map", ".SCB", ".W_q", ".codes", ".codebooks"),
 )
-"""Endings of the tensors that GPTQ, AWQ, fp8, compressed-tensors and bitsandbytes save beside the weights."""
+"""Endings of the tensors that GPTQ, AWQ, fp8, compressed-tensors, bitsandbytes, HQQ and AQLM save."""
 _OTHER_WEIGHTS = (".bin", ".pt", ".pth", ".gguf", ".ggml", ".h5", ".msgpack", ".onnx", ".onnx_data", ".ckpt")
 _AGAIN = "save the model again, or copy the file again"
 _FEW = 3
@@ -189,8 +190,8 @@ def _quantized(headers: dict[str, dict[str, Any]], architecture: str | None) -> 
     for name, tensors in headers.items():
         for tensor, value in tensors.items():
             kind = value["dtype"]
-            packed = kind == "U8" and tensor.endswith(".weight")
-            if kind in _QUANTIZED_TYPES or packed or tensor.endswith(_QUANTIZED_NAMES):
+            packed = kind not in _FLOATS and (tensor.endswith(".weight") or kind == "I8" or str(kind).startswith("F"))
+            if packed or tensor.endswith(_QUANTIZED_NAMES):
                 problem = f"holds quantized weights ({_few([tensor])} as {one_line(str(kind), 20)})"
                 yield Finding(name, problem, "import the weights in bfloat16 or float16")
                 return
