@@ -5,7 +5,6 @@ from __future__ import annotations
 import re
 from decimal import Decimal
 from pathlib import Path
-from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -18,7 +17,7 @@ from llmdyno.reports.files import module_of
 from llmdyno.runs.run import Run
 from llmdyno.services.bedrock_tokens.service import SERVICE
 from llmdyno.services.service import NO_OVERRIDES, Overrides, ScalingOverrides, TokenPrices
-from llmdyno.services.traffic import Traffic
+from llmdyno.services.traffic import POISSON, Traffic
 from llmdyno.timeline.record import RequestRecord
 
 DOCUMENT = Path(__file__).parents[3] / "docs" / "cost.md"
@@ -165,11 +164,8 @@ def test_a_day_of_traffic() -> None:
 
 
 def test_a_day_whose_arrivals_are_a_draw_has_the_expected_number() -> None:
-    drawn: Any = SimpleNamespace(
-        arrivals_s=np.array([1.0, 2.0]), days_a_month=30, description="d", total=10_000.0, expected=10_000.0,
-        notes=("read as rates",),
-    )  # fmt: skip
-    found = SERVICE.account(token_run(answered(0), answered(1))).project(ScalingOverrides(), drawn)
+    traffic = Traffic(np.array([1.0, 2.0]), 30, "d", POISSON, 10_000.0, notes=("read as rates",))
+    found = SERVICE.account(token_run(answered(0), answered(1))).project(ScalingOverrides(), traffic)
     assert (found["requests"], found["day"]["dollars"], found["hours"][0]["requests"]) == (10_000, "45", 2)
     assert float(found["day"]["high"]) == pytest.approx(45.882)
     assert "their number is Poisson" in found["assumptions"][1]

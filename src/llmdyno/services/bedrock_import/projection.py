@@ -17,9 +17,10 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 
 from llmdyno.errors import InputError
+from llmdyno.services.amounts import exact_text
 from llmdyno.services.bedrock_import.carrying import Carried, carried, finding_command
-from llmdyno.services.bedrock_import.cost import exact_text
-from llmdyno.services.bedrock_import.simulation import HOUR_S, CopiesModel, Hour, Projection, project
+from llmdyno.services.bedrock_import.simulation import CopiesModel, Hour, Projection, project
+from llmdyno.services.moments import HOUR_S
 from llmdyno.services.service import ScalingOverrides
 from llmdyno.services.traffic import POISSON, Traffic
 

@@ -17,9 +17,9 @@ from dataclasses import dataclass, field
 
 from llmdyno.services.bedrock_import.billing import WINDOW_S
 from llmdyno.services.bedrock_import.copies import IDLE_S
+from llmdyno.services.moments import HOUR_S
 from llmdyno.workload.backoff import backoff_s
 
-HOUR_S = 3600.0
 _GRACE_S = 5.0
 """Refusals further apart than this do not count as one lasting excess."""
 
