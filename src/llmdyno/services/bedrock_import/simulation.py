@@ -17,6 +17,7 @@ from dataclasses import dataclass, field
 
 from llmdyno.services.bedrock_import.billing import WINDOW_S
 from llmdyno.services.bedrock_import.copies import IDLE_S
+from llmdyno.services.copies import DEFAULT_COPIES
 from llmdyno.services.moments import HOUR_S
 from llmdyno.workload.backoff import backoff_s
 
@@ -33,7 +34,7 @@ class CopiesModel:
     """
 
     calls_per_copy: int
-    max_copies: int = 3
+    max_copies: int = DEFAULT_COPIES
     cold_start_s: float = 60.0
     scale_up_after_s: float = 30.0
     scale_up_delay_s: float = 60.0
