@@ -213,7 +213,7 @@ def test_every_request_failed(name: str, scripted: Scripted, tmp_path: Path) -> 
         ),
         (
             ["warm", "--route", "chat"],
-            "--api: --api emulator --route chat has no cold start to measure; use --api bedrock",
+            "--api: --api emulator --route chat has no cold start to measure; use --api bedrock with an imported model",
         ),
         (
             ["check", "--requests", "5"],
