@@ -6,7 +6,7 @@ import argparse
 from pathlib import Path
 
 import pytest
-from tests.services.bedrock_import.model_folder import make_folder
+from tests.model_folder import make_folder
 
 from llmdyno.cli import aws_flags, main
 

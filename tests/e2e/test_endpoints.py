@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import itertools
-import json
 import subprocess
 import sys
 import urllib.request
@@ -14,6 +13,7 @@ from typing import Any
 
 import boto3
 import pytest
+from tests.model_folder import make_folder
 from tests.offline import Offline
 from tests.support import clean_environ
 
@@ -134,12 +134,8 @@ def test_a_load_goes_to_the_variable_s_endpoint(
 
 @pytest.mark.parametrize("name", CONTROL)
 def test_the_control_plane_is_the_variable_s_endpoint(place: Place, name: str) -> None:
-    folder = place.folder / "folder"
-    if not folder.exists():
-        folder.mkdir()
-        (folder / "config.json").write_text(json.dumps({"architectures": ["LlamaForCausalLM"]}), encoding="utf-8")
-        for file in ("model.safetensors", "tokenizer.json", "tokenizer_config.json"):
-            (folder / file).write_text("{}", encoding="utf-8")
+    if not (place.folder / "folder").exists():
+        make_folder(place.folder / "folder")
     line, words = CONTROL[name]
     result, looked_up = place.call(*line)
     assert looked_up == []

@@ -10,7 +10,7 @@ from typing import Any
 
 import boto3
 import pytest
-from tests.services.bedrock_import.model_folder import LLAMA, make_folder
+from tests.model_folder import LLAMA, make_folder
 from tests.support import command
 
 import llmdyno

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from tests.services.bedrock_import.model_folder import FILES, INDEX, LLAMA, ONE, TWO, make_folder, safetensors
+from tests.model_folder import FILES, INDEX, LLAMA, ONE, TWO, make_folder, safetensors
 
 from llmdyno.errors import InputError
 from llmdyno.services.bedrock_import.folder.check import Checked, check_folder

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from tests.services.bedrock_import.model_folder import LLAMA
+from tests.model_folder import LLAMA
 
 from llmdyno.services.bedrock_import.folder.config import check_config
 from llmdyno.services.bedrock_import.folder.facts import ARCHITECTURES

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from tests.services.bedrock_import.model_folder import make_folder
+from tests.model_folder import make_folder
 
 from llmdyno.services.bedrock_import.folder.files import list_files
 from llmdyno.services.bedrock_import.folder.tokenizer import check_generation, check_tokenizer, template_source

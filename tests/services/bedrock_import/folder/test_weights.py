@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from tests.services.bedrock_import.model_folder import INDEX, ONE, TWO, make_folder, safetensors
+from tests.model_folder import INDEX, ONE, TWO, make_folder, safetensors
 
 from llmdyno.services.bedrock_import.folder.files import list_files
 from llmdyno.services.bedrock_import.folder.weights import check_weights, read_header
