@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 _SPREAD = 0.2
 """The assumed error of the calls that a copy carries, as a share of what was seen or given."""
 _DOUBLINGS = 4
+"""How many numbers of users the command that finds the capacity tries, each twice the last one."""
 _SPEC_FILE = "spec.toml"
 
 

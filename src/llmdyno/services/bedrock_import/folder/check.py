@@ -23,6 +23,7 @@ _QUANTIZERS = ("quantize_config.json", "quant_config.json", "quantization_config
 _EMBEDDERS = ("modules.json", "config_sentence_transformers.json", "1_Pooling/config.json")
 """The files of sentence-transformers, which make any architecture an embedding model."""
 _WORTH_SAYING_BYTES = 10_000_000
+"""Files that the service does not read are named if they are larger together: their upload takes time."""
 
 
 @dataclass(frozen=True, slots=True)
