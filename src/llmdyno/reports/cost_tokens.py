@@ -11,6 +11,7 @@ from decimal import Decimal
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from llmdyno.reports.projection import show_total
 from llmdyno.reports.text import dollars, duration, plural
 
 if TYPE_CHECKING:
@@ -52,6 +53,8 @@ class Parts(NamedTuple):
     def _show_day(self, found: dict[str, Any], page: Page) -> None:
         page.blank()
         page.title(f"A day: {found['traffic']}")
+        hours = found.get("hours")
+        show_total(found, page, None if hours is None else sum(hour["requests"] for hour in hours))
         page.blank()
         if self.hours is not None:
             self.hours(found, page)

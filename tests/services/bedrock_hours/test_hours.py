@@ -112,9 +112,11 @@ def test_a_day_costs_the_same_whatever_the_traffic() -> None:
     assert (many["busiest_hour"], many["carried"], many["thousand_requests"]) == (2000, False, "950.4")
     text = shown({**report(hours_run()), "projection": many})
     assert "the busiest has 2,000 requests, and this run drove only 1,800 an hour" in " ".join(text.split())
-    traffic = Traffic(np.array([1.0, 2.0]), 30, "d", POISSON, 3.0, Peak("", 2.5), ("read as rates",))
+    traffic = Traffic(np.array([1.0, 2.0]), 30, "d", POISSON, 3.0, Peak("09:00 to 10:00", 2.5), ("read as rates",))
     expected = account.project(ScalingOverrides(), traffic)
-    assert (expected["requests"], expected["busiest_hour"], expected["assumptions"][-1]) == (3, 2, "read as rates")
+    assert (expected["requests"], expected["busiest_hour"], expected["traffic_notes"]) == (3, 2, ["read as rates"])
+    text = shown({**report(hours_run()), "projection": expected})
+    assert "\n3 requests a day; the busiest hour is 09:00 to 10:00, with 2.50\nread as rates\n" in text
     none = account.project(ScalingOverrides(), Traffic(np.empty(0), 22, "nothing"))
     assert (none["requests"], none["thousand_requests"]) == (0, None)
 

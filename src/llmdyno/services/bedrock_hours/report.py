@@ -23,7 +23,7 @@ from llmdyno.services.token_report import (
     tokens_report,
     usage_notes,
 )
-from llmdyno.services.traffic import Traffic
+from llmdyno.services.traffic import Traffic, day_report
 
 if TYPE_CHECKING:
     from llmdyno.services.bedrock_hours.account import Account
@@ -106,9 +106,9 @@ def projection_report(account: Account, cost: Cost, traffic: Traffic) -> dict[st
         "day": exact_text(cost.day),
         "month": exact_text(cost.month),
         "thousand_requests": exact_text(cost.day / count * THOUSAND) if count else None,
+        **day_report(traffic),
         "assumptions": [
             "the units are there day and night, and cost the same whatever the traffic: a month is 30 whole days",
             "what a model unit carries is not public: only a run shows it",
-            *traffic.notes,
         ],
     }

@@ -25,7 +25,7 @@ from llmdyno.services.token_report import (
     tokens_report,
     usage_notes,
 )
-from llmdyno.services.traffic import Traffic
+from llmdyno.services.traffic import POISSON, Traffic, day_report
 from llmdyno.services.usage import BEST
 
 if TYPE_CHECKING:
@@ -112,14 +112,15 @@ def _notes(account: Account) -> list[str]:
 
 def projection_report(account: Account, bill: Bill, traffic: Traffic) -> dict[str, Any]:
     """A day by the hour, and a month, in the form that cost.json holds."""
-    drawn, count = traffic.total is not None, traffic.expected
+    drawn, count = traffic.arrivals == POISSON, traffic.expected
     per_hour = np.bincount((traffic.arrivals_s // HOUR_S).astype(int), minlength=_HOURS)[:_HOURS].tolist()
     inputs, outputs = means_of(account.usage)
     return {
         "traffic": traffic.description,
         "requests": round(count),
         "days_a_month": traffic.days_a_month,
-        "assumptions": [*_assumptions(bill, inputs, outputs, drawn=drawn), *traffic.notes],
+        **day_report(traffic),
+        "assumptions": _assumptions(bill, inputs, outputs, drawn=drawn),
         "tokens": {"input": inputs * count, "output": outputs * count},
         "hours": [
             {"hour": hour, "requests": number, "cost": range_report(traffic_dollars(bill, number))}
