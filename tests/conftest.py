@@ -6,6 +6,7 @@ import socket
 from collections.abc import Callable, Iterator
 
 import pytest
+from tests.alone import pytest_runtest_protocol  # noqa: F401  a hook of pytest's
 from tests.support import Action, ScriptedServer
 
 from llmdyno.emulator.embedded import EmbeddedEmulator

@@ -19,6 +19,8 @@ from llmdyno.emulator.embedded import EmbeddedEmulator
 from llmdyno.emulator.model import DEFAULT_PROFILE
 from llmdyno.emulator.signatures import ACCESS_KEY, SECRET_KEY
 
+pytestmark = pytest.mark.alone
+
 KEYS = {"AWS_ACCESS_KEY_ID": ACCESS_KEY, "AWS_SECRET_ACCESS_KEY": SECRET_KEY, "AWS_EC2_METADATA_DISABLED": "true"}
 NO_FILES = {"AWS_CONFIG_FILE": "/dev/null", "AWS_SHARED_CREDENTIALS_FILE": "/dev/null"}
 FAST = ["--cold-start", "0", "--first-inference", "0", "--verify-signatures"]
@@ -282,7 +284,7 @@ def test_the_endpoint_may_come_from_awss_own_variable(bedrock: dict[str, str], t
 
 
 def test_warm(tmp_path: Path) -> None:
-    with emulated("--cold-start", "30", "--verify-signatures") as facts:
+    with emulated("--cold-start", "30", "--idle", "5000", "--verify-signatures") as facts:
         line = ["warm", "--api", "bedrock", "--model", facts["model"], "--endpoint-url", facts["root"]]
         result = command(*line, "--warm-interval", "2", "--out", "r", cwd=tmp_path, **KEYS, **NO_FILES)
         again = command(*line, "--out", "s", cwd=tmp_path, **KEYS, **NO_FILES)

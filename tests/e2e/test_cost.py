@@ -20,6 +20,8 @@ from llmdyno.emulator.model import DEFAULT_PROFILE
 from llmdyno.reports import text
 from llmdyno.reports.text import between
 
+pytestmark = pytest.mark.alone
+
 SPEED = 20.0
 KEYS = {**AWS_KEYS, "COLUMNS": "200"}
 WINDOW = Decimal("0.57180")

@@ -17,6 +17,8 @@ import llmdyno
 from llmdyno.experiments.selftest import beyond_range
 from llmdyno.spec.spec import Spec
 
+pytestmark = pytest.mark.alone
+
 SMALL = ["--input-tokens", "50", "--output-tokens", "20", "--quiet", "--out", "r"]
 
 

@@ -99,7 +99,7 @@ def test_a_job_begins_at_its_time(scripted: Scripted) -> None:
         return observed, clock.unix_offset_ns
 
     observed, offset_ns = asyncio.run(main())
-    assert 0 <= observed.phases[0][1] + offset_ns - start_unix_ns < 1_000_000_000
+    assert 0 <= observed.phases[0][1] + offset_ns - start_unix_ns < 5_000_000_000
 
 
 def test_the_error_of_waking_is_kept_with_what_was_measured(scripted: Scripted) -> None:
