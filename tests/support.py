@@ -17,6 +17,14 @@ from pathlib import Path
 from llmdyno.timeline.columns import Timeline, from_records
 from llmdyno.timeline.record import RequestRecord
 
+AWS_KEYS = {
+    "AWS_ACCESS_KEY_ID": "x",
+    "AWS_SECRET_ACCESS_KEY": "y",
+    "AWS_EC2_METADATA_DISABLED": "true",
+    "AWS_CONFIG_FILE": "/dev/null",
+    "AWS_SHARED_CREDENTIALS_FILE": "/dev/null",
+}
+"""An environment with credentials of AWS's, and with nothing of this machine's own configuration."""
 GOLDEN = Path(__file__).parent / "golden"
 SECOND = 1_000_000_000
 Action = bytes | float | str

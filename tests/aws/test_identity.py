@@ -10,7 +10,7 @@ from pathlib import Path
 import botocore
 import pytest
 
-from llmdyno.aws.identity import KINDS, base_model_of, check_model, geography_of, kind_of, provider_of, region_of
+from llmdyno.aws.identity import KINDS, base_model_of, check_model, kind_of, region_of
 from llmdyno.errors import InputError
 
 OWN = "arn:aws:bedrock:us-east-1:123456789012:"
@@ -19,41 +19,38 @@ LLAMA = "meta.llama3-1-8b-instruct-v1:0"
 MARKETPLACE = "arn:aws:sagemaker:eu-west-1:123456789012:endpoint/my-endpoint"
 
 IDENTIFIERS = [
-    ("my-model", "imported-model", None, None, None),
-    ("a1b2c3d4e5f6", "imported-model", None, None, None),
-    (OWN + "imported-model/a1b2c3d4e5f6", "imported-model", None, None, "us-east-1"),
-    (SONNET, "foundation-model", SONNET, None, None),
-    ("amazon.nova-lite-v1:0:300k", "foundation-model", "amazon.nova-lite-v1:0:300k", None, None),
-    ("deepseek.v3.2", "foundation-model", "deepseek.v3.2", None, None),
-    ("moonshotai.kimi-k2.5", "foundation-model", "moonshotai.kimi-k2.5", None, None),
-    ("newcomer.model-1", "foundation-model", "newcomer.model-1", None, None),
-    (f"arn:aws:bedrock:us-west-2::foundation-model/{LLAMA}", "foundation-model", LLAMA, None, "us-west-2"),
-    (f"us.{SONNET}", "inference-profile", SONNET, "us", None),
-    (f"eu.{SONNET}", "inference-profile", SONNET, "eu", None),
-    (f"apac.{SONNET}", "inference-profile", SONNET, "apac", None),
-    (f"us-gov.{SONNET}", "inference-profile", SONNET, "us-gov", None),
-    ("global.amazon.nova-2-lite-v1:0", "inference-profile", "amazon.nova-2-lite-v1:0", "global", None),
-    ("mars.deepseek.v3.2", "inference-profile", "deepseek.v3.2", "mars", None),
-    ("us.newcomer.model-1", "inference-profile", "newcomer.model-1", "us", None),
-    (f"{OWN}inference-profile/us.{LLAMA}", "inference-profile", LLAMA, "us", "us-east-1"),
-    (f"{OWN}inference-profile/odd", "inference-profile", None, None, "us-east-1"),
-    (OWN + "application-inference-profile/a1b2c3d4e5f6", "application-inference-profile", None, None, "us-east-1"),
-    (OWN + "custom-model-deployment/a1b2c3d4e5f6", "custom-model-deployment", None, None, "us-east-1"),
-    (OWN + "provisioned-model/a1b2c3d4e5f6", "provisioned-model", None, None, "us-east-1"),
-    (OWN + "prompt-router/a1b2c3d4e5f6", "prompt-router", None, None, "us-east-1"),
-    (OWN + "default-prompt-router/anthropic.claude:1", "prompt-router", None, None, "us-east-1"),
-    (MARKETPLACE, "marketplace-endpoint", None, None, "eu-west-1"),
-    ("arn:aws-us-gov:bedrock:us-gov-west-1::foundation-model/" + LLAMA, "foundation-model", LLAMA, None,
-     "us-gov-west-1"),
-]  # fmt: skip
+    ("my-model", "imported-model", None, None),
+    ("a1b2c3d4e5f6", "imported-model", None, None),
+    (OWN + "imported-model/a1b2c3d4e5f6", "imported-model", None, "us-east-1"),
+    (SONNET, "foundation-model", SONNET, None),
+    ("amazon.nova-lite-v1:0:300k", "foundation-model", "amazon.nova-lite-v1:0:300k", None),
+    ("deepseek.v3.2", "foundation-model", "deepseek.v3.2", None),
+    ("moonshotai.kimi-k2.5", "foundation-model", "moonshotai.kimi-k2.5", None),
+    ("newcomer.model-1", "foundation-model", "newcomer.model-1", None),
+    (f"arn:aws:bedrock:us-west-2::foundation-model/{LLAMA}", "foundation-model", LLAMA, "us-west-2"),
+    (f"us.{SONNET}", "inference-profile", SONNET, None),
+    (f"eu.{SONNET}", "inference-profile", SONNET, None),
+    (f"apac.{SONNET}", "inference-profile", SONNET, None),
+    (f"us-gov.{SONNET}", "inference-profile", SONNET, None),
+    ("global.amazon.nova-2-lite-v1:0", "inference-profile", "amazon.nova-2-lite-v1:0", None),
+    ("mars.deepseek.v3.2", "inference-profile", "deepseek.v3.2", None),
+    ("us.newcomer.model-1", "inference-profile", "newcomer.model-1", None),
+    (f"{OWN}inference-profile/us.{LLAMA}", "inference-profile", LLAMA, "us-east-1"),
+    (f"{OWN}inference-profile/odd", "inference-profile", None, "us-east-1"),
+    (OWN + "application-inference-profile/a1b2c3d4e5f6", "application-inference-profile", None, "us-east-1"),
+    (OWN + "custom-model-deployment/a1b2c3d4e5f6", "custom-model-deployment", None, "us-east-1"),
+    (OWN + "provisioned-model/a1b2c3d4e5f6", "provisioned-model", None, "us-east-1"),
+    (OWN + "prompt-router/a1b2c3d4e5f6", "prompt-router", None, "us-east-1"),
+    (OWN + "default-prompt-router/anthropic.claude:1", "prompt-router", None, "us-east-1"),
+    (MARKETPLACE, "marketplace-endpoint", None, "eu-west-1"),
+    ("arn:aws-us-gov:bedrock:us-gov-west-1::foundation-model/" + LLAMA, "foundation-model", LLAMA, "us-gov-west-1"),
+]
 
 
-@pytest.mark.parametrize(("model", "kind", "base", "geography", "region"), IDENTIFIERS)
-def test_what_an_identifier_names(
-    model: str, kind: str, base: str | None, geography: str | None, region: str | None
-) -> None:
+@pytest.mark.parametrize(("model", "kind", "base", "region"), IDENTIFIERS)
+def test_what_an_identifier_names(model: str, kind: str, base: str | None, region: str | None) -> None:
     assert check_model(model) == kind_of(model) == kind
-    assert (base_model_of(model), geography_of(model), region_of(model)) == (base, geography, region)
+    assert (base_model_of(model), region_of(model)) == (base, region)
 
 
 def test_awss_own_pattern_takes_every_one_of_them() -> None:
@@ -62,10 +59,6 @@ def test_awss_own_pattern_takes_every_one_of_them() -> None:
     theirs = re.compile(shapes["InvokeModelIdentifier"]["pattern"])
     assert [model for model, *_ in IDENTIFIERS if theirs.fullmatch(model) is None] == []
     assert {kind for _, kind, *_ in IDENTIFIERS} == set(KINDS)
-
-
-def test_a_provider() -> None:
-    assert (provider_of(SONNET), provider_of("Meta.x")) == ("anthropic", "meta")
 
 
 @pytest.mark.parametrize(

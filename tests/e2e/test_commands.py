@@ -13,21 +13,14 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from tests.support import ENDING, Action, ScriptedServer, clean_environ, command, event, response, stream_head
+from tests.support import AWS_KEYS, ENDING, Action, ScriptedServer, clean_environ, command, event, response, stream_head
 
 from llmdyno.emulator.embedded import EmbeddedEmulator
 from llmdyno.emulator.model import DEFAULT_PROFILE
 
 Scripted = Callable[..., ScriptedServer]
 ARN = "arn:aws:bedrock:us-east-1:123456789012:imported-model/a1b2c3d4e5f6"
-KEYS = {
-    "AWS_ACCESS_KEY_ID": "x",
-    "AWS_SECRET_ACCESS_KEY": "y",
-    "AWS_EC2_METADATA_DISABLED": "true",
-    "AWS_CONFIG_FILE": "/dev/null",
-    "AWS_SHARED_CREDENTIALS_FILE": "/dev/null",
-    "NO_PROXY": "127.0.0.1",
-}
+KEYS = {**AWS_KEYS, "NO_PROXY": "127.0.0.1"}
 STAGES = ["--before", "20s", "--hold", "20s", "--after", "20s"]
 LOADS = {
     "run": ["run", "--requests", "4"],

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from tests.support import command
+from tests.support import AWS_KEYS, command
 
 import llmdyno
 from llmdyno.emulator.embedded import EmbeddedEmulator
@@ -23,14 +23,7 @@ from llmdyno.reports.text import between
 pytestmark = pytest.mark.alone
 
 SPEED = 20.0
-KEYS = {
-    "AWS_ACCESS_KEY_ID": "x",
-    "AWS_SECRET_ACCESS_KEY": "y",
-    "AWS_EC2_METADATA_DISABLED": "true",
-    "AWS_CONFIG_FILE": "/dev/null",
-    "AWS_SHARED_CREDENTIALS_FILE": "/dev/null",
-    "COLUMNS": "200",
-}
+KEYS = {**AWS_KEYS, "COLUMNS": "200"}
 WINDOW = Decimal("0.57180")
 BASE = ["--output-tokens", "200", "--warm-interval", "1", "--throttle-pause", "1", "--quiet"]
 

@@ -15,20 +15,12 @@ import boto3
 import pytest
 from tests.model_folder import make_folder
 from tests.offline import Offline
-from tests.support import clean_environ
+from tests.support import AWS_KEYS, clean_environ
 
 from llmdyno.emulator.embedded import EmbeddedEmulator
 from llmdyno.emulator.model import DEFAULT_PROFILE
 
-KEYS = {
-    "AWS_ACCESS_KEY_ID": "x",
-    "AWS_SECRET_ACCESS_KEY": "y",
-    "AWS_EC2_METADATA_DISABLED": "true",
-    "AWS_CONFIG_FILE": "/dev/null",
-    "AWS_SHARED_CREDENTIALS_FILE": "/dev/null",
-    "AWS_REGION": "us-east-1",
-    "PYTHONWARNINGS": "ignore",
-}
+KEYS = {**AWS_KEYS, "AWS_REGION": "us-east-1", "PYTHONWARNINGS": "ignore"}
 SMALL = ["--input-tokens", "20", "--output-tokens", "5"]
 TWO = ["--requests", "2", *SMALL]
 LEVELS = ["--users", "1,2", "--hold", "5s", "--slo", "ttft_s=100"]

@@ -12,6 +12,7 @@ import pytest
 
 from llmdyno.emulator.bedrock import BedrockAnswer, Call, ImportedModel, ServiceError, model_arn
 from llmdyno.emulator.bedrock_request import LONGEST_BODY, check_identifier, read_call
+from llmdyno.emulator.dialect import Ending
 
 MODEL = ImportedModel(model_arn("emulated0001"), "m")
 SAY = {"role": "user", "content": [{"text": "hi"}]}
@@ -181,13 +182,13 @@ def test_a_tool_that_is_forced_is_called() -> None:
     assert (call.own_tokens, call.tool is not None and call.tool.name) == (24, "add")
     answer = BedrockAnswer(call, 7, 0)
     answer.token(0, " one"), answer.token(1, ' "two"')
-    whole = json.loads(answer.end(2, "stop", 1, 1))
+    whole = json.loads(answer.end(Ending(2, "stop", 1, 1)))
     assert whole["stopReason"] == "tool_use"
     use = {"toolUseId": "tooluse_0000000000000000000007", "name": "add", "input": {"a": 1, "why": ' one "two"'}}
     assert whole["output"]["message"]["content"] == [{"toolUse": use}]
     cut = BedrockAnswer(call, 7, 0)
     cut.token(0, " one")
-    assert json.loads(cut.end(1, "length", 1, 1))["stopReason"] == "max_tokens"
+    assert json.loads(cut.end(Ending(1, "length", 1, 1)))["stopReason"] == "max_tokens"
 
 
 def guarded(identifier: str | None, version: str | None) -> dict[str, str]:

@@ -22,6 +22,7 @@ from botocore.exceptions import ClientError, EventStreamError
 
 from llmdyno.emulator.bedrock import BedrockAnswer, ImportedModel, ServiceError, model_arn
 from llmdyno.emulator.bedrock_request import read_call
+from llmdyno.emulator.dialect import Ending
 from llmdyno.emulator.embedded import EmbeddedEmulator
 from llmdyno.emulator.model import DEFAULT_PROFILE
 from llmdyno.emulator.signatures import ACCESS_KEY, SECRET_KEY, check
@@ -123,9 +124,9 @@ def test_a_mistral_import_from_before_the_openai_formats() -> None:
     body = b'{"prompt":"one two","max_tokens":2}'
     answer = BedrockAnswer(read_call("invoke", body, model), 0, 0)
     answer.token(0, " a"), answer.token(1, " b")
-    assert json.loads(answer.end(2, "length", 1, 1)) == {"outputs": [{"text": " a b", "stop_reason": "length"}]}
+    assert json.loads(answer.end(Ending(2, "length", 1, 1))) == {"outputs": [{"text": " a b", "stop_reason": "length"}]}
     stream = BedrockAnswer(read_call("invoke-with-response-stream", body, model), 0, 0)
-    frames = InvokeDecoder().feed(stream.token(0, " a") + stream.end(1, "stop", 5, 2))
+    frames = InvokeDecoder().feed(stream.token(0, " a") + stream.end(Ending(1, "stop", 5, 2)))
     assert [(event.text, event.finish_reason) for event in frames] == [(" a", None), ("", "stop")]
 
 

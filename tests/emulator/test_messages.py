@@ -9,6 +9,7 @@ import pytest
 
 from llmdyno.emulator.anthropic import MessageAnswer
 from llmdyno.emulator.anthropic_request import TOOL_TOKENS, Failure, check_key, read_request, refusal
+from llmdyno.emulator.dialect import Ending
 from llmdyno.emulator.faults import BEFORE, STREAM
 
 HEADERS = {"anthropic-version": "2023-06-01"}
@@ -47,7 +48,7 @@ def events(data: bytes) -> list[dict[str, Any]]:
 def streamed(words: list[str], finish_reason: str = "stop", **fields: Any) -> list[dict[str, Any]]:
     answer = MessageAnswer(read(stream=True, **fields), 7, "m")
     data = b"".join(answer.token(index, word) for index, word in enumerate(words))
-    return events(data + answer.end(len(words), finish_reason, 1, 1))
+    return events(data + answer.end(Ending(len(words), finish_reason, 1, 1)))
 
 
 def test_a_text_stream_byte_for_byte() -> None:
@@ -63,7 +64,7 @@ def test_a_text_stream_byte_for_byte() -> None:
         'event: content_block_delta\ndata: {"type":"content_block_delta","index":0,'
         '"delta":{"type":"text_delta","text":" a\\""}}\n\n'
     )
-    assert answer.end(1, "length", 5, 2).decode() == (
+    assert answer.end(Ending(1, "length", 5, 2)).decode() == (
         'event: content_block_stop\ndata: {"type":"content_block_stop","index":0}\n\n'
         'event: message_delta\ndata: {"type":"message_delta","delta":{"stop_reason":"max_tokens","stop_sequence":null},'
         '"usage":{"input_tokens":2,"cache_creation_input_tokens":0,"cache_read_input_tokens":0,"output_tokens":1}}\n\n'
@@ -132,7 +133,7 @@ def test_a_tool_call_that_max_tokens_cuts() -> None:
 def whole(words: list[str], finish_reason: str = "stop", **fields: Any) -> dict[str, Any]:
     answer = MessageAnswer(read(**fields), 7, "m")
     assert [answer.token(index, word) for index, word in enumerate(words)] == [b""] * len(words)
-    return dict(json.loads(answer.end(len(words), finish_reason, 1, 1)))
+    return dict(json.loads(answer.end(Ending(len(words), finish_reason, 1, 1))))
 
 
 def test_whole_answers() -> None:

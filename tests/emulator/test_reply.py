@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from llmdyno.emulator import openai, routes
-from llmdyno.emulator.dialect import Asked
+from llmdyno.emulator.dialect import Asked, Ending
 from llmdyno.emulator.faults import BEFORE, Faults
 from llmdyno.emulator.http import Request
 from llmdyno.emulator.model import DEFAULT_PROFILE, PROFILES
@@ -273,9 +273,9 @@ def test_the_answer_says_that_it_stopped() -> None:
     heard: list[str | None] = []
 
     class Heard(openai.Answer):
-        def end(self, *given: Any) -> bytes:
-            heard.append(given[4])
-            return super().end(*given)
+        def end(self, ending: Ending) -> bytes:
+            heard.append(ending.stopped_by)
+            return super().end(ending)
 
     asked = openai.read_request(
         openai.COMPLETIONS_PATH, json.dumps({"model": "m", "prompt": "x", "max_tokens": 9, "stop": ["c"]}).encode(), "m"

@@ -11,11 +11,14 @@ from msgspec import UNSET
 from tests.support import ScriptedServer, chunk, response, stream_head
 from tests.targets.helpers import AWS, look, refusal, refused_look, send, settled
 
+from llmdyno.aws.identity import KINDS
+from llmdyno.aws.identity import MARKETPLACE as MARKETPLACE_KIND
 from llmdyno.emulator.embedded import EmbeddedEmulator
 from llmdyno.emulator.model import DEFAULT_PROFILE
 from llmdyno.emulator.signatures import ACCESS_KEY, SECRET_KEY
 from llmdyno.protocols.events import TEXT
 from llmdyno.runs.environment import ModelFacts
+from llmdyno.services.bedrock_tokens.service import KINDS as BILLED_BY_TOKEN
 from llmdyno.services.service import known_services
 from llmdyno.spec.spec import Spec
 from llmdyno.targets import bedrock
@@ -59,8 +62,15 @@ def spec(model: str, **keys: Any) -> Spec:
 def test_the_default_route_and_the_service_that_bills(model: str, route: str, service: str | None) -> None:
     one = spec(model)
     assert one.route == route
-    assert bedrock.service(one) == (service if service in known_services() else None)
+    assert bedrock.service(one) == service
     assert scales_to_zero(one) == (model == "my-model")
+
+
+def test_every_kind_that_is_billed_has_the_service_that_bills_it() -> None:
+    billed = {kind: bedrock.service_of_kind(kind) for kind in KINDS}
+    assert {kind for kind, service in billed.items() if service is None} == {MARKETPLACE_KIND}
+    assert {*billed.values()} - {None} == {*known_services()}
+    assert {kind for kind, service in billed.items() if service == "bedrock_tokens"} == BILLED_BY_TOKEN
 
 
 @pytest.mark.parametrize(

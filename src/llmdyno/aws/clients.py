@@ -82,7 +82,11 @@ class Aws:
         self._clients: dict[str, Any] = {}
 
     def client(self, service: str) -> Any:
-        """The client of a service, such as ``bedrock`` or ``s3``."""
+        """The client of a service, such as ``bedrock`` or ``s3``.
+
+        Raises:
+            InputError: the region, the URL or another of AWS's settings does not fit.
+        """
         if service not in self._clients:
             from botocore.config import Config
 

@@ -106,19 +106,6 @@ def base_model_of(model: str) -> str | None:
     return None
 
 
-def provider_of(base_model: str) -> str:
-    """The provider in a foundation model's ID: `anthropic`, `meta`, …"""
-    return base_model.partition(".")[0].lower()
-
-
-def geography_of(model: str) -> str | None:
-    """Where a system inference profile may send a request: `us`, `eu`, `global`, …; None: it is no such profile."""
-    if kind_of(model) != PROFILE:
-        return None
-    name = model.rpartition("/")[2]
-    return name.partition(".")[0] if kind_of(name) == PROFILE else None
-
-
 def region_of(model: str) -> str | None:
     """The region in an ARN; None: it is a name or an ID, or its ARN has none."""
     found = _BEDROCK.fullmatch(model) or _SAGEMAKER.fullmatch(model)

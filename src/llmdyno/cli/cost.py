@@ -10,13 +10,12 @@ from typing import TYPE_CHECKING
 from llmdyno.cli import prices as price_flags
 from llmdyno.cli.aws_flags import add_aws_arguments, endpoint_url_of, say
 from llmdyno.cli.keeping import keep
-from llmdyno.cli.prices import compared as _prices
 from llmdyno.cli.prices import read as _flag
 from llmdyno.errors import InputError
 
 if TYPE_CHECKING:
     from llmdyno.runs.run import Run
-    from llmdyno.services.service import Inquiry, Overrides, ScalingOverrides, Service
+    from llmdyno.services.service import Inquiry, Overrides, ScalingOverrides
     from llmdyno.services.traffic import Traffic
 
 DESCRIPTION = (
@@ -33,7 +32,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the run, the values that override it, and the traffic to project."""
     parser.add_argument("directory", metavar="RUN", help="a run directory")
     parser.add_argument("--json", action="store_true", help="print the report as JSON, as in cost.json")
-    group = parser.add_argument_group("copies and prices")
+    group = parser.add_argument_group("by the copy (imported models)")
     group.add_argument("--refresh", action="store_true", help="read CloudWatch again even if it was read before")
     group.add_argument(
         "--wait",
@@ -50,9 +49,6 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     group.add_argument(
         "--rate", metavar="DOLLARS", help="assume this price per unit and minute (default: from the built-in table)"
-    )
-    group.add_argument(
-        "--compare-price", metavar="IN,OUT", help="compare with these prices per million input and output tokens"
     )
     price_flags.add_arguments(parser)
     _add_projection_arguments(parser)
@@ -102,7 +98,7 @@ def call(arguments: argparse.Namespace) -> int:
     from llmdyno.reports.files import module_of
     from llmdyno.runs.directory import load
 
-    prices, inquiry = _prices(arguments), _inquiry(arguments)
+    prices, inquiry = price_flags.compared(arguments), _inquiry(arguments)
     better, traffic = _scaling(arguments), _traffic(arguments)
     overrides = replace(overrides_of(arguments), scaling=better)
     run = load(arguments.directory)
@@ -113,7 +109,7 @@ def call(arguments: argparse.Namespace) -> int:
     if traffic is not None:
         try:
             report["projection"] = account.project(better, traffic)
-            report["notes"] += _quota_notes(service, run, inquiry, better)
+            report["notes"] += service.projection_notes(run, better, inquiry)
         except InputError as error:
             report["notes"].append(f"no projection: {error.problem}; {error.fits}")
     report["notes"][:0] = [f"damaged: {damage}" for damage in run.damages]
@@ -141,16 +137,6 @@ def _check_known(run: Run, overrides: Overrides) -> None:
     if ENVIRONMENT in run.unread and not by_copy and overrides.prices is None and overrides.dollars_per_hour is None:
         problem = f"its model, and when it ran, are not known ({damages})"
         raise InputError(str(run.path), problem, "give the copies: add --copies N --units N, or --price IN,OUT")
-
-
-def _quota_notes(service: Service, run: Run, inquiry: Inquiry, better: ScalingOverrides) -> list[str]:
-    """Whether the projection assumes more copies than the account may have."""
-    facts = service.facts(run)
-    if facts is None or service.billing != "copies":
-        return []
-    from llmdyno.services.bedrock_import.quotas import projection_notes
-
-    return projection_notes(run, facts, inquiry, better.max_copies)
 
 
 def overrides_of(arguments: argparse.Namespace) -> Overrides:

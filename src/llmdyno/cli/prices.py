@@ -31,24 +31,22 @@ _FLAGS = {
 }
 """The flags of fields whose names are not theirs."""
 _INSTEAD = {
-    ("prices", "copies"): "compare with these prices: --compare-price IN,OUT",
-    ("prices", "hours"): "compare with these prices: --compare-price IN,OUT",
-    ("dollars_per_hour", "tokens"): "compare with this price: --compare-hour DOLLARS",
+    "prices": ("compare with these prices: --compare-price IN,OUT", None),
+    "dollars_per_hour": ("compare with this price: --compare-hour DOLLARS", "compare_hour"),
 }
-"""What to do with a field's flag where the bill is of another kind; everything else is left out."""
+"""What to do with a field's flag where the bill is of another kind, if the service takes the field after it (None:
+each does). Everything else is left out."""
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Add the prices by the token and by the hour."""
-    group = parser.add_argument_group("by the token")
+    """Add the prices by the token and by the hour, and those to compare with."""
+    group = parser.add_argument_group("by the token (other models; any endpoint with --price)")
     group.add_argument(
         "--price",
         metavar="IN,OUT[,CACHED]",
-        help="assume these prices per million input, output and cached input tokens; for any endpoint (default: from "
-        "the built-in table)",
+        help="assume these prices per million input, output and cached input tokens (default: from the built-in table)",
     )
-    group.add_argument("--compare-hour", metavar="DOLLARS", help="compare with this price an hour")
-    group = parser.add_argument_group("by the hour")
+    group = parser.add_argument_group("by the hour (provisioned throughput; any endpoint with --price-hour)")
     group.add_argument("--price-hour", metavar="DOLLARS", help="assume this price per model unit and hour")
     group.add_argument(
         "--model-units", metavar="N", help="assume N model units (default: as GetProvisionedModelThroughput says)"
@@ -56,7 +54,15 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     group.add_argument(
         "--commitment",
         metavar="TERM",
-        help=f"assume that they are bought for this term: {', '.join(COMMITMENTS)} (default: as it says, or none)",
+        help=f"assume that the units are bought for this term: {', '.join(COMMITMENTS)} (default: as "
+        "GetProvisionedModelThroughput says, or none)",
+    )
+    group = parser.add_argument_group("comparison")
+    group.add_argument(
+        "--compare-price", metavar="IN,OUT", help="compare with these prices per million input and output tokens"
+    )
+    group.add_argument(
+        "--compare-hour", metavar="DOLLARS", help="compare a run billed by the token with this price an hour"
     )
 
 
@@ -122,8 +128,7 @@ def service_for(run: Run, overrides: Overrides, better: ScalingOverrides) -> Ser
         if field not in service.takes:
             owner = next((one for one in map(find, known_services()) if field in one.takes), service)
             problem = f"is for a run that is billed {_words(owner)}, and this one is billed"
-            fits = _INSTEAD.get((field, service.billing), "leave it out")
-            raise InputError(_flag(field), f"{problem} {_words(service)}", fits)
+            raise InputError(_flag(field), f"{problem} {_words(service)}", _instead(field, service))
     return service
 
 
@@ -144,6 +149,11 @@ def _by_hand(run: Run, overrides: Overrides) -> Service:
         flags = " and ".join(_flag(one.by_hand) for one in named)
         raise InputError(flags, "each of them is another way to bill", "give one of them")
     return named[0]
+
+
+def _instead(field: str, service: Service) -> str:
+    fits, needed = _INSTEAD.get(field, ("", ""))
+    return fits if needed is None or needed in service.takes else "leave it out"
 
 
 def _words(service: Service) -> str:

@@ -38,7 +38,8 @@ if TYPE_CHECKING:
 
 DESCRIPTION = (
     "Serve an emulated deployment. It speaks OpenAI's chat and completions, Anthropic's messages, and Bedrock's "
-    "runtime for an imported model. /truth has the true times of each request. No language model makes the answers."
+    "runtime, for an imported model and foundation models. /truth has the true times of each request. No language "
+    "model makes the answers."
 )
 _PORT_ERRORS = (errno.EADDRINUSE, errno.EACCES)
 _HOST = re.compile(r"[A-Za-z0-9_.-]{1,253}")

@@ -15,6 +15,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from llmdyno.emulator.anthropic_request import FAULTS, Failure, Message, error_body, refusal, request_id
+from llmdyno.emulator.dialect import Ending
 from llmdyno.emulator.http import JSON
 
 
@@ -46,28 +47,21 @@ class MessageAnswer:
             delta = {"type": "text_delta", "text": text}
         return opened + (self._delta(delta) if delta is not None else b"")
 
-    def end(
-        self,
-        output_tokens: int,
-        finish_reason: str,
-        latency_ms: int,
-        first_byte_ms: int,
-        stopped_by: str | None = None,
-    ) -> bytes:
+    def end(self, ending: Ending) -> bytes:
         """The end of the last block and of the message; or the whole body. This API has no field for the latencies."""
-        reason = "stop_sequence" if stopped_by is not None else self._stop_reason(finish_reason)
-        usage = self._usage(output_tokens, min(self._asked.thinking_tokens, output_tokens))
+        reason = "stop_sequence" if ending.stopped_by is not None else self._stop_reason(ending.finish_reason)
+        usage = self._usage(ending.output_tokens, min(self._asked.thinking_tokens, ending.output_tokens))
         if not self._asked.stream:
             message = {**self._head(usage), "content": self._blocks(reason)}
-            message |= {"stop_reason": reason, "stop_sequence": stopped_by}
+            message |= {"stop_reason": reason, "stop_sequence": ending.stopped_by}
             return json.dumps(message).encode()
         closing = b""
         if self._asked.tool is not None and reason == "tool_use":
             closing = self._delta({"type": "input_json_delta", "partial_json": self._asked.tool.closing})
-        changed = {"stop_reason": reason, "stop_sequence": stopped_by}
+        changed = {"stop_reason": reason, "stop_sequence": ending.stopped_by}
         return (
             closing
-            + self._close(output_tokens - 1)
+            + self._close(ending.output_tokens - 1)
             + _event("message_delta", {"delta": changed, "usage": usage})
             + _event("message_stop", {})
         )

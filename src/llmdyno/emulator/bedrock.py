@@ -16,7 +16,7 @@ from urllib.parse import unquote
 
 from llmdyno.emulator import frames
 from llmdyno.emulator.body import read_object, shown
-from llmdyno.emulator.dialect import Asked, Refused
+from llmdyno.emulator.dialect import Asked, Ending, Refused
 from llmdyno.emulator.http import JSON
 from llmdyno.emulator.tools import Tool
 
@@ -131,6 +131,20 @@ def invalid(message: str) -> ServiceError:
     return ServiceError(400, "ValidationException", message)
 
 
+def metrics(call: Call, ending: Ending) -> dict[str, Any]:
+    """The service's counts and latencies, as the last chunk of a stream tells them."""
+    counts = {"inputTokenCount": call.input_tokens, "outputTokenCount": ending.output_tokens}
+    latencies = {"invocationLatency": ending.latency_ms, "firstByteLatency": ending.first_byte_ms}
+    return {"amazon-bedrock-invocationMetrics": {**counts, **latencies}}
+
+
+def count_headers(call: Call, ending: Ending) -> list[str]:
+    """The headers with which an answer without a stream tells its counts."""
+    counts = ("Input", call.input_tokens), ("Output", ending.output_tokens)
+    lines = [f"X-Amzn-Bedrock-{name}-Token-Count: {tokens}" for name, tokens in counts]
+    return [*lines, f"X-Amzn-Bedrock-Invocation-Latency: {ending.latency_ms}"]
+
+
 class BedrockAnswer:
     """The bytes of one answer: frames, or one body at the end."""
 
@@ -179,21 +193,13 @@ class BedrockAnswer:
         frame[-1] ^= 1
         return bytes(frame)
 
-    def end(
-        self,
-        output_tokens: int,
-        finish_reason: str,
-        latency_ms: int,
-        first_byte_ms: int,
-        stopped_by: str | None = None,
-    ) -> bytes:
+    def end(self, ending: Ending) -> bytes:
         """What follows the last token, or the whole body."""
+        output_tokens, finish_reason, latency_ms, _, stopped_by = ending
         call = self._call
         reason = self._stop_reason(finish_reason, stopped_by)
         if not call.stream:
-            count = ("input", call.input_tokens), ("output", output_tokens)
-            self.headers += [f"X-Amzn-Bedrock-{name}-Token-Count: {tokens}" for name, tokens in count]
-            self.headers.append(f"X-Amzn-Bedrock-Invocation-Latency: {latency_ms}")
+            self.headers += count_headers(call, ending)
             return json.dumps(self._whole("".join(self._text), output_tokens, reason, latency_ms)).encode()
         if call.operation == CONVERSE_STREAM:
             usage = _converse_usage(call.input_tokens, output_tokens)
@@ -204,19 +210,13 @@ class BedrockAnswer:
                 + frames.event("messageStop", {"stopReason": reason})
                 + frames.event("metadata", {"usage": usage, "metrics": {"latencyMs": latency_ms}, **_tier(call)})
             )
-        metrics = {
-            "inputTokenCount": call.input_tokens,
-            "outputTokenCount": output_tokens,
-            "invocationLatency": latency_ms,
-            "firstByteLatency": first_byte_ms,
-        }
         if call.format == "bedrock-completion":
             last = _generation("", None, output_tokens, finish_reason)
         elif call.format == "mistral":
             last = {"outputs": [{"text": "", "stop_reason": finish_reason}]}
         else:
             last = {**self._openai_chunk("", finish_reason), "usage": _usage(call.input_tokens, output_tokens)}
-        return self._chunk(output_tokens, {**last, "amazon-bedrock-invocationMetrics": metrics})
+        return self._chunk(output_tokens, {**last, **metrics(call, ending)})
 
     def _stop_reason(self, finish_reason: str, stopped_by: str | None) -> str:
         """Why the answer ended, in the words of its format."""

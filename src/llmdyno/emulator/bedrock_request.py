@@ -28,7 +28,9 @@ from llmdyno.emulator.dialect import CONTEXT
 from llmdyno.emulator.tools import TOOL_TOKENS, Tool, tool_call
 
 LONGEST_BODY = 25_000_000
+"""Bytes, as the service's model of InvokeModel has it."""
 _DEFAULT_TOKENS = 512
+"""How many tokens an answer has at most, if its request does not say: the default of Llama's and Mistral's bodies."""
 _RANGES: dict[str, dict[str, tuple[float, float]]] = {
     "bedrock-completion": {"temperature": (0, 1), "top_p": (0, 1)},
     "mistral": {"temperature": (0, 1), "top_p": (0, 1)},
@@ -48,6 +50,7 @@ _CONTENT_TYPES = ("", "application/json", "application/octet-stream")
 """Clients that are told nothing else send the second one with a body of bytes."""
 _ACCEPTED = ("application/json", "application/*", "*/*")
 _LONGEST_IDENTIFIER = 2048
+"""Characters, as the service's model has it."""
 _NAME = "[a-z0-9-]{1,63}"
 _OWN = "|".join(
     (

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 CONTEXT = 131_072
 """The most tokens of input and output together."""
@@ -43,6 +43,20 @@ class Refused(Exception):
         self.headers = list(headers)
 
 
+class Ending(NamedTuple):
+    """How an answer ends.
+
+    `output_tokens`: how many it has. `finish_reason`: ``length`` or ``stop``. `latency_ms`, `first_byte_ms`: from its
+    request to its last token and to its first one. `stopped_by`: the stop sequence that ended it (None: none did).
+    """
+
+    output_tokens: int
+    finish_reason: str
+    latency_ms: int
+    first_byte_ms: int
+    stopped_by: str | None = None
+
+
 class Answer(Protocol):
     """The bytes of one answer: events of a stream, or one body at the end."""
 
@@ -53,14 +67,7 @@ class Answer(Protocol):
     def token(self, index: int, text: str) -> bytes:
         """The events of token `index` (from 0); nothing when the answer is not streamed."""
 
-    def end(
-        self,
-        output_tokens: int,
-        finish_reason: str,
-        latency_ms: int,
-        first_byte_ms: int,
-        stopped_by: str | None = None,
-    ) -> bytes:
+    def end(self, ending: Ending) -> bytes:
         """What follows the last token, or the whole body. `finish_reason` is ``length`` or ``stop``; `stopped_by` is
         the stop sequence that ended it, if one did."""
 

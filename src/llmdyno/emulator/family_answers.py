@@ -13,14 +13,13 @@ from typing import Any, NamedTuple
 
 from llmdyno.emulator import frames
 from llmdyno.emulator.anthropic import MessageAnswer
-from llmdyno.emulator.bedrock import EVENT_STREAM, BedrockAnswer, Call, ServiceError, refusal
-from llmdyno.emulator.dialect import Answer
+from llmdyno.emulator.bedrock import EVENT_STREAM, BedrockAnswer, Call, ServiceError, count_headers, metrics, refusal
+from llmdyno.emulator.dialect import Answer, Ending
 from llmdyno.emulator.families import Asking
 from llmdyno.emulator.foundation import FoundationModel
 from llmdyno.emulator.http import JSON
 
 _PADDING = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ"
-_METRICS = "amazon-bedrock-invocationMetrics"
 SEQUENCE = "sequence"
 """The finish reason of an answer that a stop sequence of the request ended, beside those of the model."""
 _NOVA_STOPS = {"length": "max_tokens", "stop": "end_turn", SEQUENCE: "stop_sequence"}
@@ -135,17 +134,6 @@ class _Framed:
         padding = _PADDING[: (self._sent * 7 + self._number) % len(_PADDING)]
         return frames.event("chunk", {"bytes": content, "p": padding})
 
-    def metrics(self, output_tokens: int, latency_ms: int, first_byte_ms: int) -> dict[str, Any]:
-        """The service's counts and latencies, as the last chunk tells them."""
-        counts = {"inputTokenCount": self.call.input_tokens, "outputTokenCount": output_tokens}
-        return {_METRICS: {**counts, "invocationLatency": latency_ms, "firstByteLatency": first_byte_ms}}
-
-    def count(self, output_tokens: int, latency_ms: int) -> None:
-        """Tell the counts in headers, as an answer without a stream does."""
-        for name, tokens in (("Input", self.call.input_tokens), ("Output", output_tokens)):
-            self.headers.append(f"X-Amzn-Bedrock-{name}-Token-Count: {tokens}")
-        self.headers.append(f"X-Amzn-Bedrock-Invocation-Latency: {latency_ms}")
-
     def fault(self, kind: str) -> bytes:
         """The exception frame of a stream that fails."""
         refused = refusal(kind)
@@ -179,23 +167,15 @@ class _FamilyAnswer(_Framed):
             return b""
         return b"".join(map(self.frame, self._shape.token(index, text)))
 
-    def end(
-        self,
-        output_tokens: int,
-        finish_reason: str,
-        latency_ms: int,
-        first_byte_ms: int,
-        stopped_by: str | None = None,
-    ) -> bytes:
+    def end(self, ending: Ending) -> bytes:
         """What follows the last token, or the whole body; `stopped_by` is the sequence that ended the answer."""
-        finish_reason = finish_reason if stopped_by is None else SEQUENCE
+        reason = ending.finish_reason if ending.stopped_by is None else SEQUENCE
         if not self.stream:
-            self.count(output_tokens, latency_ms)
+            self.headers += count_headers(self.call, ending)
             text = "".join(self._texts)
-            return json.dumps(self._shape.whole(self.call, text, output_tokens, finish_reason)).encode()
-        *before, last = self._shape.end(self.call, output_tokens, finish_reason)
-        metrics = self.metrics(output_tokens, latency_ms, first_byte_ms)
-        return b"".join(map(self.frame, [*before, {**last, **metrics}]))
+            return json.dumps(self._shape.whole(self.call, text, ending.output_tokens, reason)).encode()
+        *before, last = self._shape.end(self.call, ending.output_tokens, reason)
+        return b"".join(map(self.frame, [*before, {**last, **metrics(self.call, ending)}]))
 
 
 class _AnthropicAnswer(_Framed):
@@ -210,22 +190,14 @@ class _AnthropicAnswer(_Framed):
         """The frames of one token; nothing when the answer is not streamed."""
         return b"".join(map(self.frame, _events_in(self._inner.token(index, text))))
 
-    def end(
-        self,
-        output_tokens: int,
-        finish_reason: str,
-        latency_ms: int,
-        first_byte_ms: int,
-        *stopped_by: str | None,
-    ) -> bytes:
+    def end(self, ending: Ending) -> bytes:
         """The end of the message, whose last event has the metrics; or the whole body."""
-        body = self._inner.end(output_tokens, finish_reason, latency_ms, first_byte_ms, *stopped_by)
+        body = self._inner.end(ending)
         if not self.stream:
-            self.count(output_tokens, latency_ms)
+            self.headers += count_headers(self.call, ending)
             return body
         *before, last = _events_in(body)
-        metrics = self.metrics(output_tokens, latency_ms, first_byte_ms)
-        return b"".join(map(self.frame, [*before, {**last, **metrics}]))
+        return b"".join(map(self.frame, [*before, {**last, **metrics(self.call, ending)}]))
 
 
 def _events_in(sent: bytes) -> list[dict[str, Any]]:

@@ -47,6 +47,7 @@ _NETWORK = Shape(0, 32, r"[-0-9a-zA-Z]+")
 _NETWORKS = {"subnetIds": 16, "securityGroupIds": 5}
 _REQUIRED = ("jobName", "importedModelName", "roleArn", "modelDataSource")
 _LONGEST_TAGS, _MOST_TAGS = 200, 50
+"""The longest list of tags that the service's model takes, and the most tags that a resource may have."""
 _PLAIN = {JOB_NAME.pattern: r"[a-zA-Z0-9][a-zA-Z0-9+.\-]*"}
 """The same set of strings as a pattern of the model. Python's `re` would need ages for the model's own."""
 
@@ -73,6 +74,7 @@ _SHARD = re.compile(r"(.+)-\d{5}-of-(\d{5})\.safetensors")
 _LARGEST_BYTES, _LARGEST_BYTES_WITH_IMAGES = 200_000_000_000, 100_000_000_000
 _LONGEST_CONTEXT = 131_072
 _GPT_OSS_REGIONS, _GPT_OSS_EOS = ("us-east-1",), {200_002, 199_999, 200_012}
+"""Bounds of the user guide (2026-11) on weights (bytes), context (positions) and GPT-OSS."""
 
 
 @dataclass(slots=True)

@@ -12,7 +12,7 @@ from typing import Any
 
 from llmdyno.emulator import tokens
 from llmdyno.emulator.body import content_text, read_object, shown, stops, whole_number, wrong_field
-from llmdyno.emulator.dialect import CONTEXT, Asked, Refused
+from llmdyno.emulator.dialect import CONTEXT, Asked, Ending, Refused
 
 CHAT_PATH, COMPLETIONS_PATH, MODELS_PATH = "/v1/chat/completions", "/v1/completions", "/v1/models"
 FINGERPRINT = "llmdyno-emulator"
@@ -163,15 +163,9 @@ class Answer:
         """An event whose JSON breaks off."""
         return f"data: {self._head}\n\n".encode() if self.stream else b""
 
-    def end(
-        self,
-        output_tokens: int,
-        finish_reason: str,
-        latency_ms: int,
-        first_byte_ms: int,
-        stopped_by: str | None = None,
-    ) -> bytes:
+    def end(self, ending: Ending) -> bytes:
         """Finish reason, usage and end mark; or the whole body. This API has no field for the latencies."""
+        output_tokens, finish_reason, *_ = ending
         asked = self.asked
         usage = (
             f'"usage":{{"prompt_tokens":{asked.input_tokens},"completion_tokens":{output_tokens},'

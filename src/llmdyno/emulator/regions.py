@@ -15,6 +15,7 @@ from llmdyno.emulator.control import Control, Job, Model
 _SCOPE = re.compile(r"Credential=[^/,]*/[0-9]{8}/([a-z0-9-]{1,20})/([a-z0-9-]{1,40})/aws4_request")
 _ARN = re.compile(r"arn:aws[a-z0-9-]*:bedrock:([a-z0-9-]{1,20}):")
 _MOST = 100
+"""How many regions are kept apart. A client may name any."""
 
 
 def scope_of(headers: dict[str, str]) -> tuple[str, str] | None:

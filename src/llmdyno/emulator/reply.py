@@ -12,7 +12,7 @@ from collections.abc import Callable, Sequence
 from typing import NamedTuple, Protocol
 
 from llmdyno.emulator import answers, http
-from llmdyno.emulator.dialect import Answer, Asked
+from llmdyno.emulator.dialect import Answer, Asked, Ending
 from llmdyno.emulator.faults import CRC, CUT, STALL
 from llmdyno.emulator.truth import Truth
 
@@ -195,7 +195,7 @@ class Reply:
         answer, truth = self._answer, self.truth
         last_ms, first_ms = ((time_ns - truth.arrive_ns) // 1_000_000 for time_ns in (now_ns, truth.first_ns))
         stopped_by = self.script.stopped_by if tokens == self.script.length else None
-        tail = answer.end(tokens, finish_reason, last_ms, first_ms, stopped_by)
+        tail = answer.end(Ending(tokens, finish_reason, last_ms, first_ms, stopped_by))
         if answer.stream:
             chunks = [self._chunk(part) for part in (content, tail) if part]
             self._wire.send(b"".join(chunks) + self._last_chunk)

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 LIST, TAG, UNTAG = "listTagsForResource", "tagResource", "untagResource"
 PATHS = tuple(f"/{name}" for name in (LIST, TAG, UNTAG))
 _LONGEST_ARN, _SHORTEST_ARN = 1011, 20
+"""Characters, as the service's model has it."""
 
 
 def is_foreign(arn: object) -> bool:

@@ -18,6 +18,7 @@ from llmdyno.emulator.http import JSON, Request
 from llmdyno.emulator.regions import scope_of
 
 _HEAD = 16_384
+"""How many bytes of an answer, or of a form, are looked at."""
 _PAGE = re.compile(rb"HTTP/1\.[01] [45].*?\r\ncontent-type: *text/html", re.IGNORECASE | re.DOTALL)
 _EMPTY = re.compile(rb"HTTP/1\.[01] 404 .*?\r\ncontent-length: *0\r\n", re.IGNORECASE | re.DOTALL)
 _XML = "application/xml"

@@ -9,8 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from llmdyno.reports.cost_tokens import (
-    EMULATED,
-    WIDTH,
+    Parts,
     even_text,
     load_text,
     model_text,
@@ -27,31 +26,17 @@ if TYPE_CHECKING:
 
 def show(report: dict[str, Any], page: Page, path: Path) -> None:
     """Show a run's cost; `path` is the run directory."""
-    page.blank()
-    page.title(f"{title(report)}: {path}")
-    if report["emulated"]:
-        page.warning(EMULATED)
-    for line in _basis(report):
-        page.aside(line)
-    page.blank()
-    page.facts(_run_facts(report), WIDTH)
-    if report.get("projection") is not None:
-        _show_projection(report["projection"], page)
-    page.notes(report["notes"], WIDTH)
+    _PARTS.show(report, page, path)
 
 
 def title(report: dict[str, Any]) -> str:
     """What the report is about."""
-    return "Cost by the hour"
+    return _PARTS.title
 
 
 def facts(report: dict[str, Any]) -> list[tuple[str, str]]:
     """What the run costs, at what rate, and what the projected day would: labels and values."""
-    projection = report.get("projection")
-    if projection is None:
-        return _run_facts(report)
-    (_, day), (_, month), *_ = _projection_facts(projection)
-    return [*_run_facts(report), ("Projected day", f"{projection['traffic']}: {day}"), ("Projected month", month)]
+    return _PARTS.facts(report)
 
 
 def _basis(report: dict[str, Any]) -> list[str]:
@@ -106,15 +91,6 @@ def _comparison(found: dict[str, Any] | None) -> list[tuple[str, str]]:
     return [("By the token", f"{line}. An hour of the units{even_text(found)}")]
 
 
-def _show_projection(found: dict[str, Any], page: Page) -> None:
-    page.blank()
-    page.title(f"A day: {found['traffic']}")
-    page.blank()
-    page.facts(_projection_facts(found), WIDTH)
-    for index, assumption in enumerate(found["assumptions"]):
-        page.fact("" if index else "Assumed", assumption, WIDTH, style="dim", head="dim")
-
-
 def _projection_facts(found: dict[str, Any]) -> list[tuple[str, str]]:
     busiest, seen = found["busiest_hour"], found["seen_per_hour"]
     if found["carried"]:
@@ -129,3 +105,6 @@ def _projection_facts(found: dict[str, Any]) -> list[tuple[str, str]]:
     if found["thousand_requests"] is not None:
         facts.append(("A thousand requests", f"{dollars(found['thousand_requests'])} on such a day"))
     return facts
+
+
+_PARTS = Parts("Cost by the hour", _basis, _run_facts, _projection_facts)

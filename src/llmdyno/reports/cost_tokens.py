@@ -6,10 +6,12 @@ bounds differ, both are shown and no figure between them. An emulated run is nam
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from decimal import Decimal
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
+from llmdyno.reports.projection import show_total
 from llmdyno.reports.text import dollars, duration, plural
 
 if TYPE_CHECKING:
@@ -21,33 +23,68 @@ EMULATED = "EMULATED: nothing was billed. The figures apply real prices to what 
 _HOUR_HEADS = ("hour", "requests", "dollars")
 
 
+class Parts(NamedTuple):
+    """What tells a report by the token from one by the hour. Each part takes cost.json's contents, or its projection's.
+
+    `basis`: lines on the model and its price. `run`, `day`: labels and values; those of a day begin with what it costs
+    and what a month costs. `hours`: puts the day's table on the page, if there is one.
+    """
+
+    title: str
+    basis: Callable[[dict[str, Any]], list[str]]
+    run: Callable[[dict[str, Any]], list[tuple[str, str]]]
+    day: Callable[[dict[str, Any]], list[tuple[str, str]]]
+    hours: Callable[[dict[str, Any], Page], None] | None = None
+
+    def show(self, report: dict[str, Any], page: Page, path: Path) -> None:
+        """Show a run's cost; `path` is the run directory."""
+        page.blank()
+        page.title(f"{self.title}: {path}")
+        if report["emulated"]:
+            page.warning(EMULATED)
+        for line in self.basis(report):
+            page.aside(line)
+        page.blank()
+        page.facts(self.run(report), WIDTH)
+        if report.get("projection") is not None:
+            self._show_day(report["projection"], page)
+        page.notes(report["notes"], WIDTH)
+
+    def _show_day(self, found: dict[str, Any], page: Page) -> None:
+        page.blank()
+        page.title(f"A day: {found['traffic']}")
+        hours = found.get("hours")
+        show_total(found, page, None if hours is None else sum(hour["requests"] for hour in hours))
+        page.blank()
+        if self.hours is not None:
+            self.hours(found, page)
+            page.blank()
+        page.facts(self.day(found), WIDTH)
+        for index, assumption in enumerate(found["assumptions"]):
+            page.fact("" if index else "Assumed", assumption, WIDTH, style="dim", head="dim")
+
+    def facts(self, report: dict[str, Any]) -> list[tuple[str, str]]:
+        """What the run costs, at what rate, and what the projected day would: labels and values."""
+        found = report.get("projection")
+        if found is None:
+            return self.run(report)
+        (_, day), (_, month), *_ = self.day(found)
+        return [*self.run(report), ("Projected day", f"{found['traffic']}: {day}"), ("Projected month", month)]
+
+
 def show(report: dict[str, Any], page: Page, path: Path) -> None:
     """Show a run's cost; `path` is the run directory."""
-    page.blank()
-    page.title(f"{title(report)}: {path}")
-    if report["emulated"]:
-        page.warning(EMULATED)
-    for line in _basis(report):
-        page.aside(line)
-    page.blank()
-    page.facts(_run_facts(report), WIDTH)
-    if report.get("projection") is not None:
-        _show_projection(report["projection"], page)
-    page.notes(report["notes"], WIDTH)
+    _PARTS.show(report, page, path)
 
 
 def title(report: dict[str, Any]) -> str:
     """What the report is about."""
-    return "Cost by the token"
+    return _PARTS.title
 
 
 def facts(report: dict[str, Any]) -> list[tuple[str, str]]:
     """What the run costs, at what rate, and what the projected day would: labels and values."""
-    projection = report.get("projection")
-    if projection is None:
-        return _run_facts(report)
-    (_, day), (_, month), *_ = _projection_facts(projection)
-    return [*_run_facts(report), ("Projected day", f"{projection['traffic']}: {day}"), ("Projected month", month)]
+    return _PARTS.facts(report)
 
 
 def _basis(report: dict[str, Any]) -> list[str]:
@@ -152,17 +189,10 @@ def even_text(found: dict[str, Any]) -> str:
     return f" costs the same at {between} requests an hour, if it carries them; this load is {where}"
 
 
-def _show_projection(found: dict[str, Any], page: Page) -> None:
-    page.blank()
-    page.title(f"A day: {found['traffic']}")
-    page.blank()
+def _show_hours(found: dict[str, Any], page: Page) -> None:
     hours = [hour for hour in found["hours"] if hour["requests"]]
     rows = [[str(hour["hour"]), f"{hour['requests']:,}", range_text(hour["cost"])] for hour in hours]
     page.table(_HOUR_HEADS, rows, left=())
-    page.blank()
-    page.facts(_projection_facts(found), WIDTH)
-    for index, assumption in enumerate(found["assumptions"]):
-        page.fact("" if index else "Assumed", assumption, WIDTH, style="dim", head="dim")
 
 
 def _projection_facts(found: dict[str, Any]) -> list[tuple[str, str]]:
@@ -172,3 +202,6 @@ def _projection_facts(found: dict[str, Any]) -> list[tuple[str, str]]:
         ("A day", f"{day}, {tokens['output']:,.0f} out"),
         ("A month", f"{range_text(found['month'])}: {found['days_a_month']} such days"),
     ]
+
+
+_PARTS = Parts("Cost by the token", _basis, _run_facts, _projection_facts, _show_hours)

@@ -23,10 +23,7 @@ def show(found: dict[str, Any], page: Page, width: int) -> None:
     page.title(f"A day: {found['traffic']}")
     capacity = found.get("capacity") or {"known": True}  # a report of an earlier version has none
     unknown = not capacity["known"]
-    if "expected_requests" in found:
-        page.line(_day_total(found))
-        for note in found["traffic_notes"]:
-            page.aside(note)
+    show_total(found, page, found["requests"])
     if unknown:
         page.warning(_unknown(found))
         page.whole(f"  {capacity['find_with']}")
@@ -79,13 +76,24 @@ def _dollars(found: dict[str, Any]) -> str:
     return dollar_range(found["low"], found["dollars"], found["high"])
 
 
-def _day_total(found: dict[str, Any]) -> str:
-    """The day's total and its busiest hour, so that a file that was read wrongly is seen at once."""
-    total = f"{_count(found['expected_requests'])} requests a day"
-    if found["drawn"]:
-        total += f" ({found['requests']:,} in this draw)"
-    peak = found["peak"]
-    return total if peak is None else f"{total}; the busiest hour is {peak['when']}, with {_count(peak['requests'])}"
+def show_total(found: dict[str, Any], page: Page, in_draw: int | None) -> None:
+    """Show the day's total, its busiest hour and how it was read, so that a file that was read wrongly is seen at once.
+
+    Args:
+        found: a projection's part of cost.json; one of an earlier version does not have them.
+        page: where to.
+        in_draw: how many requests the draw has that is shown; None: none is shown.
+    """
+    if "expected_requests" not in found:
+        return
+    total, peak = f"{_count(found['expected_requests'])} requests a day", found["peak"]
+    if found["drawn"] and in_draw is not None:
+        total += f" ({in_draw:,} in this draw)"
+    if peak is not None:
+        total += f"; the busiest hour is {peak['when']}, with {_count(peak['requests'])}"
+    page.line(total)
+    for note in found["traffic_notes"]:
+        page.aside(note)
 
 
 def _count(value: float) -> str:

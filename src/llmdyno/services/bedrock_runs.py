@@ -73,7 +73,7 @@ def tier_of(spec: Spec) -> str | None:
     body = spec.extra_body
     nested: Any = body.get("serviceTier")
     named = [
-        getattr(spec, "service_tier", None),
+        spec.service_tier,
         nested.get("type") if isinstance(nested, dict) else None,
         body.get("service_tier"),
         spec.litellm_param.get("service_tier"),

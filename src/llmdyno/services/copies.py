@@ -24,8 +24,8 @@ UNKNOWN = "unknown: the endpoint is no imported model"
 """How copies are known. A service adds names of its own."""
 _FIRST_REFUSALS_S = 30.0
 """Another copy does not come sooner than this after the first refusal: it has a model to load."""
-_USUALLY_AT_MOST = 3
-"""How many copies a model has at most, unless the load needs more: the usual quota of an account."""
+DEFAULT_COPIES = 3
+"""How many copies a model has at most, unless the load needs more: an account's quota that was not raised."""
 _UP_BEFORE = "the model was up before the run, so there may have been more copies than the load shows"
 
 Span = tuple[float, float]
@@ -248,7 +248,7 @@ def _possible(
     Refusals ask for another copy, and only one at a time starts. So the last refusals may have brought one more, and a
     longer time without a refusal may have had one that came and went.
     """
-    most = max(_USUALLY_AT_MOST, len(levels) + 1)
+    most = max(DEFAULT_COPIES, len(levels) + 1)
     for one in levels[1]:
         end_s = math.inf if one.went_s is None else one.went_s[1]
         here = (flight.refused_s >= one.came_s[0]) & (flight.refused_s <= end_s)

@@ -17,10 +17,9 @@ from llmdyno.runs.run import Run
 from llmdyno.services.calls import Calls, calls_of
 from llmdyno.services.clock import ServiceClock
 from llmdyno.services.copies import NO_COPIES, Copies
+from llmdyno.services.moments import HOUR_S
 from llmdyno.services.service import Overrides
 from llmdyno.services.usage import Usage, usage_of
-
-_HOUR_S = 3600.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,7 +40,7 @@ def delivered_by(run: Run, speed: float) -> Delivered | None:
     part = throughput["steady"] if throughput["steady"] is not None else throughput["whole_run"]
     if window is None or run.succeeded == 0 or not part["request_per_s"]:
         return None
-    return Delivered(part["request_per_s"] * _HOUR_S / speed, window.duration_s * speed, steady is not None)
+    return Delivered(part["request_per_s"] * HOUR_S / speed, window.duration_s * speed, steady is not None)
 
 
 def usage_in(run: Run) -> Usage:

@@ -14,10 +14,10 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from llmdyno.services.amounts import MILLION
 from llmdyno.services.service import TokenPrices
 from llmdyno.services.usage import BEST, HIGH, LOW, Usage
 
-MILLION, THOUSAND = Decimal(1_000_000), Decimal(1_000)
 LONGEST_CACHE = Decimal(2)
 """A write to a cache costs at most twice the input price, if its own price is unknown: the longest-lived one does."""
 _Z95 = 1.96

@@ -214,6 +214,10 @@ class Service(Protocol):
         """The account of a run. A service that cannot be asked leaves a note in it."""
         ...
 
+    def projection_notes(self, run: Run, better: ScalingOverrides, inquiry: Inquiry = ASK) -> list[str]:
+        """What the account allows less of than a projection assumes; empty: nothing, or the service has no bounds."""
+        ...
+
     def bound(self, spec: Spec, *, rounds: int | None = None) -> CostBound:
         """The most that a load may cost, asked before anything is sent.
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 from decimal import Decimal
 from typing import Any
 
-from llmdyno.services.bedrock_import.cost import exact_text
+from llmdyno.services.amounts import exact_text
 from llmdyno.services.delivered import Delivered, TokenRun
 from llmdyno.services.per_token import Range, break_even
 from llmdyno.services.service import TokenPrices

@@ -14,6 +14,7 @@ import csv
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -89,6 +90,18 @@ class Traffic:
     def expected(self) -> float:
         """The expected number of requests of the day."""
         return float(len(self.arrivals_s)) if self.total is None else self.total
+
+
+def day_report(traffic: Traffic) -> dict[str, Any]:
+    """What every projection says of its day, as JSON's own types: the total, the busiest hour, how it was read."""
+    peak = traffic.peak
+    return {
+        "expected_requests": round(traffic.expected, 6),
+        "drawn": traffic.arrivals == POISSON,
+        "draws": 1 + len(traffic.others),
+        "peak": None if peak is None else {"when": peak.when, "requests": round(peak.requests, 6)},
+        "traffic_notes": list(traffic.notes),
+    }
 
 
 def by_shape(requests_per_hour: float, shape: str, seed: int) -> Traffic:

@@ -5,8 +5,8 @@ between two bounds. Warm-up requests are included, because they are billed too. 
 
 A count of the server's is exact. Everything else is bounded:
 
-- The server gives no count: the prompt has our count, or 30% more or less where no tokenizer counted it, and up to 64
-  tokens of a chat template. The answer has at least a token a chunk, and at most max_tokens.
+- The server gives no count: the prompt has our count, or 30% more or 23% less where no tokenizer counted it, and up to
+  64 tokens of a chat template. The answer has at least a token a chunk, and at most max_tokens.
 - A request failed: what a service bills for it is unknown. It bills nothing, or its prompt and the tokens that arrived.
   Where our side ended the answer, or the connection broke, the service may have written on, up to max_tokens.
 - A request was refused with a status from 400 to 499: nothing was processed, and nothing is billed.

@@ -30,7 +30,8 @@ _NAME = re.compile(
 )
 _PUBLIC = re.compile(
     r"(?:^|_)(?:bos|eos|eot|pad|unk|sep|cls|mask|stop|image|video|audio|think\w*|begin\w*|end\w*|start\w*)_token(?:_id)?$|"
-    r"(?:^|_)cache_key$|(?:^|_)kms_key(?:_id|_arn)?$|(?:^|_)client_request_token$|^(?:public|sort|group|partition|primary|foreign)_key$|"
+    r"(?:^|_)cache_key$|(?:^|_)kms_key(?:_id|_arn)?$|(?:^|_)client_request_token$|"
+    r"^(?:public|sort|group|partition|primary|foreign)_key$|"
     r"_(?:file|path|dir|folder|sock|name|type|url|uri|endpoint|limit|size|length|timeout)$"
 )
 _ALL_BELOW = re.compile(r"^auth$|secret|passw|credential|authoriz|cookie")

@@ -97,10 +97,7 @@ def service(spec: Spec) -> str | None:
 
 def service_of_kind(kind: str | None) -> str | None:
     """The name of the service that bills models of a kind; None: no such service is known here."""
-    from llmdyno.services.service import known_services
-
-    name = _SERVICES.get(kind or "")
-    return name if name in known_services() else None
+    return _SERVICES.get(kind or "")
 
 
 def url(spec: Spec, environ: Mapping[str, str]) -> str | None:

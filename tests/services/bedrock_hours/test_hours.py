@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from decimal import Decimal
-from types import SimpleNamespace
 from typing import Any
 from urllib.parse import quote
 
@@ -20,7 +19,7 @@ from llmdyno.runs.run import Run
 from llmdyno.services.bedrock_hours.cost import COMMITMENTS, Cost, cost_of
 from llmdyno.services.bedrock_hours.service import SERVICE
 from llmdyno.services.service import NO_OVERRIDES, CostBound, Inquiry, Overrides, ScalingOverrides, TokenPrices
-from llmdyno.services.traffic import Traffic
+from llmdyno.services.traffic import POISSON, Peak, Traffic
 
 ARN = "arn:aws:bedrock:us-east-1:123456789012:provisioned-model/abcdefghijkl"
 GIVEN = Overrides(dollars_per_hour=Decimal("39.60"), model_units=2)
@@ -105,20 +104,19 @@ def test_what_is_missing_is_said(overrides: Overrides, problem: str) -> None:
 
 def test_a_day_costs_the_same_whatever_the_traffic() -> None:
     account = SERVICE.account(hours_run(), GIVEN)
-    few = account.project(ScalingOverrides(), Traffic(np.array([1.0, 2.0]), 22, "a day"))
-    many = account.project(ScalingOverrides(), Traffic(np.arange(2000) / 10, 22, "a day"))
+    few = account.project(ScalingOverrides(), Traffic(np.array([1.0, 2.0]), 22, "a day", peak=Peak("", 2.0)))
+    many = account.project(ScalingOverrides(), Traffic(np.arange(2000) / 10, 22, "a day", peak=Peak("", 2000.0)))
     assert few["day"] == many["day"] == "1900.8"
     assert few["month"] == many["month"] == "57024"
     assert (few["busiest_hour"], few["carried"], few["thousand_requests"]) == (2, True, "950400")
     assert (many["busiest_hour"], many["carried"], many["thousand_requests"]) == (2000, False, "950.4")
     text = shown({**report(hours_run()), "projection": many})
     assert "the busiest has 2,000 requests, and this run drove only 1,800 an hour" in " ".join(text.split())
-    drawn: Any = SimpleNamespace(
-        arrivals_s=np.array([1.0, 2.0]), days_a_month=30, description="d", total=3.0, expected=3.0,
-        peak=SimpleNamespace(requests=2.5), notes=("read as rates",),
-    )  # fmt: skip
-    expected = account.project(ScalingOverrides(), drawn)
-    assert (expected["requests"], expected["busiest_hour"], expected["assumptions"][-1]) == (3, 2, "read as rates")
+    traffic = Traffic(np.array([1.0, 2.0]), 30, "d", POISSON, 3.0, Peak("09:00 to 10:00", 2.5), ("read as rates",))
+    expected = account.project(ScalingOverrides(), traffic)
+    assert (expected["requests"], expected["busiest_hour"], expected["traffic_notes"]) == (3, 2, ["read as rates"])
+    text = shown({**report(hours_run()), "projection": expected})
+    assert "\n3 requests a day; the busiest hour is 09:00 to 10:00, with 2.50\nread as rates\n" in text
     none = account.project(ScalingOverrides(), Traffic(np.empty(0), 22, "nothing"))
     assert (none["requests"], none["thousand_requests"]) == (0, None)
 

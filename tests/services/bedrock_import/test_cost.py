@@ -11,7 +11,7 @@ from tests.services.bedrock_import.virtual import drive
 from llmdyno.emulator.copies import Scaling
 from llmdyno.services.bedrock_import.billing import bill
 from llmdyno.services.bedrock_import.copies import IDLE_S
-from llmdyno.services.bedrock_import.cost import Delivered, Price, Stretch, cost_of, exact_text, keeping_warm
+from llmdyno.services.bedrock_import.cost import Delivered, Price, Stretch, cost_of, keeping_warm
 from llmdyno.services.bedrock_import.prices import rate_of, storage_rate
 from llmdyno.services.copies import inferred
 
@@ -102,18 +102,3 @@ def test_a_load_that_delivered_nothing_has_no_price_a_token() -> None:
     found = cost_of(bill(inferred(seen.calls, IDLE_S), seen.calls), PUBLISHED, Delivered(1.0, 0.0, 0.0, 0.0))
     assert found.million_output_tokens is None
     assert found.thousand_requests is None
-
-
-@pytest.mark.parametrize(
-    ("value", "text"),
-    [
-        (None, None),
-        (Decimal("0.57180"), "0.5718"),
-        (Decimal(3), "3"),
-        (Decimal(0), "0"),
-        (Decimal(1) / 3, "0.333333333333"),
-        (Decimal("1E+3"), "1000"),
-    ],
-)
-def test_dollars_as_text(value: Decimal | None, text: str | None) -> None:
-    assert exact_text(value) == text

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from tests.services.runs import COLD_START, FACTS, ONE_USER, make_run
+from tests.services.runs import COLD_START, ONE_USER, make_run
 from tests.support import ScriptedServer, response
 
 from llmdyno.aws.clients import Aws
@@ -16,10 +16,10 @@ from llmdyno.services.bedrock_import.quotas import (
     Quotas,
     copies_warning,
     import_warnings,
-    projection_notes,
     read_quotas,
 )
-from llmdyno.services.service import ASK, Inquiry
+from llmdyno.services.bedrock_import.service import SERVICE
+from llmdyno.services.service import ASK, Inquiry, ScalingOverrides
 
 MODELS = {"QuotaCode": "L-45B04988", "QuotaName": "Imported models per account", "Value": 3.0}
 JOBS = {"QuotaCode": "L-5F098EFA", "QuotaName": "Concurrent model import jobs", "Value": 1.0}
@@ -114,7 +114,7 @@ def test_a_projection_that_assumes_more_than_the_quota(
     tmp_path: Path, control_plane: Callable[..., ScriptedServer]
 ) -> None:
     def notes(run: Any, max_copies: int | None, inquiry: Inquiry = ASK) -> list[str]:
-        return projection_notes(run, FACTS, inquiry, max_copies)
+        return SERVICE.projection_notes(run, ScalingOverrides(max_copies=max_copies), inquiry)
 
     def run_on(server: ScriptedServer, name: str, **more: Any) -> Any:
         url = server.url.removesuffix("/v1")

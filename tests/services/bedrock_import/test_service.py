@@ -75,7 +75,7 @@ def test_the_bound_of_a_load_and_of_cold_starts(control_plane: Servers) -> None:
 def test_units_of_another_version_have_their_own_rate(control_plane: Servers) -> None:
     """An OpenAI-family model's: $0.1433 a unit and minute. No region but us-east-1 has one."""
     units = {"customModelUnitsPerModelCopy": 4, "customModelUnitsVersion": "v2.0"}
-    server = control_plane(model={"modelArn": ARN, "customModelUnits": units})
+    server = control_plane(QUOTAS, model={"modelArn": ARN, "customModelUnits": units})
     assert window_price(spec(server), ARN) == (4 * 5 * Decimal("0.1433"), None)
     assert SERVICE.bound(spec(server, duration_s=600, concurrency=2)).dollars == 6 * 4 * 5 * Decimal("0.1433")
     elsewhere = ARN.replace("us-east-1", "us-west-2")

@@ -5,7 +5,6 @@ from __future__ import annotations
 import re
 from decimal import Decimal
 from pathlib import Path
-from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -18,7 +17,7 @@ from llmdyno.reports.files import module_of
 from llmdyno.runs.run import Run
 from llmdyno.services.bedrock_tokens.service import SERVICE
 from llmdyno.services.service import NO_OVERRIDES, Overrides, ScalingOverrides, TokenPrices
-from llmdyno.services.traffic import Traffic
+from llmdyno.services.traffic import POISSON, Peak, Traffic
 from llmdyno.timeline.record import RequestRecord
 
 DOCUMENT = Path(__file__).parents[3] / "docs" / "cost.md"
@@ -165,15 +164,18 @@ def test_a_day_of_traffic() -> None:
 
 
 def test_a_day_whose_arrivals_are_a_draw_has_the_expected_number() -> None:
-    drawn: Any = SimpleNamespace(
-        arrivals_s=np.array([1.0, 2.0]), days_a_month=30, description="d", total=10_000.0, expected=10_000.0,
-        notes=("read as rates",),
-    )  # fmt: skip
-    found = SERVICE.account(token_run(answered(0), answered(1))).project(ScalingOverrides(), drawn)
+    traffic = Traffic(
+        np.array([1.0, 2.0]), 30, "d", POISSON, 10_000.0, Peak("15:00 to 16:00", 900.0), ("read as rates",)
+    )
+    found = SERVICE.account(token_run(answered(0), answered(1))).project(ScalingOverrides(), traffic)
     assert (found["requests"], found["day"]["dollars"], found["hours"][0]["requests"]) == (10_000, "45", 2)
     assert float(found["day"]["high"]) == pytest.approx(45.882)
     assert "their number is Poisson" in found["assumptions"][1]
-    assert found["assumptions"][-1] == "read as rates"
+    whole = {**report(token_run(answered(0))), "projection": found}
+    text = drawn(lambda page: module_of("cost", whole).show(whole, page, Path("r")))
+    told = "10,000 requests a day (2 in this draw); the busiest hour is 15:00 to 16:00, with 900 read as rates hour"
+    assert told in " ".join(text.split())
+    assert (found["traffic_notes"], found["drawn"]) == (["read as rates"], True)
 
 
 def test_no_day_without_a_price_or_an_answer() -> None:

@@ -9,12 +9,9 @@ from dataclasses import asdict
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-
+from llmdyno.services.amounts import MILLION, THOUSAND, exact_text
 from llmdyno.services.bedrock_hours.cost import Cost
-from llmdyno.services.bedrock_import.cost import exact_text
-from llmdyno.services.moments import HOUR_S
-from llmdyno.services.per_token import MILLION, THOUSAND, bill_of
+from llmdyno.services.per_token import bill_of
 from llmdyno.services.service import TokenPrices
 from llmdyno.services.token_report import (
     delivered_report,
@@ -26,7 +23,7 @@ from llmdyno.services.token_report import (
     tokens_report,
     usage_notes,
 )
-from llmdyno.services.traffic import Traffic
+from llmdyno.services.traffic import Traffic, day_report
 
 if TYPE_CHECKING:
     from llmdyno.services.bedrock_hours.account import Account
@@ -96,11 +93,8 @@ def _notes(account: Account, prices: TokenPrices | None) -> list[str]:
 
 def projection_report(account: Account, cost: Cost, traffic: Traffic) -> dict[str, Any]:
     """A day and a month, in the form that cost.json holds. They cost the same whatever the traffic."""
-    # Traffic whose arrivals are a draw has the expected numbers beside them.
-    count = round(getattr(traffic, "expected", len(traffic.arrivals_s)))
-    peak = getattr(traffic, "peak", None)
-    hours = np.bincount((traffic.arrivals_s // HOUR_S).astype(int), minlength=1)
-    busiest = int(hours.max()) if peak is None else round(peak.requests)
+    count, peak = round(traffic.expected), traffic.peak
+    busiest = 0 if peak is None else round(peak.requests)
     delivered = account.delivered
     seen = delivered.requests_per_hour if delivered is not None else 0.0
     return {
@@ -112,9 +106,9 @@ def projection_report(account: Account, cost: Cost, traffic: Traffic) -> dict[st
         "day": exact_text(cost.day),
         "month": exact_text(cost.month),
         "thousand_requests": exact_text(cost.day / count * THOUSAND) if count else None,
+        **day_report(traffic),
         "assumptions": [
             "the units are there day and night, and cost the same whatever the traffic: a month is 30 whole days",
             "what a model unit carries is not public: only a run shows it",
-            *getattr(traffic, "notes", ()),
         ],
     }

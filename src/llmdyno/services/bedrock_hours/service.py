@@ -18,7 +18,7 @@ from llmdyno.runs.environment import ModelFacts
 from llmdyno.runs.run import Run
 from llmdyno.services.bedrock_hours.account import Account
 from llmdyno.services.bedrock_runs import facts_of, identifier_in
-from llmdyno.services.service import ASK, NO_OVERRIDES, CostBound, Inquiry, Overrides, Service
+from llmdyno.services.service import ASK, NO_OVERRIDES, CostBound, Inquiry, Overrides, ScalingOverrides, Service
 from llmdyno.spec.spec import Spec
 
 NAME = "bedrock_hours"
@@ -51,6 +51,10 @@ class BedrockHours:
         facts = self.facts(run) or ModelFacts()
         known, problem = with_units(run, facts, overrides, inquiry)
         return Account(run, facts, known, problem)
+
+    def projection_notes(self, run: Run, better: ScalingOverrides, inquiry: Inquiry = ASK) -> list[str]:
+        """Nothing: no quota of model units is read."""
+        return []
 
     def bound(self, spec: Spec, *, rounds: int | None = None) -> CostBound:
         """Nothing: the units are paid whether the load is sent or not."""

@@ -27,10 +27,15 @@ WINDOW_MINUTES = 5
 WINDOW_S = 60.0 * WINDOW_MINUTES
 """The billing window, as AWS's price page defines it."""
 _MOST_BLOCKS = 200
+"""With more blocks, the count is only bounded: exactly, it takes the square of them."""
 _MOST_PERMUTED = 5
+"""With more copies, each may have gone last: there are too many orders to try."""
 _GAPS_S = (1.0, 10.0, 60.0, WINDOW_S)
+"""Blocks that are no further apart may be joined, one gap after the other, until they are few enough."""
 _BUCKET_S = 5.0
+"""Of the moments within this long, one is looked at. More of them can only raise the lowest bound."""
 _JUST_AFTER_S = 1e-6
+"""How far on each side of a moment at which the count may jump it is tried too."""
 
 
 class Range(NamedTuple):

@@ -11,8 +11,9 @@ import math
 from decimal import ROUND_CEILING, Decimal
 from typing import NamedTuple
 
+from llmdyno.services.amounts import MILLION, THOUSAND
 from llmdyno.services.bedrock_import.carrying import Carried
-from llmdyno.services.bedrock_import.cost import MILLION, THOUSAND, Cost, Delivered
+from llmdyno.services.bedrock_import.cost import Cost, Delivered
 from llmdyno.services.service import TokenPrices
 
 REACHED, NOT_REACHABLE, NOT_SHOWN = "reached", "not reachable", "not shown"

@@ -10,11 +10,10 @@ import math
 from decimal import Decimal
 
 from llmdyno.services.bedrock_import.billing import WINDOW_S
+from llmdyno.services.copies import DEFAULT_COPIES
 from llmdyno.services.service import CostBound
 from llmdyno.spec.spec import Spec
 
-DEFAULT_COPIES = 3
-"""The most copies of an account whose quota was not raised."""
 _TOKEN_S, _FIRST_S = 0.03, 5.0
 _LONG_ANSWER = 1.5
 """How much longer than the mean an answer is assumed to be."""

@@ -12,14 +12,15 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 
 from llmdyno.services.flight import flight_of
+from llmdyno.services.moments import HOUR_S
 
 if TYPE_CHECKING:
     from llmdyno.services.bedrock_import.account import Account
 
 _SPREAD = 0.2
 """The assumed error of the calls that a copy carries, as a share of what was seen or given."""
-_HOUR_S = 3600.0
 _DOUBLINGS = 4
+"""How many numbers of users the command that finds the capacity tries, each twice the last one."""
 _SPEC_FILE = "spec.toml"
 
 
@@ -52,8 +53,8 @@ class Carried(NamedTuple):
         At least what it delivers with as many calls at once as in this run; at most what it would if answers got no
         slower.
         """
-        shown = self.at_once * _HOUR_S / self.answer_s
-        most = None if self.high is None else self.high * _HOUR_S / self.answer_s
+        shown = self.at_once * HOUR_S / self.answer_s
+        most = None if self.high is None else self.high * HOUR_S / self.answer_s
         return (shown if most is None else min(shown, most)), most
 
 
@@ -66,7 +67,7 @@ def carried(account: Account) -> Carried | None:
     delivered = account.delivered
     if delivered is None or not delivered.copies:
         return Carried(calls, low, high, origin, answer_s, 1.0)
-    at_once = delivered.requests_per_hour / delivered.copies * answer_s / _HOUR_S  # Little's law
+    at_once = delivered.requests_per_hour / delivered.copies * answer_s / HOUR_S  # Little's law
     return Carried(calls, low, high, origin, answer_s, max(1.0, at_once))
 
 

@@ -29,8 +29,6 @@ STATISTICS = {
     "OutputTokenCount": ("Sum",),
 }
 """Which statistics are read of each metric. The sum of a gauge means nothing, and we compute percentiles ourselves."""
-LATE_S = 180.0
-"""How long after its minute a datapoint may still come. Some minutes are usual."""
 POLL_S = 5.0
 
 

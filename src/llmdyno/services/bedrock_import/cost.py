@@ -11,10 +11,10 @@ from dataclasses import dataclass
 from decimal import Decimal
 from typing import NamedTuple
 
+from llmdyno.services.amounts import MILLION, THOUSAND
 from llmdyno.services.bedrock_import.billing import WINDOW_MINUTES, WINDOW_S, Bill
 
 DAYS_A_MONTH = 30
-MILLION, THOUSAND = Decimal(1_000_000), Decimal(1_000)
 _MINUTES_AN_HOUR = 60
 _HOURS_A_DAY = 24
 _DAY_S = 86_400.0
@@ -171,8 +171,3 @@ def keeping_warm(price: Price, cycle_s: float) -> Warmth:
     month, stored = day * DAYS_A_MONTH, price.storage_month
     even = day / price.window if price.window else Decimal(0)
     return Warmth(day, month, None if stored is None else month + stored, price.window, even, int(_DAY_S // cycle_s))
-
-
-def exact_text(value: Decimal | None) -> str | None:
-    """A decimal as text with up to twelve places, which cut a quotient's endless digits; None stays None."""
-    return None if value is None else f"{value:.12f}".rstrip("0").rstrip(".")

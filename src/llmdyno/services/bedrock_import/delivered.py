@@ -12,8 +12,7 @@ from llmdyno.runs.run import Run
 from llmdyno.services.bedrock_import.cost import Delivered, Stretch
 from llmdyno.services.clock import ServiceClock
 from llmdyno.services.copies import Copies
-
-_HOUR_S = 3600.0
+from llmdyno.services.moments import HOUR_S
 
 
 def delivered_of(run: Run, copies: Copies, clock: ServiceClock) -> Delivered | None:
@@ -24,7 +23,7 @@ def delivered_of(run: Run, copies: Copies, clock: ServiceClock) -> Delivered | N
         return None
     throughput, tokens = run.summary["throughput"], run.summary["tokens"]
     part = throughput["steady"] if throughput["steady"] is not None else throughput["whole_run"]
-    hour = _HOUR_S / clock.speed
+    hour = HOUR_S / clock.speed
     input_tokens = tokens["total_input_tokens"] / run.succeeded
     output_tokens = tokens.get("output_tokens", {}).get("mean") or 0.0
     # The requests that ended in a short window are a poor count: at its end, some are half done. Their tokens are not.

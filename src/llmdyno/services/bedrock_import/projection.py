@@ -17,11 +17,12 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 
 from llmdyno.errors import InputError
+from llmdyno.services.amounts import exact_text
 from llmdyno.services.bedrock_import.carrying import Carried, carried, finding_command
-from llmdyno.services.bedrock_import.cost import exact_text
-from llmdyno.services.bedrock_import.simulation import HOUR_S, CopiesModel, Hour, Projection, project
+from llmdyno.services.bedrock_import.simulation import CopiesModel, Hour, Projection, project
+from llmdyno.services.moments import HOUR_S
 from llmdyno.services.service import ScalingOverrides
-from llmdyno.services.traffic import POISSON, Traffic
+from llmdyno.services.traffic import Traffic, day_report
 
 if TYPE_CHECKING:
     from llmdyno.services.bedrock_import.account import Account
@@ -187,15 +188,10 @@ def _days(fitted: Fitted, traffic: Traffic) -> tuple[Projection, list[Projection
 
 
 def _traffic(traffic: Traffic) -> dict[str, Any]:
-    peak = traffic.peak
     return {
         "traffic": f"{traffic.description}; {traffic.arrivals}",
         "requests": len(traffic.arrivals_s),
-        "expected_requests": round(traffic.expected, 6),
-        "drawn": traffic.arrivals == POISSON,
-        "draws": 1 + len(traffic.others),
-        "peak": None if peak is None else {"when": peak.when, "requests": round(peak.requests, 6)},
-        "traffic_notes": list(traffic.notes),
+        **day_report(traffic),
     }
 
 

@@ -13,13 +13,13 @@ from llmdyno.aws.clients import Aws, aws_errors
 from llmdyno.errors import InputError
 from llmdyno.runs.environment import ModelFacts
 from llmdyno.runs.run import Run
+from llmdyno.services.copies import DEFAULT_COPIES
 from llmdyno.services.service import Inquiry
 
 MODELS_CODE, JOBS_CODE = "L-45B04988", "L-5F098EFA"
 """The codes of "Imported models per account" and of "Concurrent model import jobs". The code of the quota of copies is
 not documented: it is found by its name."""
 PERMISSION = "servicequotas:ListServiceQuotas"
-DOCUMENTED_COPIES = 3
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,7 +112,7 @@ def projection_notes(run: Run, facts: ModelFacts, inquiry: Inquiry, max_copies: 
         quotas = read_quotas(aws)
     finally:
         aws.close()
-    warning = copies_warning(quotas, DOCUMENTED_COPIES if max_copies is None else max_copies)
+    warning = copies_warning(quotas, DEFAULT_COPIES if max_copies is None else max_copies)
     if quotas.copies is None and max_copies is not None:
         return [f"{max_copies} model copies are assumed: {quotas.note}"]
     return [] if warning is None else [warning]

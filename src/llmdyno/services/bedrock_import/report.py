@@ -9,12 +9,13 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from llmdyno.runs.run import builtins
+from llmdyno.services.amounts import exact_text
 from llmdyno.services.bedrock_import.billing import WINDOW_S, CopyBill
 from llmdyno.services.bedrock_import.bounds import Range
 from llmdyno.services.bedrock_import.breakeven import compare
 from llmdyno.services.bedrock_import.carrying import carried, finding_command, mean_answer_s
 from llmdyno.services.bedrock_import.copies import IDLE_S
-from llmdyno.services.bedrock_import.cost import Delivered, Price, Warmth, exact_text, keeping_warm
+from llmdyno.services.bedrock_import.cost import Delivered, Price, Warmth, keeping_warm
 from llmdyno.services.copies import CopyLifetime, bounded
 from llmdyno.services.service import TokenPrices
 

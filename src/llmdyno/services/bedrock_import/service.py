@@ -19,11 +19,12 @@ from llmdyno.runs.environment import ModelFacts
 from llmdyno.runs.run import Run
 from llmdyno.runs.traces import load_trace
 from llmdyno.services.bedrock_import.account import Account, account_of
-from llmdyno.services.bedrock_import.budget import DEFAULT_COPIES, load_bound, rounds_bound
+from llmdyno.services.bedrock_import.budget import load_bound, rounds_bound
 from llmdyno.services.bedrock_import.copies import IDLE_S
 from llmdyno.services.bedrock_import.identity import imported_model_arn, imported_model_region
 from llmdyno.services.bedrock_import.prices import quote
-from llmdyno.services.service import ASK, NO_OVERRIDES, CostBound, Inquiry, Overrides, Service
+from llmdyno.services.copies import DEFAULT_COPIES
+from llmdyno.services.service import ASK, NO_OVERRIDES, CostBound, Inquiry, Overrides, ScalingOverrides, Service
 from llmdyno.spec.spec import Spec
 
 NAME = "bedrock_import"
@@ -67,6 +68,13 @@ class BedrockImport:
         facts = self.facts(run) or ModelFacts()
         answers = inquire(run, facts, overrides, inquiry)
         return account_of(run, facts, answers.overrides, answers.readings, answers.notes)
+
+    def projection_notes(self, run: Run, better: ScalingOverrides, inquiry: Inquiry = ASK) -> list[str]:
+        """Whether a projection assumes more copies than the account may have. Service Quotas is asked."""
+        from llmdyno.services.bedrock_import.quotas import projection_notes
+
+        facts = self.facts(run)
+        return [] if facts is None else projection_notes(run, facts, inquiry, better.max_copies)
 
     def bound(self, spec: Spec, *, rounds: int | None = None) -> CostBound:
         """The most that a load may cost; GetImportedModel is asked for the units of a copy, and Service Quotas for the

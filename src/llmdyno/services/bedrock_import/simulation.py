@@ -17,9 +17,10 @@ from dataclasses import dataclass, field
 
 from llmdyno.services.bedrock_import.billing import WINDOW_S
 from llmdyno.services.bedrock_import.copies import IDLE_S
+from llmdyno.services.copies import DEFAULT_COPIES
+from llmdyno.services.moments import HOUR_S
 from llmdyno.workload.backoff import backoff_s
 
-HOUR_S = 3600.0
 _GRACE_S = 5.0
 """Refusals further apart than this do not count as one lasting excess."""
 
@@ -33,7 +34,7 @@ class CopiesModel:
     """
 
     calls_per_copy: int
-    max_copies: int = 3
+    max_copies: int = DEFAULT_COPIES
     cold_start_s: float = 60.0
     scale_up_after_s: float = 30.0
     scale_up_delay_s: float = 60.0

@@ -13,7 +13,8 @@ from typing import NamedTuple
 
 from llmdyno.metrics.conclude import asked_of
 from llmdyno.metrics.tokens import TEMPLATE_TOKENS
-from llmdyno.services.per_token import LONGEST_CACHE, MILLION
+from llmdyno.services.amounts import MILLION
+from llmdyno.services.per_token import LONGEST_CACHE
 from llmdyno.services.service import CostBound, TokenPrices
 from llmdyno.spec.distribution import Distribution
 from llmdyno.spec.load import placed

@@ -10,8 +10,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from llmdyno.services.amounts import THOUSAND
 from llmdyno.services.moments import HOUR_S
-from llmdyno.services.per_token import THOUSAND, Bill, bill_of, traffic_dollars
+from llmdyno.services.per_token import Bill, bill_of, traffic_dollars
 from llmdyno.services.service import TokenPrices
 from llmdyno.services.token_report import (
     delivered_report,
@@ -24,7 +25,7 @@ from llmdyno.services.token_report import (
     tokens_report,
     usage_notes,
 )
-from llmdyno.services.traffic import Traffic
+from llmdyno.services.traffic import POISSON, Traffic, day_report
 from llmdyno.services.usage import BEST
 
 if TYPE_CHECKING:
@@ -111,16 +112,15 @@ def _notes(account: Account) -> list[str]:
 
 def projection_report(account: Account, bill: Bill, traffic: Traffic) -> dict[str, Any]:
     """A day by the hour, and a month, in the form that cost.json holds."""
-    # Traffic whose arrivals are a draw has the expected number of requests beside them.
-    drawn = getattr(traffic, "total", None) is not None
-    count: float = getattr(traffic, "expected", len(traffic.arrivals_s))
+    drawn, count = traffic.arrivals == POISSON, traffic.expected
     per_hour = np.bincount((traffic.arrivals_s // HOUR_S).astype(int), minlength=_HOURS)[:_HOURS].tolist()
     inputs, outputs = means_of(account.usage)
     return {
         "traffic": traffic.description,
         "requests": round(count),
         "days_a_month": traffic.days_a_month,
-        "assumptions": [*_assumptions(bill, inputs, outputs, drawn=drawn), *getattr(traffic, "notes", ())],
+        **day_report(traffic),
+        "assumptions": _assumptions(bill, inputs, outputs, drawn=drawn),
         "tokens": {"input": inputs * count, "output": outputs * count},
         "hours": [
             {"hour": hour, "requests": number, "cost": range_report(traffic_dollars(bill, number))}

@@ -21,7 +21,7 @@ from llmdyno.services.bedrock_runs import facts_of, identifier_in, region_asked,
 from llmdyno.services.bedrock_tokens.account import Account, account_of
 from llmdyno.services.bedrock_tokens.budget import planned, token_bound
 from llmdyno.services.bedrock_tokens.prices import quote
-from llmdyno.services.service import ASK, NO_OVERRIDES, CostBound, Inquiry, Overrides, Service
+from llmdyno.services.service import ASK, NO_OVERRIDES, CostBound, Inquiry, Overrides, ScalingOverrides, Service
 from llmdyno.spec.spec import Spec
 
 NAME = "bedrock_tokens"
@@ -52,6 +52,10 @@ class BedrockTokens:
     def account(self, run: Run, overrides: Overrides = NO_OVERRIDES, inquiry: Inquiry = ASK) -> Account:
         """The account of a run. Nobody is asked."""
         return account_of(run, self.facts(run) or ModelFacts(), overrides)
+
+    def projection_notes(self, run: Run, better: ScalingOverrides, inquiry: Inquiry = ASK) -> list[str]:
+        """Nothing: no quota of tokens is read."""
+        return []
 
     def bound(self, spec: Spec, *, rounds: int | None = None) -> CostBound:
         """The most that a load may cost.

@@ -25,6 +25,7 @@ _EMBEDDERS = ("modules.json", "config_sentence_transformers.json", "1_Pooling/co
 _ADAPTERS = ("adapter_config.json", "adapter_model.safetensors")
 """The files of a LoRA adapter. A folder with nothing else has no config.json."""
 _WORTH_SAYING_BYTES = 10_000_000
+"""Files that the service does not read are named if they are larger together: their upload takes time."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -21,6 +21,7 @@ from llmdyno.services.bedrock_import.folder.finding import Finding, Findings, wa
 INDEX = "model.safetensors.index.json"
 _ENDING = ".safetensors"
 _LARGEST_HEADER = 100_000_000
+"""Bytes, the bound of the safetensors library itself."""
 _SHARD = re.compile(r"(?P<stem>.+)-(?P<number>\d{5})-of-(?P<count>\d{5})\.safetensors")
 _BYTES = {
     **dict.fromkeys(("BOOL", "U8", "I8", "F8_E4M3", "F8_E5M2"), 1),
