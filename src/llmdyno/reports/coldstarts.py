@@ -24,7 +24,9 @@ def cold_start_text(found: dict[str, Any]) -> str:
     else:
         line = "none: the model answered at once" + (f" ({refused})" if refused else "")
     if found["first_ttft_s"] is not None and found["warmed_ttft_s"] is not None:
-        line += f"; TTFT {1e3 * found['first_ttft_s']:.0f} ms at first, {1e3 * found['warmed_ttft_s']:.0f} ms once warm"
+        line += (
+            f"; TTFT {1e3 * found['first_ttft_s']:,.0f} ms at first, {1e3 * found['warmed_ttft_s']:,.0f} ms once warm"
+        )
     return line
 
 

@@ -101,8 +101,9 @@ def _unknown(found: dict[str, Any]) -> str:
         cost = f"at most {windows['high']:,} windows a day, and at least {windows['low']:,} if it carries any number"
     else:
         cost = f"at most {dollars(day['high'])} a day, and at least {dollars(day['low'])} if it carries any number"
+    because = capacity.get("unknown_because", "this run was refused nothing")
     return (
-        f"What a copy carries is unknown, because this run was refused nothing. At least {least}: {cost} "
+        f"What a copy carries is unknown, because {because}. At least {least}: {cost} "
         f"(on up to {_copies(found['model']['max_copies'])}). This finds it, and --calls-per-copy sets it:"
     )
 

@@ -150,7 +150,8 @@ def inferred(calls: Calls, idle_s: float) -> Copies:
     possible = [_replaced(one, pause) for one in first for pause in pauses if _within(pause, one)]
     up_before = (_UP_BEFORE,) if first[0].came_s[0] == -math.inf else ()
     if not len(flight.refused_s):
-        note = "no call was throttled, so the run does not show whether there was more than one copy"
+        when = " while others were at work" if calls.throttled.any() else ""
+        note = f"no call was throttled{when}, so the run does not show whether there was more than one copy"
         return Copies(tuple(lives), INFERRED, None, (note,), possible=tuple(possible), at_least=True)
     carried, _ = alone(flight, float(flight.refused_s[0]) + _FIRST_REFUSALS_S)
     assert carried is not None  # there are refusals

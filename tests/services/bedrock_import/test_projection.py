@@ -135,6 +135,7 @@ def test_three_calls_a_day_that_each_find_the_model_cold(account: Account) -> No
             "low": 1,
             "high": 1,
             "origin": "as given",
+            "unknown_because": None,
             "copies_then": 1,
             "find_with": None,
         },
@@ -173,6 +174,7 @@ def test_what_a_copy_carries_is_unknown_where_nothing_was_refused(account: Accou
         "low": 1,
         "high": None,
         "origin": "the most that this run asked of one; it was refused nothing",
+        "unknown_because": "this run was refused nothing",
         "copies_then": 1,
         "find_with": f"llmdyno capacity {account.run.path}/spec.toml --users 1,2,4,8 --slo ttft_s=1",
     }

@@ -12,6 +12,7 @@ import heapq
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
+from itertools import pairwise
 
 import numpy as np
 
@@ -68,7 +69,8 @@ class Bill:
     `copies` have the assumed windows. `low` and `high` bound the true number of windows of all copies, `each` those of
     every copy, and `possible` those of every copy that may have been there too. `awake`: the model was up when the run
     began, so the start of its first windows is unknown. `idle_windows` are windows in which a copy was up without a
-    call. As far as is known, they are not billed.
+    call. As far as is known, they are not billed. `shared`: several copies may have been there at a time, so that which
+    one took a call is an assumption.
     """
 
     copies: tuple[CopyBill, ...]
@@ -78,6 +80,7 @@ class Bill:
     idle_windows: int = 0
     each: tuple[Range, ...] = ()
     possible: tuple[Range, ...] = ()
+    shared: bool = False
 
     @property
     def windows(self) -> int:
@@ -100,7 +103,14 @@ def bill(copies: Copies, calls: Calls) -> Bill:
         one = alone(replace(copies.lives[0], from_span_s=(up_s, copies.lives[0].from_s)), calls)
         return _total(bills, (one,) * len(bills), (), _times(one, len(bills)), awake)
     found = bounds(copies, calls)
-    return _total(tuple(_assign(copies.lives, calls)), found.each, found.possible, found.total, awake)
+    total = _total(tuple(_assign(copies.lives, calls)), found.each, found.possible, found.total, awake)
+    return replace(total, shared=_overlap([*copies.lives, *copies.possible]))
+
+
+def _overlap(lives: Sequence[CopyLifetime]) -> bool:
+    """Whether two copies may have been there at the same time."""
+    spans = sorted((life.came_s[0], life.went_s[1]) for life in lives)
+    return any(after[0] < before[1] for before, after in pairwise(spans))
 
 
 def _times(one: Range, count: int) -> Range:

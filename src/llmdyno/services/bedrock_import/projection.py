@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 
 from llmdyno.errors import InputError
-from llmdyno.services.bedrock_import.carrying import Carried, carried, finding_command
+from llmdyno.services.bedrock_import.carrying import Carried, carried, finding_command, refused
 from llmdyno.services.bedrock_import.cost import exact_text
 from llmdyno.services.bedrock_import.simulation import HOUR_S, CopiesModel, Hour, Projection, project
 from llmdyno.services.service import ScalingOverrides
@@ -208,6 +208,7 @@ def _capacity(account: Account, carries: Carried) -> dict[str, Any]:
         "low": carries.low,
         "high": carries.high,
         "origin": carries.origin,
+        "unknown_because": None if known else f"this run {refused(account)}",
         "copies_then": account.copies.most(),
         "find_with": None if known else finding_command(account, carries.low),
     }
