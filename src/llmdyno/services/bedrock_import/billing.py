@@ -104,7 +104,8 @@ def bill(copies: Copies, calls: Calls) -> Bill:
         return _total(bills, (one,) * len(bills), (), _times(one, len(bills)), awake)
     found = bounds(copies, calls)
     total = _total(tuple(_assign(copies.lives, calls)), found.each, found.possible, found.total, awake)
-    return replace(total, shared=_overlap([*copies.lives, *copies.possible]))
+    parts = zip((*copies.lives, *copies.possible), (*total.each, *total.possible), strict=True)
+    return replace(total, shared=_overlap([life for life, part in parts if part.high]))
 
 
 def _overlap(lives: Sequence[CopyLifetime]) -> bool:
