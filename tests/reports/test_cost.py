@@ -144,6 +144,10 @@ def test_copies_that_came_after_each_other_are_not_taken_for_several_at_a_time()
     )
     shown = drawn(lambda page: cost.show({**COST, "copies": copies}, page, Path("runs/x")))
     assert "which copy took a call" not in shown
+    possible = {**COST["copies"], "most": 1}
+    assert dict(cost.facts({**COST, "copies": possible}))["Copies"].startswith(
+        "1 that the load needed at a time and 2 in all, ModelCopy from CloudWatch; more may have been there; the 2nd"
+    )
 
 
 def test_a_report_of_an_earlier_version_is_shown() -> None:

@@ -153,12 +153,13 @@ def _span(span: list[float | None]) -> str:
 
 
 def _copies(copies: dict[str, Any]) -> str:
-    most, each = copies["most"], len(copies["each"])
-    parts = [f"{most} {'or more' if copies['at_least'] else 'at most'}, {copies['source']}"]
-    if most < each:
-        parts[0] = f"{most} {'or more ' if copies['at_least'] else ''}at a time and {each} in all, {copies['source']}"
+    most, each, sure = copies["most"], len(copies["each"]), "or more" if copies["at_least"] else "at most"
+    if most < each:  # some came after others had gone
+        sure = f"{'or more ' if copies['at_least'] else ''}at a time and {each} in all"
+    parts = [f"{most} {sure}, {copies['source']}"]
     if copies.get("possible"):
-        parts[0] = f"{copies['most']} that the load needed, {copies['source']}; more may have been there"
+        needed = f"{most} that the load needed{f' at a time and {each} in all' if most < each else ''}"
+        parts = [f"{needed}, {copies['source']}", "more may have been there"]
     parts += [
         f"the {ordinal(number)} came {moment(copy['from_span_s'])}"
         for number, copy in enumerate(copies["each"], 1)

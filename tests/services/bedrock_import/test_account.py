@@ -10,6 +10,7 @@ import pytest
 from tests.services.runs import ARN, COLD_START, FACTS, NOT_READY, ONE_USER, ORIGIN_S, THROTTLED, Sent, make_run
 
 from llmdyno.runs.environment import ModelFacts
+from llmdyno.runs.run import RECOVERED
 from llmdyno.services.bedrock_import.account import account_of
 from llmdyno.services.bedrock_import.cloudwatch import COPIES, Readings
 from llmdyno.services.service import NO_OVERRIDES, Overrides, ScalingOverrides, TokenPrices
@@ -211,6 +212,15 @@ def test_a_model_that_was_up_makes_the_bill_a_range(tmp_path: Path) -> None:
     found = account_of(make_run(tmp_path, ONE_USER), FACTS, NO_OVERRIDES, None)
     assert (found.bill.awake, found.bill.low, found.bill.windows, found.bill.high) == (True, 2, 2, 3)
     assert found.notes[0].startswith("the model was up before this run")
+
+
+def test_calls_that_a_killed_run_lost_are_not_passed_over(tmp_path: Path) -> None:
+    run = make_run(tmp_path, RUN)
+    assert not any("under way" in note for note in account_of(run, FACTS, NO_OVERRIDES, None).notes)
+    run.summary["status"] = RECOVERED
+    assert account_of(run, FACTS, NO_OVERRIDES, None).notes[0] == (
+        "this run was stopped without its end (read back from its journal): calls under way then are not in the bill"
+    )
 
 
 def test_a_run_in_which_nothing_succeeded(tmp_path: Path) -> None:
