@@ -190,7 +190,7 @@ def cold(refused: int, first_s: float | None = None) -> dict[str, Any]:
             "warm",
         ),
         (cold(3), "never answered (3 × NotReady)"),
-        (cold(0), "none: the model answered at once"),
+        (cold(0), "none seen: the first attempt was answered"),
     ],
 )
 def test_a_cold_start(found: dict[str, Any], line: str) -> None:

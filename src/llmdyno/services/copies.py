@@ -26,7 +26,7 @@ _FIRST_REFUSALS_S = 30.0
 """Another copy does not come sooner than this after the first refusal: it has a model to load."""
 _USUALLY_AT_MOST = 3
 """How many copies a model has at most, unless the load needs more: the usual quota of an account."""
-_UP_BEFORE = "the model was up before the run, so there may have been more copies than the load shows"
+_UP_BEFORE = "the model may have been up before the run, so there may have been more copies than the load shows"
 
 Span = tuple[float, float]
 """The earliest and the latest time of a moment, seconds after the run's origin. Infinite: no bound is known."""

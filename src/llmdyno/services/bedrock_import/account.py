@@ -29,8 +29,8 @@ from llmdyno.services.traffic import Traffic
 _FEW_OTHERS, _SHARE_OF_OTHERS = 2.0, 0.02
 """Invocations beyond ours that may come from rounding to minutes: this many, or this share of ours."""
 _AWAKE = (
-    "the model was up before this run: the start of its billing windows is unknown, and an earlier caller may pay for "
-    "the first one"
+    "nothing shows a cold model, so it may have been up before this run: the start of its billing windows is unknown "
+    "then, and an earlier caller may pay for the first one"
 )
 _CUT = "this run was stopped without its end (read back from its journal): calls under way then are not in the bill"
 

@@ -95,14 +95,16 @@ class Bill:
 
 def bill(copies: Copies, calls: Calls) -> Bill:
     """The windows that a run's calls cost. If the user gave the number of copies, each call counts for all of them."""
-    awake = up_before_s(calls) > -math.inf
+    up_s = up_before_s(calls)
+    awake = up_s > -math.inf
     if copies.source == GIVEN:
         together = _assign(copies.lives[:1], calls)
         bills = tuple(replace(one, windows=set(one.windows)) for one in together for _ in copies.lives)
-        up_s = -math.inf if awake else copies.lives[0].from_s
-        one = alone(replace(copies.lives[0], from_span_s=(up_s, copies.lives[0].from_s)), calls)
+        from_s = -math.inf if awake else copies.lives[0].from_s
+        one = alone(replace(copies.lives[0], from_span_s=(from_s, copies.lives[0].from_s)), calls)
         return _total(bills, (one,) * len(bills), (), _times(one, len(bills)), awake)
     found = bounds(copies, calls)
+    awake = awake and any(life.came_s[0] < up_s for life in copies.lives)  # CloudWatch may have seen it come
     total = _total(tuple(_assign(copies.lives, calls)), found.each, found.possible, found.total, awake)
     parts = zip((*copies.lives, *copies.possible), (*total.each, *total.possible), strict=True)
     return replace(total, shared=_overlap([life for life, part in parts if part.high]))
