@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from tests.reports.made import COST, drawn
 
-from llmdyno.reports import cost
+from llmdyno.reports import cost, projection
 
 SHOWN = """\
 
@@ -67,7 +67,7 @@ A day                 $6.862 ($6.862 to $8.005): 12 windows (12 to 14), without
                       storage
 A month               $209.75 ($209.75 to $244.06): 30 such days and $3.90 for
                       storing the model
-A thousand requests   $6.862
+A thousand requests   $6.862 ($6.862 to $7.926)
 Copies                1 at most; 1 cold start, and 2 calls waited for one; 0 of
                       1,010 lost
 Assumed               a copy carries 4 calls
@@ -148,6 +148,13 @@ def test_copies_that_came_after_each_other_are_not_taken_for_several_at_a_time()
     assert dict(cost.facts({**COST, "copies": possible}))["Copies"].startswith(
         "1 that the load needed at a time and 2 in all, ModelCopy from CloudWatch; more may have been there; the 2nd"
     )
+
+
+def test_a_projected_thousand_is_of_those_served() -> None:
+    lossy = {**COST["projection"], "lost": 10}
+    assert dict(projection.facts(lossy))["A thousand requests"] == "$6.862 ($6.862 to $7.926), of those served"
+    earlier = {name: value for name, value in lossy.items() if name != "thousand_requests_range"}
+    assert dict(projection.facts(earlier))["A thousand requests"] == "$6.862, of those served"
 
 
 def test_a_report_of_an_earlier_version_is_shown() -> None:

@@ -66,7 +66,7 @@ def facts(found: dict[str, Any]) -> list[tuple[str, str]]:
     starts = plural(found["cold_starts"], "cold start")
     return [
         *told,
-        ("A thousand requests", dollars(found["thousand_requests"])),
+        ("A thousand requests", _thousand(found)),
         (
             "Copies",
             f"{found['most_copies']} at most; {starts}, and {plural(found['waited_for_a_cold_start'], 'call')} waited "
@@ -77,6 +77,13 @@ def facts(found: dict[str, Any]) -> list[tuple[str, str]]:
 
 def _dollars(found: dict[str, Any]) -> str:
     return dollar_range(found["low"], found["dollars"], found["high"])
+
+
+def _thousand(found: dict[str, Any]) -> str:
+    """What a thousand served requests cost, with its range (an earlier version has none)."""
+    low, high = found.get("thousand_requests_range") or (found["thousand_requests"],) * 2
+    served = ", of those served" if found["lost"] else ""
+    return dollar_range(low, found["thousand_requests"], high) + served
 
 
 def _day_total(found: dict[str, Any]) -> str:

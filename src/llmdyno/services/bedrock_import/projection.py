@@ -162,7 +162,18 @@ def projection_report(account: Account, fitted: Fitted, traffic: Traffic) -> dic
         "month": _range(day, days, storage),
         "month_storage": exact_text(storage),
         "thousand_requests": exact_text(None if dollars is None or not best.served else dollars / best.served * 1000),
+        "thousand_requests_range": _thousand(others, window) if known else None,
     }
+
+
+def _thousand(ways: list[Projection], window: Decimal | None) -> list[str | None] | None:
+    """Dollars of a thousand served requests, at least and at most; None: no price is known, or no way serves any."""
+    served = [one for one in ways if one.served]
+    if window is None or not served:
+        return None
+    low = min(window * one.windows / one.served * 1000 for one in served)
+    high = max(window * (one.windows + one.idle_windows) / one.served * 1000 for one in served)
+    return [exact_text(low), exact_text(high)]
 
 
 def _days(fitted: Fitted, traffic: Traffic) -> tuple[Projection, list[Projection], list[Projection]]:
