@@ -298,7 +298,7 @@ def _break_even(found: dict[str, Any]) -> str:
     if always is None or copies > _FEW_COPIES:
         return f"{line}. With more copies, each one needs as many"
     if copies == 1:
-        return f"{line}. With more copies, too, copies are cheaper from there on"
+        return f"{line}. From there on, copies are always cheaper"
     return (
         f"{line}. With n copies it takes n times as many; from {copies} copies and {Decimal(always):,.0f} requests an "
         "hour on, copies are always cheaper"
