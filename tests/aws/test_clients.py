@@ -33,6 +33,11 @@ def refusal(code: str, operation: str, message: str = "no") -> ClientError:
             "x: AccessDeniedException: no (GetImportedModel); allow bedrock:GetImportedModel",
         ),
         (
+            refusal("UnknownOperationException", "ListMetrics"),
+            "x: UnknownOperationException: no (ListMetrics); use an endpoint that has this service: llmdyno serve has "
+            "it with --aws-services",
+        ),
+        (
             refusal("Strange", "ListMetrics", ""),
             "x: Strange: no message (ListMetrics); check the values that were given",
         ),

@@ -291,7 +291,7 @@ def test_warm(tmp_path: Path) -> None:
     assert result.returncode == 0, result.stderr
     assert "s from the first attempt to the first answer" in result.stdout
     assert "Verdict" not in result.stdout
-    assert "none: the model answered at once" in again.stdout
+    assert "none seen: the first attempt was answered" in again.stdout
     assert llmdyno.load(tmp_path / "r").summary["requests"]["total"] == 0
 
 

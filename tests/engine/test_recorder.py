@@ -7,6 +7,8 @@ import dataclasses
 from collections.abc import Callable, Coroutine
 from typing import Any
 
+from msgspec import UNSET
+
 from llmdyno.engine.recorder import Recorder
 from llmdyno.host.stop import Stop
 from llmdyno.protocols.dialect import Dialect, Envelope
@@ -161,8 +163,10 @@ def test_a_session_that_needs_the_reply_gets_it_at_once() -> None:
 
 def test_the_first_label_of_an_emulator_is_kept() -> None:
     async def main() -> None:
-        recorder, _ = recorder_of(lambda record: None)
+        made: list[RequestRecord] = []
+        recorder, _ = recorder_of(made.append)
         recorder.add(answered(0))
+        recorder.drain()
         assert recorder.emulated is None
         for number, profile in enumerate((b"p", b"q"), 1):
             exchange = answered(number)
@@ -170,6 +174,7 @@ def test_the_first_label_of_an_emulator_is_kept() -> None:
             recorder.add(exchange)
         recorder.drain()
         assert recorder.emulated == "profile=p"
+        assert [record.emulated for record in made] == [UNSET, "profile=p", UNSET]
 
     run(main)
 

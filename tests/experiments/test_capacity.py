@@ -67,6 +67,20 @@ def test_a_level_in_which_nothing_was_answered_is_beyond() -> None:
     assert found["levels"][1]["broken"] == ["ttft_s", "throttling"]
 
 
+@pytest.mark.parametrize(
+    ("before", "refused", "at_least"), [(COLD_START, False, True), (COLD_START, True, False), ([], True, True)]
+)
+def test_whether_there_may_have_been_more_copies(
+    tmp_path: Path, before: list[Sent], refused: bool, at_least: bool
+) -> None:
+    """Nothing was refused, or the model was up before: there may be more copies than the load shows."""
+    calls = [Sent(100.0 + 2 * number, 102.0 + 2 * number) for number in range(50)]
+    calls += [Sent(150.5, 150.6, THROTTLED)] if refused else []
+    stages = [{"concurrency": 1, "duration": 100}]
+    run = make_run(tmp_path, [*before, *sorted(calls)], stages=stages, slo={"ttft_s": 2}, seed=1, embedded=True)
+    assert capacity_report(run, deployment_of(run), 95.0)["copies_at_least"] is at_least
+
+
 @pytest.mark.parametrize("speed", [1.0, 8.0])
 def test_the_report_of_a_sweep(tmp_path: Path, speed: float) -> None:
     """One user, then two of whom a tenth is refused; the first fifth of each stage does not count."""

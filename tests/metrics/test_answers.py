@@ -50,6 +50,8 @@ def test_every_reason_says_what_it_touches_and_what_to_do() -> None:
         "touches": ["p90", "p95", "p99"],
         "do": "send more requests with --requests or --duration",
     }
+    (alone,) = found(make_timeline(*answers(1))).values()
+    assert alone["text"] == "too few samples: 1 request succeeded, a p90 needs 30"
 
 
 @pytest.mark.parametrize(("kind", "name"), [("aborted", "answers_aborted"), ("empty_answer", "answers_empty")])

@@ -280,6 +280,7 @@ COST: dict[str, Any] = {
         "month_storage": "3.9",
         "days_a_month": "30",
         "thousand_requests": "6.8616",
+        "thousand_requests_range": ["6.8616", "7.9259"],
         "most_copies": 1,
         "cold_starts": 1,
         "waited_for_a_cold_start": 2,

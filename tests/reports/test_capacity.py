@@ -52,6 +52,16 @@ def test_copies_within_bounds_give_a_capacity_within_bounds() -> None:
     assert max(map(len, shown)) <= 80
 
 
+def test_copies_that_may_have_been_more_give_a_capacity_that_may_be_less() -> None:
+    report = {**CAPACITY, "copies_at_least": True}
+    assert capacity.facts(report)[0][1].startswith("2 users within bounds on one copy or more (94%")
+    several = {**report, "copies_then": 1.5, "per_copy": 4 / 3}
+    assert "on 1.50 copies or more: 1.3 per copy or fewer (" in capacity.facts(several)[0][1]
+    shown = drawn(lambda page: capacity.show(report, page, Path("runs/x"))).splitlines()
+    assert shown[4].startswith("    2  ≥ 1.00     1,234       0.0%")
+    assert max(map(len, shown)) <= 80
+
+
 def test_unknown_copies_give_no_capacity_per_copy() -> None:
     report = {**CAPACITY, "copies_source": "unknown: the endpoint is no imported model"}
     assert capacity.facts(report)[0][1].startswith("2 users within bounds in all (94%")

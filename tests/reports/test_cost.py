@@ -67,7 +67,7 @@ A day                 $6.862 ($6.862 to $8.005): 12 windows (12 to 14), without
                       storage
 A month               $209.75 ($209.75 to $244.06): 30 such days and $3.90 for
                       storing the model
-A thousand requests   $6.862
+A thousand requests   $6.862 ($6.862 to $7.926)
 Copies                1 at most; 1 cold start, and 2 calls waited for one; 0 of
                       1,010 lost
 Assumed               a copy carries 4 calls
@@ -102,7 +102,7 @@ def test_a_lower_bound_says_so() -> None:
     copies = {**COST["copies"], "at_least": True, "calls_per_copy": None, "possible": [], "each": []}
     facts = dict(cost.facts({**COST, "copies": copies, "cold_start_s": None, "delivered": None, "comparison": None}))
     assert facts["Copies"] == "2 or more, ModelCopy from CloudWatch"
-    assert facts["This run"] == "$1.715 to $3.431 or more: 3 to 6 windows of five minutes"
+    assert facts["This run"] == ("$1.715 to $3.431, or more if there were more copies: 3 to 6 windows of five minutes")
     assert "the next caller waits for a cold start, and" in facts["Warm or cold"]
     assert "An hour of this load" not in facts
     billed = dict(cost.facts({**COST, "copies": copies, "cost": None, "projection": None}))["Billed"]
@@ -117,6 +117,36 @@ def test_a_bill_that_is_known_is_one_figure() -> None:
     assert facts["Idle tail"] == (
         "copies were paid for 4.2 min after their last calls: $0.50 of the above; $0.572 more if windows without a "
         "call are billed too (unconfirmed)"
+    )
+
+
+def test_what_rests_on_which_copy_took_a_call_says_so() -> None:
+    windows = {**COST["windows"], "low": 3, "high": 3, "idle": 0}
+    shared = {**COST["cost"], "tail": "0.5", "tail_low": "0", "tail_high": "1.1436"}
+    assert dict(cost.facts({**COST, "windows": windows, "cost": shared}))["Idle tail"] == (
+        "copies were paid for 4.2 min after their last calls: $0.50 of the above, if the least busy copy took each "
+        "call ($1.144 at most)"
+    )
+
+
+def test_a_range_that_reads_as_its_middle_is_not_shown() -> None:
+    near = {**COST["delivered"], "copies": 1.7599, "copies_low": 1.7557, "copies_high": 1.7615}
+    wider = {**near, "copies_low": 1.7}
+    hours = [dict(cost.facts({**COST, "delivered": one}))["An hour of this load"] for one in (near, wider)]
+    assert [hour.split(" for ")[1].split(",")[0] for hour in hours] == ["1.76 copies", "1.76 copies (1.70 to 1.76)"]
+
+
+def test_copies_that_came_after_each_other_are_not_taken_for_several_at_a_time() -> None:
+    """A model that scaled to zero and came back: the 2nd copy was never beside the 1st."""
+    copies = {**COST["copies"], "most": 1, "possible": []}
+    assert dict(cost.facts({**COST, "copies": copies}))["Copies"].startswith(
+        "1 at a time and 2 in all, ModelCopy from CloudWatch; the 2nd came between 93 s and 118 s"
+    )
+    shown = drawn(lambda page: cost.show({**COST, "copies": copies}, page, Path("runs/x")))
+    assert "which copy took a call" not in shown
+    possible = {**COST["copies"], "most": 1}
+    assert dict(cost.facts({**COST, "copies": possible}))["Copies"].startswith(
+        "1 that the load needed at a time and 2 in all, ModelCopy from CloudWatch; more may have been there; the 2nd"
     )
 
 
@@ -216,8 +246,8 @@ def test_wake_ups_that_there_can_be() -> None:
                 "always_from_copies": 1,
                 "always_from_requests_per_hour": "300",
             },
-            "a copy pays from 300 requests an hour on, and carries 3,600 or more. With more copies, too, copies are "
-            "cheaper from there on",
+            "a copy pays from 300 requests an hour on, and carries 3,600 or more. From there on, copies are "
+            "always cheaper",
         ),
     ],
 )

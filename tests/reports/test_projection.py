@@ -110,3 +110,10 @@ def test_a_report_of_an_earlier_version() -> None:
         "hour  requests  copies  windows  dollars  throttled  waited  lost",
     ]
     assert projection.facts(old)[1] == ("A month", "$209.75 ($209.75 to $244.06): 30 such days")
+
+
+def test_a_projected_thousand_is_of_those_served() -> None:
+    lossy = {**KNOWN, "lost": 10}
+    assert dict(projection.facts(lossy))["A thousand requests"] == "$6.862 ($6.862 to $7.926), of those served"
+    earlier = {name: value for name, value in lossy.items() if name != "thousand_requests_range"}
+    assert dict(projection.facts(earlier))["A thousand requests"] == "$6.862, of those served"

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
+import pytest
 from tests.reports.made import SCALING, drawn
 
 from llmdyno.reports import scaling
@@ -70,6 +72,31 @@ def test_copies_that_neither_came_nor_went() -> None:
         ("From the load", "the load shows no copies"),
         ("Scale-in", "no copy was seen to go"),
     ]
+
+
+@pytest.mark.parametrize(
+    ("known", "line"),
+    [
+        (
+            {"possible_span_s": [[100.0, None]]},
+            "1 before, 2 that the load needed (ModelCopy from CloudWatch); more may have come without being needed; "
+            "one copy carries 1 call at once",
+        ),
+        (
+            {"at_least": True, "calls_per_copy": None, "carries": None},
+            "1 before, 2 or more (ModelCopy from CloudWatch); the run does not show whether more came",
+        ),
+    ],
+)
+def test_copies_that_may_have_been_there_are_not_denied(known: dict[str, Any], line: str) -> None:
+    copies = {**SCALING["copies"], "came_s": [], "came_span_s": [], "calls_per_copy": 1, "carries": [1, 1], **known}
+    assert dict(scaling.facts({**SCALING, "copies": copies}))["Copies"] == line
+
+
+def test_a_large_figure_is_written_out() -> None:
+    series = [{**SCALING["series"][0], "output_token_per_s": 1234.5}]
+    shown = drawn(lambda page: scaling.show({**SCALING, "series": series}, page, Path("runs/x")))
+    assert "output tokens/s, up to 1,234\n" in shown
 
 
 def test_a_report_of_an_earlier_version_is_shown() -> None:

@@ -136,6 +136,13 @@ def test_failures_are_named_and_their_text_is_only_text() -> None:
     assert "Failed        1 × http_status 500: [red]bo [31mom\n" in printed(run)
 
 
+def test_a_figure_that_is_mostly_zero_is_shown_in_the_unit_of_its_mean() -> None:
+    """A proxy that sends chunks together: most gaps are nothing, and the others are milliseconds."""
+    run = run_of(make_record(0, 0.0, [(0.25 + 0.01 * (n // 4), TEXT, 4) for n in range(40)], server_output_tokens=40))
+    (row,) = [row for row in summary.latency_rows(run.summary) if row.label == "Inter-token latency"]
+    assert (row.unit, row.cells[0], row.cells[-1]) == ("ms", "0.00", "10.00")
+
+
 def test_a_run_without_a_single_success() -> None:
     run = run_of(make_record(0, 0.0, [], state="failed", error_kind="timeout", error_message="late"))
     assert summary.latency_rows(run.summary) == []
@@ -177,8 +184,13 @@ def cold(refused: int, first_s: float | None = None) -> dict[str, Any]:
             "6.1 s ± 0.2 s until the model was ready; 6.27 s from the first attempt to the first answer "
             "(59 × NotReady); TTFT 250 ms at first, 40 ms once warm",
         ),
+        (
+            {**cold(59, 6.266), "first_ttft_s": 2.5162},
+            "6.27 s from the first attempt to the first answer (59 × NotReady); TTFT 2,516 ms at first, 40 ms once "
+            "warm",
+        ),
         (cold(3), "never answered (3 × NotReady)"),
-        (cold(0), "none: the model answered at once"),
+        (cold(0), "none seen: the first attempt was answered"),
     ],
 )
 def test_a_cold_start(found: dict[str, Any], line: str) -> None:

@@ -17,7 +17,7 @@ from tests.support import GOLDEN, make_timeline
 from llmdyno import InputError, Spec, load
 from llmdyno.runs.checksum import sealed
 from llmdyno.runs.directory import add_json, load_json
-from llmdyno.runs.environment import Environment
+from llmdyno.runs.environment import Emulation, Environment
 from llmdyno.runs.run import COMPLETE, RECOVERED, UNKNOWN, Run
 
 STORED = "figures are those stored at the end of the run"
@@ -317,6 +317,27 @@ def test_a_lone_journal_is_a_run(tmp_path: Path) -> None:
     )
     assert (run.spec, run.environment, run.summary) == (whole.spec, ENVIRONMENT, whole.summary)
     assert (run.summary["status"], run.unread) == (RECOVERED, frozenset())
+
+
+@pytest.mark.parametrize("lost", [(), ("environment.json",)])
+@pytest.mark.parametrize(
+    ("label", "speed"), [("profile=p; speed=20; since=1795348129.5", 20.0), ("profile=p; speed=nan", None)]
+)
+def test_a_run_that_was_killed_stays_emulated(
+    tmp_path: Path, label: str, speed: float | None, lost: tuple[str, ...]
+) -> None:
+    """The environment is written before the first answer tells what the endpoint is."""
+    made = records()
+    made[1].emulated = label
+    path = written(tmp_path, made, finished=False)
+    for name in lost:
+        (path / name).unlink()
+    run = load(path)
+    if speed is None:
+        assert run.emulated is None
+        return
+    assert run.emulated == Emulation("p", speed, False, 1795348129.5)
+    assert run.summary["emulated"] == {"profile": "p", "speed": 20.0, "embedded": False, "since_unix_s": 1795348129.5}
 
 
 def test_the_journals_copy_is_read_where_a_file_was_changed(tmp_path: Path) -> None:

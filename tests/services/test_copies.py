@@ -54,7 +54,7 @@ def test_a_copy_came_after_the_last_refusal_and_before_the_load_needed_it() -> N
     assert second == CopyLifetime(75.0, None, (60.0, 90.0), (100.0, math.inf))  # its call's first byte is at 90 s
     assert found.notes == (
         "one copy carries 2 calls at once, as the refusals show",
-        "the model was up before the run, so there may have been more copies than the load shows",
+        "the model may have been up before the run, so there may have been more copies than the load shows",
     )
 
 

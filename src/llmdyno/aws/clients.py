@@ -24,6 +24,7 @@ _REMEDIES = {
     "NoSuchBucket": "create the bucket in the import's region, or name another",
     "BucketAlreadyExists": "name another bucket",
     "ThrottlingException": "try again later",
+    "UnknownOperationException": "use an endpoint that has this service: llmdyno serve has it with --aws-services",
     "ExpiredTokenException": "log in again: the session token has expired",
     "ExpiredToken": "log in again: the session token has expired",
     "UnrecognizedClientException": "check the access key",

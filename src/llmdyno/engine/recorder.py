@@ -43,6 +43,7 @@ class Recorder:
         self._stop = stop
         self._keep_text = keep_text
         self.emulated: str | None = None
+        self._labelled = False
         self.error: Exception | None = None
         self.recorded = 0
         self._mask = Masker(secrets)
@@ -146,6 +147,9 @@ class Recorder:
 
     def _hand_over(self, record: RequestRecord) -> None:
         self._count(record)
+        if self.emulated is not None and not self._labelled:
+            self._labelled = True
+            record.emulated = self.hidden(self.emulated)
         if self.error is None:
             try:
                 self._sink(record)

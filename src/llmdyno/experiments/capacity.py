@@ -67,6 +67,7 @@ def capacity_report(run: Run, deployment: Deployment, percentile: float) -> dict
         "bounds": bounds,
         "percentile": percentile,
         "copies_source": deployment.copies.source,
+        "copies_at_least": deployment.copies.at_least,
         "calls_per_copy_when_refused": deployment.copies.calls_per_copy,
         "carries": None if deployment.copies.carries is None else list(deployment.copies.carries),
         **capacity(levels_of(run, deployment, bounds), bounds, percentile, seed=run.spec.seed or 0),

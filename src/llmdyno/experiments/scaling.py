@@ -236,6 +236,7 @@ def _copies(deployment: Deployment, step: Step) -> dict[str, Any]:
         "carries": None if carries is None else list(carries),
         "before": copies.at(step.up_s),
         "most": copies.most(step.down_s),
+        "at_least": copies.at_least,
         "came_s": [life.from_s - step.up_s for life in came],
         "came_span_s": [_after(life.came_s, step.up_s) for life in came],
         "went_s": [to_s - step.down_s for to_s, _ in went],

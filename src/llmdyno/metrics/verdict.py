@@ -149,7 +149,7 @@ def _samples(figures: RequestMetrics) -> Reason | None:
     count = int(figures.succeeded.sum())
     if count >= SAMPLES:
         return None
-    text = f"too few samples: {count} requests succeeded, a p90 needs {SAMPLES}"
+    text = f"too few samples: {count} request{'s' * (count != 1)} succeeded, a p90 needs {SAMPLES}"
     return Reason("too_few_samples", count, SAMPLES, text)
 
 

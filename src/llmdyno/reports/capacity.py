@@ -32,7 +32,7 @@ def show(report: dict[str, Any], page: Page, path: Path) -> None:
         page.warning(_EMULATED)
     page.blank()
     heads = ("users", "copies", "requests", "throttled", *(_HEADS.get(name, name) for name in report["bounds"]), "")
-    page.table(heads, [_row(level, report["bounds"]) for level in report["levels"]], left=(len(heads) - 1,))
+    page.table(heads, [_row(level, report) for level in report["levels"]], left=(len(heads) - 1,))
     if any(level["few"] for level in report["levels"]):
         page.aside("(few): too few requests to be sure")
     page.blank()
@@ -54,16 +54,16 @@ def facts(report: dict[str, Any]) -> list[tuple[str, str]]:
     return [("Capacity", f"{_carried(report)} ({sure})"), ("Limit", _limit(report))]
 
 
-def _row(level: dict[str, Any], bounds: dict[str, float]) -> list[str]:
+def _row(level: dict[str, Any], report: dict[str, Any]) -> list[str]:
     verdict = (
         "within" if level["within"] else "beyond: " + ", ".join(_HEADS.get(name, name) for name in level["broken"])
     )
     return [
         str(level["users"]),
-        _copies(level),
+        ("≥ " if report.get("copies_at_least") else "") + _copies(level),
         f"{level['requests']:,}",
         f"{100 * level['throttled_share']:.1f}%",
-        *(latency(level["at_percentile"][name]) for name in bounds),
+        *(latency(level["at_percentile"][name]) for name in report["bounds"]),
         verdict + (" (few)" if level["few"] else ""),
     ]
 
@@ -78,10 +78,11 @@ def _carried(report: dict[str, Any]) -> str:
     if report["copies_source"].startswith("unknown"):  # nobody knows how many copies there were
         return f"{line} in all"
     least, most = report.get("copies_span", (report["copies_then"],) * 2)
+    more, fewer = (" or more", " or fewer") if report.get("copies_at_least") else ("", "")
     if most > 1.01:
         each = between(*(f"{bound:.1f}" for bound in report.get("per_copy_span", (report["per_copy"],) * 2)))
-        return f"{line} on {between(f'{least:.2f}', f'{most:.2f}')} copies: {each} per copy"
-    return f"{line} on one copy"
+        return f"{line} on {between(f'{least:.2f}', f'{most:.2f}')} copies{more}: {each} per copy{fewer}"
+    return f"{line} on one copy{more}"
 
 
 def _limit(report: dict[str, Any]) -> str:

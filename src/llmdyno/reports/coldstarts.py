@@ -22,9 +22,11 @@ def cold_start_text(found: dict[str, Any]) -> str:
     elif found["cold"]:
         line = f"never answered ({refused})"
     else:
-        line = "none: the model answered at once" + (f" ({refused})" if refused else "")
+        line = "none seen: the first attempt was answered" + (f" ({refused})" if refused else "")
     if found["first_ttft_s"] is not None and found["warmed_ttft_s"] is not None:
-        line += f"; TTFT {1e3 * found['first_ttft_s']:.0f} ms at first, {1e3 * found['warmed_ttft_s']:.0f} ms once warm"
+        line += (
+            f"; TTFT {1e3 * found['first_ttft_s']:,.0f} ms at first, {1e3 * found['warmed_ttft_s']:,.0f} ms once warm"
+        )
     return line
 
 

@@ -82,7 +82,10 @@ def _run_facts(report: dict[str, Any]) -> list[tuple[str, str]]:
     billed = _windows(windows["low"], windows["high"])
     if cost is None:
         return [*found, ("Billed", billed + more)]
-    found.append(("This run", f"{between(dollars(cost['run_low']), dollars(cost['run_high']))}{more}: {billed}"))
+    low, high = dollars(cost["run_low"]), dollars(cost["run_high"])
+    if more and low != high:
+        more = ", or more if there were more copies"
+    found.append(("This run", f"{between(low, high)}{more}: {billed}"))
     found.append(("Idle tail", _idle_tail(cost, windows)))
     found += _rates(cost, report["delivered"])
     found.append(("Warm or cold", _warm_or_cold(cost, report)))
@@ -133,7 +136,7 @@ def _dollars(report: dict[str, Any], low: int, high: int) -> str:
 
 def _table_note(copies: dict[str, Any]) -> str:
     note = "times are seconds after the run's start"
-    if len(copies["each"]) > 1:
+    if len(copies["each"]) > 1 and copies["most"] > 1:
         note += "; which copy took a call is assumed: the least busy one"
     if copies.get("possible"):
         note += "; maybe: no call needed this copy, and nothing excludes it"
@@ -150,9 +153,13 @@ def _span(span: list[float | None]) -> str:
 
 
 def _copies(copies: dict[str, Any]) -> str:
-    parts = [f"{copies['most']} {'or more' if copies['at_least'] else 'at most'}, {copies['source']}"]
+    most, each, sure = copies["most"], len(copies["each"]), "or more" if copies["at_least"] else "at most"
+    if most < each:  # some came after others had gone
+        sure = f"{'or more ' if copies['at_least'] else ''}at a time and {each} in all"
+    parts = [f"{most} {sure}, {copies['source']}"]
     if copies.get("possible"):
-        parts[0] = f"{copies['most']} that the load needed, {copies['source']}; more may have been there"
+        needed = f"{most} that the load needed{f' at a time and {each} in all' if most < each else ''}"
+        parts = [f"{needed}, {copies['source']}", "more may have been there"]
     parts += [
         f"the {ordinal(number)} came {moment(copy['from_span_s'])}"
         for number, copy in enumerate(copies["each"], 1)
@@ -173,6 +180,8 @@ def _idle_tail(cost: dict[str, Any], windows: dict[str, Any]) -> str:
     line = (
         f"copies were paid for {duration(cost['tail_s'])} after their last calls: {dollars(cost['tail'])} of the above"
     )
+    if cost.get("tail_low", cost["tail"]) != cost.get("tail_high", cost["tail"]):
+        line += f", if the least busy copy took each call ({dollars(cost['tail_high'])} at most)"
     if windows["idle"]:
         line += f"; {dollars(cost['idle'])} more if windows without a call are billed too (unconfirmed)"
     return line
@@ -186,7 +195,8 @@ def _rates(cost: dict[str, Any], delivered: dict[str, Any] | None) -> list[tuple
     if most is None:
         copies += " copies or more"
     else:
-        copies += f" copies{f' ({low:.2f} to {most:.2f})' if low != most else ''}"
+        bounds = between(f"{low:.2f}", f"{most:.2f}")
+        copies += " copies" if bounds == copies else f" copies ({bounds})"
     tokens = f"{delivered['output_tokens_per_hour']:,.0f} output tokens"
     if cost.get("million_input_tokens") is not None:
         tokens = f"{delivered['input_tokens_per_hour']:,.0f} input and {tokens}"
@@ -288,7 +298,7 @@ def _break_even(found: dict[str, Any]) -> str:
     if always is None or copies > _FEW_COPIES:
         return f"{line}. With more copies, each one needs as many"
     if copies == 1:
-        return f"{line}. With more copies, too, copies are cheaper from there on"
+        return f"{line}. From there on, copies are always cheaper"
     return (
         f"{line}. With n copies it takes n times as many; from {copies} copies and {Decimal(always):,.0f} requests an "
         "hour on, copies are always cheaper"

@@ -63,7 +63,7 @@ def facts(found: dict[str, Any]) -> list[tuple[str, str]]:
     starts = plural(found["cold_starts"], "cold start")
     return [
         *told,
-        ("A thousand requests", dollars(found["thousand_requests"])),
+        ("A thousand requests", _thousand(found)),
         (
             "Copies",
             f"{found['most_copies']} at most; {starts}, and {plural(found['waited_for_a_cold_start'], 'call')} waited "
@@ -74,6 +74,13 @@ def facts(found: dict[str, Any]) -> list[tuple[str, str]]:
 
 def _dollars(found: dict[str, Any]) -> str:
     return dollar_range(found["low"], found["dollars"], found["high"])
+
+
+def _thousand(found: dict[str, Any]) -> str:
+    """What a thousand served requests cost, with its range (an earlier version has none)."""
+    low, high = found.get("thousand_requests_range") or (found["thousand_requests"],) * 2
+    served = ", of those served" if found["lost"] else ""
+    return dollar_range(low, found["thousand_requests"], high) + served
 
 
 def show_total(found: dict[str, Any], page: Page, in_draw: int | None) -> None:
@@ -109,8 +116,9 @@ def _unknown(found: dict[str, Any]) -> str:
         cost = f"at most {windows['high']:,} windows a day, and at least {windows['low']:,} if it carries any number"
     else:
         cost = f"at most {dollars(day['high'])} a day, and at least {dollars(day['low'])} if it carries any number"
+    because = capacity.get("unknown_because", "this run was refused nothing")
     return (
-        f"What a copy carries is unknown, because this run was refused nothing. At least {least}: {cost} "
+        f"What a copy carries is unknown, because {because}. At least {least}: {cost} "
         f"(on up to {_copies(found['model']['max_copies'])}). This finds it, and --calls-per-copy sets it:"
     )
 

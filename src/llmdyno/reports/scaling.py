@@ -8,7 +8,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from llmdyno.reports.text import bars, between, duration, latency, moment, ordinal
+from llmdyno.reports.text import bars, between, duration, latency, moment, ordinal, plural
 
 if TYPE_CHECKING:
     from llmdyno.reports.console import Page
@@ -87,25 +87,36 @@ def _refusals(report: dict[str, Any]) -> str:
 def _copies(copies: dict[str, Any]) -> list[tuple[str, str]]:
     carried = copies["calls_per_copy"]
     low, high = copies.get("carries") or (carried, carried)
-    carries = "" if carried is None else f"; one copy carries {between(str(low), str(high))} calls at once"
+    calls = "" if carried is None else between(str(low), plural(high, "call")) if low != high else plural(high, "call")
+    carries = f"; one copy carries {calls} at once" if calls else ""
     if not copies["most"]:
         return [("Copies", f"{copies['source']}{carries}")]
     came = [moment(span) for span in copies.get("came_span_s", ())] or [duration(one) for one in copies["came_s"]]
     numbers = range(copies["before"] + 1, copies["before"] + len(came) + 1)
     came = [f"the {ordinal(number)} came {text}" for number, text in zip(numbers, came, strict=True)]
-    more = f"{', '.join(came)} after the step" if came else "no more came"
+    parts = [f"{', '.join(came)} after the step"] if came else []
     if copies.get("possible_span_s"):
-        more += "; more may have come without being needed"
+        parts.append("more may have come without being needed")
+    elif copies.get("at_least"):
+        parts.append("the run does not show whether more came")
+    more = "; ".join(parts) or "no more came"
     went = [moment(span) for span in copies.get("went_span_s", ())] or [duration(one) for one in copies["went_s"]]
     by_load = ", ".join(f"{count} from {time_s:+.0f} s" for time_s, count in copies["inferred"])
     if copies.get("inferred_came_span_s"):
         spans = enumerate(copies["inferred_came_span_s"], 1)
         by_load = ", ".join(f"the {ordinal(number)} came {moment(span, '+')}" for number, span in spans)
     return [
-        ("Copies", f"{copies['before']} before, {copies['most']} at most ({copies['source']}); {more}{carries}"),
+        ("Copies", f"{copies['before']} before, {_most(copies)} ({copies['source']}); {more}{carries}"),
         ("From the load", by_load or "the load shows no copies"),
         ("Scale-in", f"copies went {', '.join(went)} after the step down" if went else "no copy was seen to go"),
     ]
+
+
+def _most(copies: dict[str, Any]) -> str:
+    """The most copies while the step was held, and how sure that is."""
+    if copies.get("at_least"):
+        return f"{copies['most']} or more"
+    return f"{copies['most']} {'that the load needed' if copies.get('possible_span_s') else 'at most'}"
 
 
 def _over_time(series: list[dict[str, Any]]) -> list[tuple[str, str]]:
@@ -119,7 +130,11 @@ def _over_time(series: list[dict[str, Any]]) -> list[tuple[str, str]]:
         values = [one[name] for one in series]
         known = [value for value in values if value]
         if known:
-            found.append((label, f"{bars(values)} {unit}, up to {max(known):,.3g}"))
+            found.append((label, f"{bars(values)} {unit}, up to {_largest(max(known))}"))
     if series:
         found.append(("", f"{series[0]['length_s']:g} s a bar; the first bar is at {series[0]['start_s']:+.0f} s"))
     return found
+
+
+def _largest(value: float) -> str:
+    return f"{value:,.0f}" if value >= 1000 else f"{value:.3g}"

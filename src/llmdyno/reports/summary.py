@@ -23,6 +23,8 @@ if TYPE_CHECKING:
 COLUMNS = ("p50", "p90", "p95", "p99", "mean", "max")
 UNSUPPORTED = "* fewer than 3 observations lie beyond this percentile"
 _MS, _RATE = "ms", "tok/s"
+_TYPICAL = ("p50", "mean", "max", "min")
+"""The first of these that is known and not zero chooses a row's unit."""
 
 _ROWS = (
     ("Time to first token", "ttft_s"),
@@ -181,7 +183,7 @@ def latency_rows(summary: dict[str, Any]) -> list[Row]:
         figures = summary["latency"].get(name, {"count": 0})
         if not figures["count"]:
             continue
-        unit, factor = _unit(name, figures["p50"] or figures["min"] or 1.0)
+        unit, factor = _unit(name, next(filter(None, (figures[one] for one in _TYPICAL)), 1.0))
         found.append(Row(label, unit, tuple(_cell(figures, column, factor) for column in COLUMNS)))
     return found
 

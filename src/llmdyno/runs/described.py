@@ -22,6 +22,7 @@ from llmdyno.spec.keys import KEYS, Layer
 from llmdyno.spec.left_out import kept, missing_in, object_in
 from llmdyno.spec.spec import Spec, build
 from llmdyno.spec.toml import parse_toml
+from llmdyno.timeline.emulated import read_label
 
 _LARGEST_NS, _LARGEST_S, _FASTEST = 2**63, 1e11, 1e6
 
@@ -33,33 +34,49 @@ class Described:
         path: the directory.
         changed: files that are known to be damaged.
         heads: what its journal says of the run, the last one last.
+        emulated: the label of an emulator in its journal; None: it has none.
 
     Attributes:
         damages: what cannot be read, in words.
         unread: the names of files whose content is not known from any other source.
     """
 
-    def __init__(self, path: Path, changed: set[str], heads: Sequence[Head]) -> None:
+    def __init__(self, path: Path, changed: set[str], heads: Sequence[Head], emulated: str | None = None) -> None:
         self.damages: list[str] = []
         self.unread: set[str] = set()
         self._path = path
         self._changed = changed
         self._heads = heads
+        self._told = read_label(emulated)
 
     def environment(self, summary: dict[str, Any] | None) -> Environment:
         """The environment. If it cannot be read, it holds what the summary says of an emulator, and nothing else."""
         content = self._content(ENVIRONMENT, [head.environment for head in self._heads])
         if content is not None:
             try:
-                return _sane(decode_environment(content))
+                return self._labelled(_sane(decode_environment(content)))
             except (ValueError, RecursionError) as error:  # msgspec's and Unicode's errors are ValueErrors
                 self.damages.append(f"{ENVIRONMENT} is not an environment ({error})")
         self.unread.add(ENVIRONMENT)
         try:
             emulated = msgspec.convert((summary or {}).get("emulated"), Emulation | None)
-            return _sane(Environment(endpoint=EndpointFacts(emulated=emulated)))
+            return self._labelled(_sane(Environment(endpoint=EndpointFacts(emulated=emulated))))
         except ValueError:
-            return Environment()
+            return self._labelled(Environment())
+
+    def _labelled(self, environment: Environment) -> Environment:
+        """The environment with what the journal says of an emulator. A run that was killed has written its environment
+        before the first answer. A label that cannot be computed with is left out.
+        """
+        known, told = environment.emulated, self._told
+        if told is None or (known is not None and known.since_unix_s is not None):
+            return environment
+        found = Emulation(told.profile, told.speed, known is not None and known.embedded, told.since_unix_s)
+        endpoint = msgspec.structs.replace(environment.endpoint, emulated=found)
+        try:
+            return _sane(msgspec.structs.replace(environment, endpoint=endpoint))
+        except ValueError:
+            return environment
 
     def spec(self, summary: dict[str, Any] | None) -> Spec:
         """The run's own spec. If it cannot be read, it holds the names in the summary, and nothing else.

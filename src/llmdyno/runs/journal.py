@@ -125,12 +125,14 @@ class Recovered:
         unreadable: how many of them could not be read.
         cut: whether the last line was cut short, as when the process died; it does not count as unreadable.
         heads: what the journal says of its run, the last one last.
+        emulated: the label of an emulator, as its answers had it; None: they had none.
     """
 
     def __init__(self, file: BinaryIO, longest: int = _LONGEST_LINE) -> None:
         self.lines = self.unreadable = 0
         self.cut = False
         self.heads: list[Head] = []
+        self.emulated: str | None = None
         self._file = file
         self._longest = longest
 
@@ -149,6 +151,8 @@ class Recovered:
                         self.unreadable += 1
                         continue
                     seen.add(record.request)
+                if self.emulated is None and isinstance(record.emulated, str):
+                    self.emulated = record.emulated
                 yield record
 
     def _read(self, line: _Line, has_crc: bool) -> RequestRecord | None:

@@ -97,7 +97,8 @@ class _Reader:
         timeline = self._parquet(stored) if recovered is None else self._recovered(recovered)
         if timeline is None and stored.summary is not None and (recovered := self._journal()) is not None:
             timeline = self._recovered(recovered)
-        described = Described(self.path, self.changed, recovered.heads if recovered is not None else [])
+        heads, label = (recovered.heads, recovered.emulated) if recovered is not None else ([], None)
+        described = Described(self.path, self.changed, heads, label)
         environment, spec = described.environment(stored.summary), described.spec(stored.summary)
         self.damages += described.damages
         self.unread |= described.unread

@@ -26,7 +26,7 @@ _FIRST_REFUSALS_S = 30.0
 """Another copy does not come sooner than this after the first refusal: it has a model to load."""
 DEFAULT_COPIES = 3
 """How many copies a model has at most, unless the load needs more: an account's quota that was not raised."""
-_UP_BEFORE = "the model was up before the run, so there may have been more copies than the load shows"
+_UP_BEFORE = "the model may have been up before the run, so there may have been more copies than the load shows"
 
 Span = tuple[float, float]
 """The earliest and the latest time of a moment, seconds after the run's origin. Infinite: no bound is known."""
@@ -150,7 +150,8 @@ def inferred(calls: Calls, idle_s: float) -> Copies:
     possible = [_replaced(one, pause) for one in first for pause in pauses if _within(pause, one)]
     up_before = (_UP_BEFORE,) if first[0].came_s[0] == -math.inf else ()
     if not len(flight.refused_s):
-        note = "no call was throttled, so the run does not show whether there was more than one copy"
+        when = " while others were at work" if calls.throttled.any() else ""
+        note = f"no call was throttled{when}, so the run does not show whether there was more than one copy"
         return Copies(tuple(lives), INFERRED, None, (note,), possible=tuple(possible), at_least=True)
     carried, _ = alone(flight, float(flight.refused_s[0]) + _FIRST_REFUSALS_S)
     assert carried is not None  # there are refusals

@@ -43,6 +43,8 @@ class RequestRecord(msgspec.Struct, kw_only=True):
         response_id: the server's name for the response, as in the server's own logs.
         server_latency_ms, server_first_byte_ms: the server's own measurement, if it sends one.
         service_tier: the tier that served the request, as the server says; None: it does not say.
+        emulated: the label of an emulator, in the first record of a run that has one. If the run is killed, nothing
+            else says that its endpoint was emulated.
         sign_ns: how long signing the request took, before `sent_ns`.
         text: the output of all chunks, if it is needed later; see :func:`answer_of`.
         body: the bytes of the response, if they are decoded after the run only. Until then each read is a chunk of
@@ -90,6 +92,7 @@ class RequestRecord(msgspec.Struct, kw_only=True):
     server_first_byte_ms: int | None = None
     sign_ns: int | None = None
     service_tier: str | None = None
+    emulated: str | msgspec.UnsetType = msgspec.UNSET
     text: str | None = None
     body: bytes | None = None
     arrivals: bytes = b""

@@ -10,6 +10,7 @@ import pytest
 from tests.services.runs import ARN, COLD_START, FACTS, NOT_READY, ONE_USER, ORIGIN_S, THROTTLED, Sent, make_run
 
 from llmdyno.runs.environment import ModelFacts
+from llmdyno.runs.run import RECOVERED
 from llmdyno.services.bedrock_import.account import account_of
 from llmdyno.services.bedrock_import.cloudwatch import COPIES, Readings
 from llmdyno.services.service import NO_OVERRIDES, Overrides, ScalingOverrides, TokenPrices
@@ -210,7 +211,26 @@ def test_other_callers_are_noticed(tmp_path: Path, counted: int, said: bool) -> 
 def test_a_model_that_was_up_makes_the_bill_a_range(tmp_path: Path) -> None:
     found = account_of(make_run(tmp_path, ONE_USER), FACTS, NO_OVERRIDES, None)
     assert (found.bill.awake, found.bill.low, found.bill.windows, found.bill.high) == (True, 2, 2, 3)
-    assert found.notes[0].startswith("the model was up before this run")
+    assert found.notes[0].startswith("nothing shows a cold model, so it may have been up before this run")
+
+
+def test_a_model_that_held_its_first_call_was_not_up_if_cloudwatch_saw_it_come(tmp_path: Path) -> None:
+    """The first byte of a call of 30 s comes at 130 s, and the gauge shows a copy from 120 s on. None is refused."""
+    held = [Sent(30.0, 230.0), *(Sent(240.0 + 10 * number, 250.0 + 10 * number) for number in range(33))]
+    run = make_run(tmp_path, held)
+    counts = minutes(0, 0, 1, 1, 1, 1, 1, 1, 1, 1, 1)
+    seen = account_of(run, FACTS, NO_OVERRIDES, readings(**{COPIES: {"Minimum": counts, "Maximum": counts}}))
+    assert (seen.bill.awake, seen.bill.low, seen.bill.high, seen.notes) == (False, 2, 2, ())
+    assert account_of(run, FACTS, NO_OVERRIDES, None).bill.awake
+
+
+def test_calls_that_a_killed_run_lost_are_not_passed_over(tmp_path: Path) -> None:
+    run = make_run(tmp_path, RUN)
+    assert not any("under way" in note for note in account_of(run, FACTS, NO_OVERRIDES, None).notes)
+    run.summary["status"] = RECOVERED
+    assert account_of(run, FACTS, NO_OVERRIDES, None).notes[0] == (
+        "this run was stopped without its end (read back from its journal): calls under way then are not in the bill"
+    )
 
 
 def test_a_run_in_which_nothing_succeeded(tmp_path: Path) -> None:

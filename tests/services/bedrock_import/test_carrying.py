@@ -6,12 +6,12 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from tests.services.runs import COLD_START, FACTS, NOT_READY, ONE_USER, Sent, make_run
+from tests.services.runs import COLD_START, FACTS, NOT_READY, ONE_USER, THROTTLED, Sent, make_run
 
 from llmdyno.services.bedrock_import.account import Account, account_of
-from llmdyno.services.bedrock_import.carrying import Carried, carried, finding_command
+from llmdyno.services.bedrock_import.carrying import Carried, carried, finding_command, refused
 from llmdyno.services.copies import Copies, CopyLifetime
-from llmdyno.services.service import NO_OVERRIDES, ScalingOverrides
+from llmdyno.services.service import NO_OVERRIDES, Overrides, ScalingOverrides
 
 THREE_USERS = [*ONE_USER, *ONE_USER, *ONE_USER]
 SEEN = Copies((CopyLifetime(60.0),), "test", 4)
@@ -28,6 +28,22 @@ def test_a_run_without_a_refusal_shows_a_lower_bound(tmp_path: Path) -> None:
     assert found.origin == "the most that this run asked of one; it was refused nothing"
     assert found.answer_s == pytest.approx(10.0)
     assert found.per_hour() == (pytest.approx(360.0), None)
+
+
+def test_a_run_that_was_refused_does_not_say_that_it_was_not(tmp_path: Path) -> None:
+    """Its refusals show nothing if the user gave the copies, or if a single call was refused."""
+    full = [Sent(105.0, 105.1, THROTTLED)]
+    given = account_of(make_run(tmp_path, [*COLD_START, *ONE_USER, *full]), FACTS, Overrides(copies=2), None)
+    lonely = of(tmp_path, [*ONE_USER, Sent(550.0, 550.1, THROTTLED)])
+    assert "no call was throttled while others were at work, so the run does not show" in lonely.notes[-1]
+    for account, words in (
+        (given, "was refused calls, but the number of copies was given by hand"),
+        (lonely, "was refused calls only while nothing else was at work"),
+    ):
+        found = carried(account)
+        assert found is not None
+        assert (found.calls, found.origin) == (None, f"the most that this run asked of one; it {words}")
+        assert refused(account) == words
 
 
 def test_an_answer_whose_end_is_on_its_way_is_no_further_call(tmp_path: Path) -> None:

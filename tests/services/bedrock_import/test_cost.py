@@ -54,6 +54,25 @@ def test_an_hour_a_token_a_request() -> None:
     assert found.tail == pytest.approx(Decimal("0.785") * Decimal(found.tail_s) / 300, rel=Decimal("1e-9"))
 
 
+def test_a_tail_that_several_copies_shared_is_bounded() -> None:
+    """Both bills are exact. Which of two copies took the last call is not known; of one it is, also of one that went
+    and came back."""
+    burst = [(0.0, 100.0, 1), (100.0, 280.0, 3)]
+    shared, alone, twice = (
+        drive(Scaling(requests_per_copy=2), stages)
+        for stages in (burst, [(0.0, 100.0, 1)], [(0.0, 100.0, 1), (900.0, 1000.0, 1)])
+    )
+    of_two, of_one, of_both = (
+        cost_of(bill(inferred(seen.calls, IDLE_S), seen.calls), PUBLISHED, None) for seen in (shared, alone, twice)
+    )
+    assert of_two.run_low == of_two.run_high == Decimal("0.785") * 2
+    assert (of_two.tail_low, of_two.tail_high) == (0, Decimal("0.785") * 2)
+    assert of_two.tail_low < of_two.tail < of_two.tail_high
+    for found, windows in ((of_one, 1), (of_both, 2)):
+        assert found.run_low == found.run_high == Decimal("0.785") * windows
+        assert found.tail_low == found.tail == found.tail_high
+
+
 def test_a_rate_times_what_was_delivered_is_the_hour_to_the_cent() -> None:
     """Whatever a load delivered: each rate, multiplied by it again, gives the dollars of the hour."""
     seen = drive(Scaling(), [(0.0, 100.0, 1)])

@@ -135,6 +135,7 @@ def test_three_calls_a_day_that_each_find_the_model_cold(account: Account) -> No
             "low": 1,
             "high": 1,
             "origin": "as given",
+            "unknown_because": None,
             "copies_then": 1,
             "find_with": None,
         },
@@ -158,6 +159,7 @@ def test_three_calls_a_day_that_each_find_the_model_cold(account: Account) -> No
         "month": {"low": "38.208", "dollars": "38.208", "high": "72.516"},
         "month_storage": "3.9",
         "thousand_requests": "571.8",
+        "thousand_requests_range": ["571.8", "1143.6"],
     }
     assert account.project(ONE_A_COPY, THREE_CALLS)["windows"] == found["windows"]
 
@@ -173,6 +175,7 @@ def test_what_a_copy_carries_is_unknown_where_nothing_was_refused(account: Accou
         "low": 1,
         "high": None,
         "origin": "the most that this run asked of one; it was refused nothing",
+        "unknown_because": "this run was refused nothing",
         "copies_then": 1,
         "find_with": f"llmdyno capacity {account.run.path}/spec.toml --users 1,2,4,8 --slo ttft_s=1",
     }
@@ -192,7 +195,7 @@ def test_what_a_copy_carries_is_unknown_where_nothing_was_refused(account: Accou
     for name in ("throttled_attempts", "lost", "served", "waited_for_a_cold_start", "most_copies", "cold_starts"):
         assert found[name] is None
     assert (found["cold_starts_range"], found["copies_range"][0]) == ([1, 1], 1)
-    assert found["thousand_requests"] is None
+    assert (found["thousand_requests"], found["thousand_requests_range"]) == (None, None)
     assert found["model"]["calls_per_copy"] is None
     hour = found["hours"][1]
     assert (hour["windows_low"], hour["dollars_low"]) == (12, "6.8616")
@@ -228,7 +231,7 @@ def test_without_a_price_there_are_windows_and_no_dollars(tmp_path: Path) -> Non
     assert found["day"] == {"low": None, "dollars": None, "high": None}
     assert found["month"] == {"low": None, "dollars": None, "high": None}
     assert found["month_storage"] is None
-    assert found["thousand_requests"] is None
+    assert (found["thousand_requests"], found["thousand_requests_range"]) == (None, None)
     assert found["hours"][0]["dollars"] is None
     unknown = account_of(run, ModelFacts(FACTS.arn), NO_OVERRIDES, None).project(NOTHING_BETTER, THREE_CALLS)
     assert unknown["hours"][0]["dollars_low"] is None

@@ -162,6 +162,25 @@ def test_right_after_a_run_it_is_read_once(tmp_path: Path, control_plane: Server
     assert kept.notes == ["CloudWatch was not read: AccessDeniedException: no (ListMetrics)"]
 
 
+def test_why_cloudwatch_was_not_read_is_said_once(tmp_path: Path, control_plane: Servers) -> None:
+    """The reading right after the run failed, and so does the next one: its reason is the one that holds."""
+    denied = response(b'{"__type": "AccessDeniedException", "message": "no"}', "403 Forbidden", JSON)
+    run = make_run(tmp_path, RUN, endpoint_url=url(control_plane(denied)))
+    read_once(run, FACTS)
+    found = inquire(run, FACTS, NO_OVERRIDES, ASK)
+    assert found.readings is None
+    assert len(found.notes) == 1
+    assert found.notes[0].endswith("AccessDeniedException: no (ListMetrics); allow cloudwatch:ListMetrics")
+
+
+def test_readings_outlive_a_later_failure(tmp_path: Path, control_plane: Servers) -> None:
+    denied = response(b'{"__type": "AccessDeniedException", "message": "no"}', "403 Forbidden", JSON)
+    run = make_run(tmp_path, RUN, endpoint_url=url(control_plane(denied)))
+    kept = keep(run.path, 600, 0)
+    found = inquire(run, FACTS, NO_OVERRIDES, ASK)
+    assert (found.readings, len(found.notes)) == (kept, 1)
+
+
 def test_a_file_that_holds_something_else_is_no_reading(tmp_path: Path) -> None:
     run = make_run(tmp_path, RUN)
     for text in ("{}", "[]", "nonsense", '{"from_s": 1}'):

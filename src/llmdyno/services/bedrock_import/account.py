@@ -11,7 +11,7 @@ from typing import Any
 
 from llmdyno.protocols.bedrock import REFUSALS
 from llmdyno.runs.environment import ModelFacts
-from llmdyno.runs.run import Run
+from llmdyno.runs.run import RECOVERED, Run
 from llmdyno.services.bedrock_import.billing import Bill, bill
 from llmdyno.services.bedrock_import.cloudwatch import COPIES, PERIOD_S, Readings
 from llmdyno.services.bedrock_import.copies import IDLE_S, Point, measured
@@ -29,9 +29,10 @@ from llmdyno.services.traffic import Traffic
 _FEW_OTHERS, _SHARE_OF_OTHERS = 2.0, 0.02
 """Invocations beyond ours that may come from rounding to minutes: this many, or this share of ours."""
 _AWAKE = (
-    "the model was up before this run: the start of its billing windows is unknown, and an earlier caller may pay for "
-    "the first one"
+    "nothing shows a cold model, so it may have been up before this run: the start of its billing windows is unknown "
+    "then, and an earlier caller may pay for the first one"
 )
+_CUT = "this run was stopped without its end (read back from its journal): calls under way then are not in the bill"
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,6 +108,7 @@ def account_of(
     price, source, problem = quote(model.region, model.units_version, model.units, overrides.dollars_per_cmu_minute)
     all_notes = [
         *([_AWAKE] if billed.awake else []),
+        *([_CUT] if run.summary["status"] == RECOVERED else []),
         *notes,
         *(readings.notes if readings is not None else ()),
         *copies.notes,

@@ -12,6 +12,7 @@ import heapq
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
+from itertools import pairwise
 
 import numpy as np
 
@@ -68,7 +69,8 @@ class Bill:
     `copies` have the assumed windows. `low` and `high` bound the true number of windows of all copies, `each` those of
     every copy, and `possible` those of every copy that may have been there too. `awake`: the model was up when the run
     began, so the start of its first windows is unknown. `idle_windows` are windows in which a copy was up without a
-    call. As far as is known, they are not billed.
+    call. As far as is known, they are not billed. `shared`: several copies may have been there at a time, so that which
+    one took a call is an assumption.
     """
 
     copies: tuple[CopyBill, ...]
@@ -78,6 +80,7 @@ class Bill:
     idle_windows: int = 0
     each: tuple[Range, ...] = ()
     possible: tuple[Range, ...] = ()
+    shared: bool = False
 
     @property
     def windows(self) -> int:
@@ -92,15 +95,25 @@ class Bill:
 
 def bill(copies: Copies, calls: Calls) -> Bill:
     """The windows that a run's calls cost. If the user gave the number of copies, each call counts for all of them."""
-    awake = up_before_s(calls) > -math.inf
+    up_s = up_before_s(calls)
+    awake = up_s > -math.inf
     if copies.source == GIVEN:
         together = _assign(copies.lives[:1], calls)
         bills = tuple(replace(one, windows=set(one.windows)) for one in together for _ in copies.lives)
-        up_s = -math.inf if awake else copies.lives[0].from_s
-        one = alone(replace(copies.lives[0], from_span_s=(up_s, copies.lives[0].from_s)), calls)
+        from_s = -math.inf if awake else copies.lives[0].from_s
+        one = alone(replace(copies.lives[0], from_span_s=(from_s, copies.lives[0].from_s)), calls)
         return _total(bills, (one,) * len(bills), (), _times(one, len(bills)), awake)
     found = bounds(copies, calls)
-    return _total(tuple(_assign(copies.lives, calls)), found.each, found.possible, found.total, awake)
+    awake = awake and any(life.came_s[0] < up_s for life in copies.lives)  # CloudWatch may have seen it come
+    total = _total(tuple(_assign(copies.lives, calls)), found.each, found.possible, found.total, awake)
+    parts = zip((*copies.lives, *copies.possible), (*total.each, *total.possible), strict=True)
+    return replace(total, shared=_overlap([life for life, part in parts if part.high]))
+
+
+def _overlap(lives: Sequence[CopyLifetime]) -> bool:
+    """Whether two copies may have been there at the same time."""
+    spans = sorted((life.came_s[0], life.went_s[1]) for life in lives)
+    return any(after[0] < before[1] for before, after in pairwise(spans))
 
 
 def _times(one: Range, count: int) -> Range:

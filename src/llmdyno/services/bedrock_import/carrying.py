@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
+from llmdyno.services.copies import GIVEN
 from llmdyno.services.flight import flight_of
 from llmdyno.services.moments import HOUR_S
 
@@ -91,7 +92,16 @@ def _calls(account: Account) -> tuple[int | None, int, int | None, str]:
             low, high = min(low, max(1, bounds[0])), max(high, bounds[1])
         return count, low, high, "as in this run when it refused more"
     least = max(1, flight_of(account.calls).mostly() // max(1, account.copies.most()))
-    return None, least, None, "the most that this run asked of one; it was refused nothing"
+    return None, least, None, f"the most that this run asked of one; it {refused(account)}"
+
+
+def refused(account: Account) -> str:
+    """What was refused to a run that does not show what a copy carries: the reason why it does not."""
+    if not account.calls.throttled.any():
+        return "was refused nothing"
+    if account.copies.source == GIVEN:
+        return "was refused calls, but the number of copies was given by hand"
+    return "was refused calls only while nothing else was at work"
 
 
 def finding_command(account: Account, least: int) -> str:

@@ -109,6 +109,7 @@ def cost_of(bill: Bill, price: Price, delivered: Delivered | None) -> Cost:
     """A run's cost; `delivered` is None if the run delivered nothing."""
     tail_s = sum(copy.tail_s() for copy in bill.copies)
     tail = price.window * Decimal(str(tail_s)) / Decimal(str(WINDOW_S))
+    exact = bill.low == bill.high and not bill.shared
     hour = low = high = million_in = million_out = thousand = None
     if delivered is not None:
         hour = price.hour * Decimal(str(delivered.copies))
@@ -123,8 +124,8 @@ def cost_of(bill: Bill, price: Price, delivered: Delivered | None) -> Cost:
         run_low=price.window * bill.low,
         run_high=price.window * bill.high,
         tail=tail,
-        tail_low=tail if bill.low == bill.high else Decimal(0),
-        tail_high=tail if bill.low == bill.high else price.window * bill.last_windows,
+        tail_low=tail if exact else Decimal(0),
+        tail_high=tail if exact else price.window * bill.last_windows,
         tail_s=tail_s,
         idle=price.window * bill.idle_windows,
         hour=hour,

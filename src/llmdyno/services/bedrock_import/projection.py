@@ -18,7 +18,7 @@ import numpy as np
 
 from llmdyno.errors import InputError
 from llmdyno.services.amounts import exact_text
-from llmdyno.services.bedrock_import.carrying import Carried, carried, finding_command
+from llmdyno.services.bedrock_import.carrying import Carried, carried, finding_command, refused
 from llmdyno.services.bedrock_import.simulation import CopiesModel, Hour, Projection, project
 from llmdyno.services.moments import HOUR_S
 from llmdyno.services.service import ScalingOverrides
@@ -163,7 +163,18 @@ def projection_report(account: Account, fitted: Fitted, traffic: Traffic) -> dic
         "month": _range(day, days, storage),
         "month_storage": exact_text(storage),
         "thousand_requests": exact_text(None if dollars is None or not best.served else dollars / best.served * 1000),
+        "thousand_requests_range": _thousand(others, window) if known else None,
     }
+
+
+def _thousand(ways: list[Projection], window: Decimal | None) -> list[str | None] | None:
+    """Dollars of a thousand served requests, at least and at most; None: no price is known, or no way serves any."""
+    served = [one for one in ways if one.served]
+    if window is None or not served:
+        return None
+    low = min(window * one.windows / one.served * 1000 for one in served)
+    high = max(window * (one.windows + one.idle_windows) / one.served * 1000 for one in served)
+    return [exact_text(low), exact_text(high)]
 
 
 def _days(fitted: Fitted, traffic: Traffic) -> tuple[Projection, list[Projection], list[Projection]]:
@@ -204,6 +215,7 @@ def _capacity(account: Account, carries: Carried) -> dict[str, Any]:
         "low": carries.low,
         "high": carries.high,
         "origin": carries.origin,
+        "unknown_because": None if known else f"this run {refused(account)}",
         "copies_then": account.copies.most(),
         "find_with": None if known else finding_command(account, carries.low),
     }

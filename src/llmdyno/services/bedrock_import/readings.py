@@ -71,6 +71,8 @@ def inquire(run: Run, facts: ModelFacts, overrides: Overrides, inquiry: Inquiry)
     except InputError as error:
         if not by_hand:
             notes.append(f"CloudWatch was not read: {error.problem}; {error.fits}")
+        if stored is not None and not stored.series:
+            stored = None  # it holds no more than an earlier failure, and this one's note is newer
     return Answers(stored, overrides, tuple(notes))
 
 
