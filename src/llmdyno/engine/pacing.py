@@ -195,7 +195,7 @@ async def _with_retries(lane: Lane, exchange: Exchange) -> Exchange:
     for attempt in range(lane.retries):
         if not is_throttled(lane, exchange):
             break
-        if not await lane.sleep_until(lane.now_ns() + int(backoff_s(attempt) * 1e9)):
+        if not await lane.sleep_until(lane.now_ns() + lane.lasts_ns(backoff_s(attempt))):
             break
         exchange = await lane.send(exchange.prepared.again(), exchange.user)
     return exchange
@@ -264,7 +264,7 @@ async def _planned(lane: Lane, prepared: Prepared | None, planned_ns: int, slots
         # A throttled request that waits for its next attempt does not count as in flight.
         attempt = exchange.prepared.attempt
         if attempt < lane.retries and is_throttled(lane, exchange):
-            pause_ns, prepared = int(backoff_s(attempt) * 1e9), exchange.prepared.again()
+            pause_ns, prepared = lane.lasts_ns(backoff_s(attempt)), exchange.prepared.again()
         else:
             prepared = lane.following(exchange)
             pause_ns = prepared.think_ns if prepared is not None else 0

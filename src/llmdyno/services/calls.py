@@ -48,7 +48,8 @@ class Calls:
     `sent_s`, `first_s`, `end_s`: when it was sent, when the first byte of its answer came, and when the last one came,
     seconds; without a byte the last two are the same. `ok`: the answer was complete. `served`: a copy worked on the
     call, even if the answer failed. `throttled`, `not_ready`: the service refused the call for that reason.
-    `round_trip`: how much of these times is the way.
+    `round_trip`: how much of these times is the way. `unanswered`: no status came, for example because our timeout
+    ended the call (None: there is no such call).
     """
 
     sent_s: Floats
@@ -59,6 +60,7 @@ class Calls:
     throttled: Bools
     not_ready: Bools
     round_trip: RoundTrip
+    unanswered: Bools | None = None
 
     def __len__(self) -> int:
         return len(self.sent_s)
@@ -74,12 +76,18 @@ class Calls:
             self.throttled[mask],
             self.not_ready[mask],
             self.round_trip,
+            None if self.unanswered is None else self.unanswered[mask],
         )
 
     @property
     def at_work(self) -> Bools:
         """Which calls a copy may have worked on: all but the refused ones."""
         return ~(self.throttled | self.not_ready)
+
+    @property
+    def may_have_succeeded(self) -> Bools:
+        """Which calls may be successes in the service's eyes: also those whose end we did not see."""
+        return self.served if self.unanswered is None else self.served | self.unanswered
 
 
 def calls_of(timeline: Timeline, refusals: Refusals, speed: float = 1.0) -> Calls:
@@ -111,6 +119,7 @@ def calls_of(timeline: Timeline, refusals: Refusals, speed: float = 1.0) -> Call
         throttled=throttled,
         not_ready=not_ready,
         round_trip=round_trip(took_s[throttled | not_ready], connects / 1e9, took_s[served], speed),
+        unanswered=~ok & (status == MISSING),
     )
 
 

@@ -25,7 +25,8 @@ def calls(*rows: tuple[float, float, str], trip: RoundTrip = AT_ONCE) -> Calls:
     sent, end, kind = (np.array(column) for column in zip(*sorted(rows), strict=True))
     ok = kind == "ok"
     first = np.where(ok, sent, end)
-    return Calls(sent, first, end, ok, ok | (kind == "cut"), kind == "throttled", kind == "not ready", trip)
+    served, unanswered = ok | (kind == "cut"), kind == "timeout"
+    return Calls(sent, first, end, ok, served, kind == "throttled", kind == "not ready", trip, unanswered)
 
 
 def of(*lives: CopyLifetime, carries: tuple[int, int] | None = None, possible: tuple[CopyLifetime, ...] = ()) -> Copies:
@@ -51,8 +52,12 @@ def test_a_pause_leaves_a_window_unbilled() -> None:
 
 
 def test_a_failure_counts_only_after_a_success() -> None:
-    """What the service did with it, nobody knows: it may be billed and may be not."""
-    assert bounds(of(UP), calls(COLD, (0.0, 10.0, "cut"))).total == Range(0, 0)
+    """What the service did with a call whose end we did not see, nobody knows: it may be a success there."""
+    assert bounds(of(UP), calls(COLD, (0.0, 10.0, "cut"))).total == Range(0, 1)
+    assert bounds(of(UP), calls(COLD, (0.0, 10.0, "timeout"))).total == Range(0, 1)
+    assert bounds(of(UP), calls(COLD, (0.0, 10.0, "error"))).total == Range(0, 0)
+    load = calls(COLD, (0.0, 10.0, "timeout"), (100.0, 110.0, "ok"), (305.0, 306.0, "ok"))
+    assert bounds(of(UP), load).total == Range(1, 2)  # the second window begins between 300 and 410
     load = calls(COLD, (0.0, 10.0, "ok"), (400.0, 410.0, "cut"), (700.0, 710.0, "throttled"))
     assert bounds(of(UP), load).total == Range(1, 2)
 

@@ -71,7 +71,7 @@ def bounds(copies: Copies, calls: Calls) -> Bounds:
         lives = [every[index] for index in group]
         begin_s, end_s = min(life.came_s[0] for life in lives), max(life.went_s[1] for life in lives)
         here = calls.only(calls.at_work & (calls.first_s >= begin_s) & (calls.sent_s <= end_s))
-        if not here.ok.any():
+        if not here.may_have_succeeded.any():
             continue
         firsts = [_first_success(life, here, _next_s(lives, number), up_s) for number, life in enumerate(lives)]
         total, parts = _alone(firsts[0], here) if len(lives) == 1 else _together(lives, firsts, here, copies, group)
@@ -85,7 +85,7 @@ def bounds(copies: Copies, calls: Calls) -> Bounds:
 def alone(life: CopyLifetime, calls: Calls) -> Range:
     """The windows of one copy that takes every call."""
     here = calls.only(calls.at_work)
-    return _alone(_first_success(life, here, math.inf, up_before_s(calls)), here)[0] if here.ok.any() else Range(0, 0)
+    return _alone(_first_success(life, here, math.inf, up_before_s(calls)), here)[0]
 
 
 def up_before_s(calls: Calls) -> float:
@@ -170,7 +170,7 @@ def _first_success(life: CopyLifetime, calls: Calls, company_s: float, up_s: flo
     """Between when a copy had its first success; None: it had none.
 
     Only the phase of its windows matters, so the span is a window long and no longer, up to what comes before the
-    first call.
+    first call. A call whose end we did not see may have been a success at any time after its send.
 
     Args:
         life: the copy.
@@ -180,14 +180,16 @@ def _first_success(life: CopyLifetime, calls: Calls, company_s: float, up_s: flo
     """
     begin_s, most_s = life.came_s[0], calls.round_trip.most_s
     own = calls.ok & (calls.first_s >= begin_s)
-    if not own.any():
+    unseen = calls.may_have_succeeded & ~calls.ok & (calls.first_s >= begin_s)
+    ends_s = np.concatenate([calls.end_s[own] - most_s, calls.sent_s[unseen]])
+    if not len(ends_s):
         return None
     known = own & (calls.end_s <= company_s)
     late_s = float(calls.end_s[known].min()) if known.any() else math.inf
     if begin_s < up_s:
         early_s = max(begin_s, up_s - WINDOW_S)
         return early_s, min(late_s, up_s + WINDOW_S)
-    early_s = max(begin_s, float(calls.end_s[own].min()) - most_s)
+    early_s = max(begin_s, float(ends_s.min()))
     return early_s, max(early_s, min(late_s, early_s + WINDOW_S))
 
 
