@@ -133,6 +133,17 @@ def test_a_throttled_request_is_sent_again_later_each_time() -> None:
     assert [record.state for record in outcome.records] == [FAILED, FAILED, OK]
 
 
+@pytest.mark.parametrize("keys", [{"concurrency": 1}, {"rate": 1.0}])
+def test_a_back_off_runs_at_an_emulators_speed(keys: dict[str, Any]) -> None:
+    """20 ms to the refusal, then a twentieth of 1 s and of 2 s."""
+
+    def script(exchange: Exchange, now_ns: int) -> Answer:
+        return THROTTLED if exchange.prepared.attempt < 2 else Answer(chunks=1)
+
+    outcome = run(script, {"speed": 20.0}, **keys, requests=1, retry_throttled=3)
+    assert outcome.sent_ms() == [0, 70, 190]
+
+
 def test_a_model_that_is_not_ready_is_not_retried_and_its_users_pause() -> None:
     outcome = run(
         lambda exchange, now_ns: NOT_READY, concurrency=1, requests=2, retry_throttled=3, throttle_pause_s=0.5
