@@ -191,6 +191,15 @@ def cold(refused: int, first_s: float | None = None) -> dict[str, Any]:
         ),
         (cold(3), "never answered (3 × NotReady)"),
         (cold(0), "none seen: the first attempt was answered"),
+        (
+            {**cold(0), "first_ttft_s": 0.25, "warmed_ttft_s": 0.04},
+            "none seen: the first attempt was answered; TTFT 250 ms at first, 40 ms once warm",
+        ),
+        (
+            {**cold(0), "first_ttft_s": 62.5, "warmed_ttft_s": 0.5},
+            "none seen: the first attempt was answered; TTFT 62,500 ms at first, 500 ms once warm: the service may "
+            "have held the first attempt for 62.00 s until the model was ready",
+        ),
     ],
 )
 def test_a_cold_start(found: dict[str, Any], line: str) -> None:

@@ -11,6 +11,9 @@ from typing import Any
 
 from llmdyno.reports.text import plus_minus
 
+_HELD = 10.0
+"""If the first answer began this many times later than the second, it may have waited for the model."""
+
 
 def cold_start_text(found: dict[str, Any]) -> str:
     """One cold start in one line."""
@@ -27,6 +30,9 @@ def cold_start_text(found: dict[str, Any]) -> str:
         line += (
             f"; TTFT {1e3 * found['first_ttft_s']:,.0f} ms at first, {1e3 * found['warmed_ttft_s']:,.0f} ms once warm"
         )
+        if not found["cold"] and found["first_ttft_s"] > _HELD * found["warmed_ttft_s"]:
+            held_s = found["first_ttft_s"] - found["warmed_ttft_s"]
+            line += f": the service may have held the first attempt for {held_s:.2f} s until the model was ready"
     return line
 
 
