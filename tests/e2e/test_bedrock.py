@@ -19,8 +19,6 @@ from llmdyno.emulator.embedded import EmbeddedEmulator
 from llmdyno.emulator.model import DEFAULT_PROFILE
 from llmdyno.emulator.signatures import ACCESS_KEY, SECRET_KEY
 
-pytestmark = pytest.mark.alone
-
 KEYS = {"AWS_ACCESS_KEY_ID": ACCESS_KEY, "AWS_SECRET_ACCESS_KEY": SECRET_KEY, "AWS_EC2_METADATA_DISABLED": "true"}
 NO_FILES = {"AWS_CONFIG_FILE": "/dev/null", "AWS_SHARED_CREDENTIALS_FILE": "/dev/null"}
 FAST = ["--cold-start", "0", "--first-inference", "0", "--verify-signatures"]
