@@ -20,7 +20,8 @@ from llmdyno.experiments.scaling import (
     within_bounds,
 )
 from llmdyno.experiments.stages import Deployment, RequestFigures, deployment_of
-from llmdyno.services.bedrock_import.copies import IDLE_S, measured
+from llmdyno.services.bedrock_import.copies import measured
+from llmdyno.services.bedrock_import.documented import IDLE_S
 from llmdyno.services.copies import inferred
 
 STEP = Step(0.0, 300.0, 900.0, 1500.0, 2, 12)

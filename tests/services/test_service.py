@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -33,3 +35,15 @@ def test_the_service_of_a_run(tmp_path: Path) -> None:
     by_name = service_of(make_run(tmp_path, ONE_USER, facts=None, api="litellm", model=f"bedrock/llama/{ARN}"))
     assert by_name is by_facts
     assert service_of(make_run(tmp_path, ONE_USER, facts=None, api="openai", model="m")) is None
+
+
+def test_asking_whose_model_it_is_loads_no_bill() -> None:
+    """Every run asks before it sends, so its first request must not wait for what only `cost` needs."""
+    script = (
+        "import sys; from llmdyno.services.service import service_of_model; assert service_of_model('m') is None;"
+        "print(*sorted(name for name in sys.modules if name.startswith('llmdyno.services.')))"
+    )
+    printed = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True).stdout
+    loaded = {name.rpartition(".")[2] for name in printed.split()}
+    assert {"service", "identity"} <= loaded
+    assert not loaded & {"account", "calls", "copies", "cost", "prices", "report", "traffic"}

@@ -12,8 +12,8 @@ from llmdyno.emulator.copies import Scaling
 from llmdyno.services.bedrock_import.billing import bill
 from llmdyno.services.bedrock_import.breakeven import NOT_REACHABLE, NOT_SHOWN, REACHED, Comparison, compare
 from llmdyno.services.bedrock_import.carrying import Carried
-from llmdyno.services.bedrock_import.copies import IDLE_S
 from llmdyno.services.bedrock_import.cost import Cost, Delivered, Price, cost_of
+from llmdyno.services.bedrock_import.documented import IDLE_S
 from llmdyno.services.copies import inferred
 from llmdyno.services.service import TokenPrices
 

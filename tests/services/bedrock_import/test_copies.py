@@ -9,7 +9,8 @@ from tests.services.bedrock_import.virtual import SECOND, Seen, drive
 
 from llmdyno.emulator.copies import Scaling
 from llmdyno.services.bedrock_import.billing import bill
-from llmdyno.services.bedrock_import.copies import IDLE_S, Point, measured
+from llmdyno.services.bedrock_import.copies import Point, measured
+from llmdyno.services.bedrock_import.documented import IDLE_S
 from llmdyno.services.calls import served_in_flight
 from llmdyno.services.copies import INFERRED, given, inferred
 

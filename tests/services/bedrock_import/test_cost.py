@@ -10,8 +10,8 @@ from tests.services.bedrock_import.virtual import drive
 
 from llmdyno.emulator.copies import Scaling
 from llmdyno.services.bedrock_import.billing import bill
-from llmdyno.services.bedrock_import.copies import IDLE_S
 from llmdyno.services.bedrock_import.cost import Delivered, Price, Stretch, cost_of, keeping_warm
+from llmdyno.services.bedrock_import.documented import IDLE_S
 from llmdyno.services.bedrock_import.prices import rate_of, storage_rate
 from llmdyno.services.copies import inferred
 

@@ -15,7 +15,8 @@ from tests.services.bedrock_import.virtual import SECOND, Seen, Way, drive
 
 from llmdyno.emulator.copies import Scaling
 from llmdyno.services.bedrock_import.billing import Bill, bill
-from llmdyno.services.bedrock_import.copies import IDLE_S, measured
+from llmdyno.services.bedrock_import.copies import measured
+from llmdyno.services.bedrock_import.documented import IDLE_S
 from llmdyno.services.copies import Copies, inferred
 
 ROUND_TRIP_S = 0.08

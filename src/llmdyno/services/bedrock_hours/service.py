@@ -11,15 +11,18 @@ import math
 from collections.abc import Callable
 from contextlib import AbstractContextManager
 from decimal import Decimal
+from typing import TYPE_CHECKING
 
 from llmdyno.aws.identity import PROVISIONED, kind_of
 from llmdyno.protocols.bedrock import REFUSALS
 from llmdyno.runs.environment import ModelFacts
 from llmdyno.runs.run import Run
-from llmdyno.services.bedrock_hours.account import Account
 from llmdyno.services.bedrock_runs import facts_of, identifier_in
 from llmdyno.services.service import ASK, NO_OVERRIDES, CostBound, Inquiry, Overrides, ScalingOverrides, Service
 from llmdyno.spec.spec import Spec
+
+if TYPE_CHECKING:  # a run on another endpoint asks whose model it is, and needs none of this
+    from llmdyno.services.bedrock_hours.account import Account
 
 NAME = "bedrock_hours"
 
@@ -46,6 +49,7 @@ class BedrockHours:
 
     def account(self, run: Run, overrides: Overrides = NO_OVERRIDES, inquiry: Inquiry = ASK) -> Account:
         """The account of a run. AWS is asked for the model units, if the user gives their price alone."""
+        from llmdyno.services.bedrock_hours.account import Account
         from llmdyno.services.bedrock_hours.units import with_units
 
         facts = self.facts(run) or ModelFacts()

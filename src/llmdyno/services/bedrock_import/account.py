@@ -14,9 +14,10 @@ from llmdyno.runs.environment import ModelFacts
 from llmdyno.runs.run import RECOVERED, Run
 from llmdyno.services.bedrock_import.billing import Bill, bill
 from llmdyno.services.bedrock_import.cloudwatch import COPIES, PERIOD_S, Readings
-from llmdyno.services.bedrock_import.copies import IDLE_S, Point, measured
+from llmdyno.services.bedrock_import.copies import Point, measured
 from llmdyno.services.bedrock_import.cost import Cost, Delivered, Price, cost_of
 from llmdyno.services.bedrock_import.delivered import delivered_of
+from llmdyno.services.bedrock_import.documented import IDLE_S
 from llmdyno.services.bedrock_import.prices import quote
 from llmdyno.services.bedrock_import.projection import fit, projection_report
 from llmdyno.services.bedrock_import.report import cost_report

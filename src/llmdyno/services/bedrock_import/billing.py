@@ -17,7 +17,7 @@ from itertools import pairwise
 import numpy as np
 
 from llmdyno.services.bedrock_import.bounds import WINDOW_MINUTES, WINDOW_S, Range, alone, bounds, up_before_s
-from llmdyno.services.bedrock_import.copies import IDLE_S
+from llmdyno.services.bedrock_import.documented import IDLE_S
 from llmdyno.services.calls import Calls
 from llmdyno.services.copies import GIVEN, Copies, CopyLifetime
 

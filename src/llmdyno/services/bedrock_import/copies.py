@@ -16,6 +16,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from llmdyno.services.bedrock_import.documented import IDLE_S
 from llmdyno.services.calls import Calls, Floats
 from llmdyno.services.copies import (
     Copies,
@@ -43,8 +44,6 @@ from llmdyno.services.flight import (
 )
 
 MEASURED = "ModelCopy from CloudWatch"
-IDLE_S = 300.0
-"""A model without a call scales to zero after this long, as AWS documents it. One AWS page says an hour."""
 _GAP_S = 180.0
 """A gap this long between datapoints, without a served call in it, means that there were no copies."""
 _CLOCKS_S = 5.0

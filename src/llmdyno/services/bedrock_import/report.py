@@ -14,8 +14,8 @@ from llmdyno.services.bedrock_import.billing import WINDOW_S, CopyBill
 from llmdyno.services.bedrock_import.bounds import Range
 from llmdyno.services.bedrock_import.breakeven import compare
 from llmdyno.services.bedrock_import.carrying import carried, finding_command, mean_answer_s
-from llmdyno.services.bedrock_import.copies import IDLE_S
 from llmdyno.services.bedrock_import.cost import Delivered, Price, Warmth, keeping_warm
+from llmdyno.services.bedrock_import.documented import IDLE_S
 from llmdyno.services.copies import CopyLifetime, bounded
 from llmdyno.services.service import TokenPrices
 

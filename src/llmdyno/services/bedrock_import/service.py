@@ -10,6 +10,7 @@ from collections.abc import Callable
 from contextlib import AbstractContextManager
 from dataclasses import replace
 from decimal import Decimal
+from typing import TYPE_CHECKING
 
 from msgspec import UNSET
 
@@ -17,15 +18,13 @@ from llmdyno.errors import InputError
 from llmdyno.protocols.bedrock import REFUSALS
 from llmdyno.runs.environment import ModelFacts
 from llmdyno.runs.run import Run
-from llmdyno.runs.traces import load_trace
-from llmdyno.services.bedrock_import.account import Account, account_of
-from llmdyno.services.bedrock_import.budget import load_bound, rounds_bound
-from llmdyno.services.bedrock_import.copies import IDLE_S
+from llmdyno.services.bedrock_import.documented import IDLE_S
 from llmdyno.services.bedrock_import.identity import imported_model_arn, imported_model_region
-from llmdyno.services.bedrock_import.prices import quote
-from llmdyno.services.copies import DEFAULT_COPIES
 from llmdyno.services.service import ASK, NO_OVERRIDES, CostBound, Inquiry, Overrides, ScalingOverrides, Service
 from llmdyno.spec.spec import Spec
+
+if TYPE_CHECKING:  # a run on another endpoint asks whose model it is, and needs none of this
+    from llmdyno.services.bedrock_import.account import Account
 
 NAME = "bedrock_import"
 
@@ -63,6 +62,7 @@ class BedrockImport:
 
     def account(self, run: Run, overrides: Overrides = NO_OVERRIDES, inquiry: Inquiry = ASK) -> Account:
         """The account of a run; CloudWatch and GetImportedModel are asked for what is not known yet."""
+        from llmdyno.services.bedrock_import.account import account_of
         from llmdyno.services.bedrock_import.readings import inquire
 
         facts = self.facts(run) or ModelFacts()
@@ -83,6 +83,8 @@ class BedrockImport:
         Raises:
             InputError: boto3 or a region is missing, or the trace to replay cannot be read.
         """
+        from llmdyno.services.bedrock_import.budget import load_bound, rounds_bound
+
         trace_s = _trace_s(spec) if rounds is None else None
         window, unknown = window_price(spec, spec.model or "")
         if rounds is not None:
@@ -119,6 +121,7 @@ def window_price(spec: Spec, model: str) -> tuple[Decimal | None, str | None]:
     """
     from llmdyno.aws.clients import Aws
     from llmdyno.services.bedrock_import.models import describe, units_of
+    from llmdyno.services.bedrock_import.prices import quote
 
     name = imported_model_arn(model) or model
     aws = Aws(spec.region or imported_model_region(name), spec.profile, spec.endpoint_url)
@@ -139,6 +142,7 @@ def _most_copies(spec: Spec) -> tuple[int, str | None]:
         return 1, None
     from llmdyno.aws.clients import Aws
     from llmdyno.services.bedrock_import.quotas import read_quotas
+    from llmdyno.services.copies import DEFAULT_COPIES
 
     name = imported_model_arn(spec.model) or spec.model or ""
     aws = Aws(spec.region or imported_model_region(name), spec.profile, spec.endpoint_url)
@@ -151,6 +155,8 @@ def _most_copies(spec: Spec) -> tuple[int, str | None]:
 
 def _trace_s(spec: Spec) -> float | None:
     """How long the trace is that a load replays, seconds; None: it replays none."""
+    from llmdyno.runs.traces import load_trace
+
     trace = load_trace(spec)
     return None if trace is None else trace[-1].offset_ns / 1e9
 

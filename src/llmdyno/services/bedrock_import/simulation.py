@@ -16,7 +16,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 
 from llmdyno.services.bedrock_import.billing import WINDOW_S
-from llmdyno.services.bedrock_import.copies import IDLE_S
+from llmdyno.services.bedrock_import.documented import IDLE_S
 from llmdyno.services.copies import DEFAULT_COPIES
 from llmdyno.services.moments import HOUR_S
 from llmdyno.workload.backoff import backoff_s

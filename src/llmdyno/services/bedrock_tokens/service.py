@@ -10,19 +10,19 @@ import contextlib
 import math
 from collections.abc import Callable
 from contextlib import AbstractContextManager
+from typing import TYPE_CHECKING
 
 from llmdyno.aws.identity import APPLICATION_PROFILE, DEPLOYMENT, FOUNDATION, PROFILE, ROUTER, base_model_of, kind_of
 from llmdyno.errors import InputError
 from llmdyno.protocols.bedrock import REFUSALS
 from llmdyno.runs.environment import ModelFacts
 from llmdyno.runs.run import Run
-from llmdyno.runs.traces import load_trace
 from llmdyno.services.bedrock_runs import facts_of, identifier_in, region_asked, tier_of, writes_cache
-from llmdyno.services.bedrock_tokens.account import Account, account_of
-from llmdyno.services.bedrock_tokens.budget import planned, token_bound
-from llmdyno.services.bedrock_tokens.prices import quote
 from llmdyno.services.service import ASK, NO_OVERRIDES, CostBound, Inquiry, Overrides, ScalingOverrides, Service
 from llmdyno.spec.spec import Spec
+
+if TYPE_CHECKING:  # a run on another endpoint asks whose model it is, and needs none of this
+    from llmdyno.services.bedrock_tokens.account import Account
 
 NAME = "bedrock_tokens"
 KINDS = frozenset({FOUNDATION, PROFILE, APPLICATION_PROFILE, DEPLOYMENT, ROUTER})
@@ -51,6 +51,8 @@ class BedrockTokens:
 
     def account(self, run: Run, overrides: Overrides = NO_OVERRIDES, inquiry: Inquiry = ASK) -> Account:
         """The account of a run. Nobody is asked."""
+        from llmdyno.services.bedrock_tokens.account import account_of
+
         return account_of(run, self.facts(run) or ModelFacts(), overrides)
 
     def projection_notes(self, run: Run, better: ScalingOverrides, inquiry: Inquiry = ASK) -> list[str]:
@@ -63,6 +65,10 @@ class BedrockTokens:
         Raises:
             InputError: the trace to replay cannot be read.
         """
+        from llmdyno.runs.traces import load_trace
+        from llmdyno.services.bedrock_tokens.budget import planned, token_bound
+        from llmdyno.services.bedrock_tokens.prices import quote
+
         identifier = identifier_in(spec.model) or spec.model or ""
         found = quote(identifier, base_model_of(identifier), _region(spec, identifier), tier_of(spec))
         load = planned(spec, load_trace(spec) if rounds is None else None, rounds)
