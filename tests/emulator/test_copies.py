@@ -103,6 +103,26 @@ def test_scaling_down_to_one_and_then_to_zero() -> None:
     assert copies.truth(1200 * S)["copies"] == 0
 
 
+def test_the_others_do_not_go_before_a_copy_that_nobody_called() -> None:
+    """The third copy comes after the last call and goes first; until then all three were counted."""
+    copies = Copies(replace(SCALING, max_copies=3))
+    warm(copies)
+    busy = [copies.arrive(100 * S) for _ in range(2)]
+    for at in range(101, 132):
+        copies.arrive(at * S)
+    busy += [copies.arrive(182 * S) for _ in range(2)]
+    for at in range(183, 214):
+        copies.arrive(at * S)
+    for decision in busy:
+        assert decision.copy is not None
+        copies.finish(220 * S, decision.copy, success=True, began_ns=100 * S)
+    assert [copy.ready_ns for copy in copies.copies] == [60 * S, 181 * S, 263 * S]
+    assert copies.counts(240 * S, 300 * S) == [2, 3]
+    assert copies.counts(500 * S, 540 * S) == [3, 2]
+    assert copies.counts(540 * S, 600 * S) == [2, 0]
+    assert [copy.ended_ns for copy in copies.copies] == [563 * S, 563 * S, 540 * S]
+
+
 @pytest.mark.parametrize(
     ("calls", "windows"),
     [

@@ -175,6 +175,11 @@ def test_rates_of_a_short_window_are_marked_with_its_length() -> None:
     assert shown_facts(delivered={"window": window})["An hour of this load"].endswith(
         "; from 1.7 min of steady load, which is SHORT: less than one billing window of five minutes"
     )
+    almost = {**window, "length_s": 299.8}
+    assert (
+        "; from 4.9 min of steady load, which is SHORT"
+        in (shown_facts(delivered={"window": almost})["An hour of this load"])
+    )
     whole = {**window, "length_s": 400.0, "steady": False, "short": False}
     assert shown_facts(delivered={"window": whole})["An hour of this load"].endswith("; from 6.7 min of the whole run")
 

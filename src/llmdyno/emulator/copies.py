@@ -111,8 +111,9 @@ class Copies:
         ready = self.ready(now_ns)
         in_flight = sum(copy.in_flight for copy in ready)
         idle_ns = self._ns(self.scaling.idle_s)
-        # A copy that came up and was never called counts its idle time from when it was ready.
-        idle_from = max([self._last_call_ns, *(copy.ready_ns for copy in ready)])
+        # A copy that came up and was never called counts its idle time from when it was ready. This holds after it went
+        # too: else the others would have gone before it.
+        idle_from = max([self._last_call_ns, *(copy.ready_ns for copy in self.copies if copy.noted)])
         if ready and in_flight == 0 and now_ns - idle_from >= idle_ns:
             for copy in ready:
                 copy.ended_ns = idle_from + idle_ns

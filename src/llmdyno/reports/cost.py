@@ -31,6 +31,8 @@ _EMULATED = (
     "EMULATED: nothing is billed. The figures apply the real service's rules and rates to what the emulator did, at "
     "real speed."
 )
+_JUST_SHORT_S = 294.0
+"""4.9 min: the longest duration that is shown of a window shorter than a billing window."""
 _FEW_COPIES = 10
 """From more copies on than this, nobody asks what is always cheaper."""
 _CHEAPER = {
@@ -233,7 +235,9 @@ def _window(window: dict[str, Any] | None) -> str:
     if window is None:
         return ""
     kind = "steady load" if window["steady"] else "the whole run"
-    line = f"; from {duration(window['length_s'])} of {kind}"
+    # A length just below five minutes is not rounded up to them: the line says that it is less.
+    length_s = min(window["length_s"], _JUST_SHORT_S) if window["short"] else window["length_s"]
+    line = f"; from {duration(length_s)} of {kind}"
     return f"{line}, which is SHORT: less than one billing window of five minutes" if window["short"] else line
 
 
