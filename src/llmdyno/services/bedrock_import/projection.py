@@ -9,6 +9,8 @@ calls that the run asked of a copy, and one for a copy that carries any number.
 
 from __future__ import annotations
 
+import math
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from decimal import Decimal
 from itertools import zip_longest
@@ -139,12 +141,13 @@ def projection_report(account: Account, fitted: Fitted, traffic: Traffic) -> dic
     their idle windows too. Both include what guesses may be wrong by, and further draws of the day's arrivals.
     """
     carries, price = fitted.carries, account.price
-    best, worlds, others = _days(fitted, traffic)
+    best, worlds, others, draws = _days(fitted, traffic)
     known = carries.calls is not None
+    low, high = _bounded(others, draws, _billed, _billed_if_idle)
     windows = {
-        "low": min(one.windows for one in others),
+        "low": max(min(1, best.windows), math.floor(low)),
         "billed": best.windows if known else None,
-        "high": max(one.windows + one.idle_windows for one in others),
+        "high": math.ceil(high),
     }
     window = price.window if price is not None else None
     storage = price.storage_month if price is not None else None
@@ -163,23 +166,59 @@ def projection_report(account: Account, fitted: Fitted, traffic: Traffic) -> dic
         "month": _range(day, days, storage),
         "month_storage": exact_text(storage),
         "thousand_requests": exact_text(None if dollars is None or not best.served else dollars / best.served * 1000),
-        "thousand_requests_range": _thousand(others, window) if known else None,
+        "thousand_requests_range": _thousand(others, draws, window) if known else None,
     }
 
 
-def _thousand(ways: list[Projection], window: Decimal | None) -> list[str | None] | None:
+def _thousand(ways: list[Projection], draws: list[list[Projection]], window: Decimal | None) -> list[str | None] | None:
     """Dollars of a thousand served requests, at least and at most; None: no price is known, or no way serves any."""
     served = [one for one in ways if one.served]
     if window is None or not served:
         return None
-    low = min(window * one.windows / one.served * 1000 for one in served)
-    high = max(window * (one.windows + one.idle_windows) / one.served * 1000 for one in served)
-    return [exact_text(low), exact_text(high)]
+    drawn = [[one for one in group if one.served] for group in draws]
+    low, high = _bounded(
+        served,
+        drawn,
+        lambda one: _billed(one) / one.served * 1000,
+        lambda one: _billed_if_idle(one) / one.served * 1000,
+    )
+    return [exact_text(window * max(Decimal(0), low)), exact_text(window * high)]
 
 
-def _days(fitted: Fitted, traffic: Traffic) -> tuple[Projection, list[Projection], list[Projection]]:
-    """The day as the best values give it; all the ways in which it may go, that one included; and those and further
-    draws of its arrivals."""
+def _billed(way: Projection) -> Decimal:
+    return Decimal(way.windows)
+
+
+def _billed_if_idle(way: Projection) -> Decimal:
+    """The windows that are billed if those without a call are billed too."""
+    return Decimal(way.windows + way.idle_windows)
+
+
+def _bounded(
+    ways: list[Projection],
+    draws: list[list[Projection]],
+    at_least: Callable[[Projection], Decimal],
+    at_most: Callable[[Projection], Decimal],
+) -> tuple[Decimal, Decimal]:
+    """The bounds of a figure over all ways in which a day may go, and over draws that were not made.
+
+    A few draws of a day do not show how far others go. Four times their range, divided by how many they are, more on
+    each side makes about three standard deviations, from two draws to ten.
+    """
+    low, high = min(map(at_least, ways)), max(map(at_most, ways))
+    for group in draws:
+        if len(group) > 1:
+            least, most = [at_least(one) for one in group], [at_most(one) for one in group]
+            low = min(low, min(least) - (max(least) - min(least)) * 4 / len(group))
+            high = max(high, max(most) + (max(most) - min(most)) * 4 / len(group))
+    return low, high
+
+
+def _days(
+    fitted: Fitted, traffic: Traffic
+) -> tuple[Projection, list[Projection], list[Projection], list[list[Projection]]]:
+    """The day as the best values give it; all the ways in which it may go, that one included; those and further draws
+    of its arrivals; and the draws again, each list with the same values for all else."""
     carries, model = fitted.carries, fitted.model
     best, slow = _World(model, carries.answer_s), _World(model, carries.slowest_s)
     any_number = _World(replace(model, calls_per_copy=_ANY), carries.answer_s)
@@ -191,11 +230,13 @@ def _days(fitted: Fitted, traffic: Traffic) -> tuple[Projection, list[Projection
         draws = [best]
     worlds += [_World(other, carries.slowest_s) for other in fitted.quick_and_slow]
     arrivals = traffic.arrivals_s.tolist()
-    found = [project(arrivals, one.service_s, one.model) for one in dict.fromkeys(worlds)]
-    redrawn = [
-        project(other.tolist(), one.service_s, one.model) for other in traffic.others for one in dict.fromkeys(draws)
+    found = {one: project(arrivals, one.service_s, one.model) for one in dict.fromkeys(worlds)}
+    drawn = [
+        [found[one], *(project(other.tolist(), one.service_s, one.model) for other in traffic.others)]
+        for one in dict.fromkeys(draws)
     ]
-    return found[0], found, found + redrawn
+    ways = list(found.values())
+    return ways[0], ways, ways + [one for group in drawn for one in group[1:]], drawn
 
 
 def _traffic(traffic: Traffic) -> dict[str, Any]:
