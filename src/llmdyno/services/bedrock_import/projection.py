@@ -144,10 +144,12 @@ def projection_report(account: Account, fitted: Fitted, traffic: Traffic) -> dic
     best, worlds, others, draws = _days(fitted, traffic)
     known = carries.calls is not None
     low, high = _bounded(others, draws, _billed, _billed_if_idle)
+    # When a further copy comes hangs on chance, so that even draws that agree do not bound it to the window.
+    chance = best.most_copies - 1 if traffic.others and best.most_copies else 0
     windows = {
-        "low": max(min(1, best.windows), math.floor(low)),
+        "low": max(min(1, best.windows), math.floor(low) - chance),
         "billed": best.windows if known else None,
-        "high": math.ceil(high),
+        "high": math.ceil(high) + chance,
     }
     window = price.window if price is not None else None
     storage = price.storage_month if price is not None else None
