@@ -88,7 +88,7 @@ class _Columns(NamedTuple):
 
 
 class _Line(NamedTuple):
-    """A line: its number in the file, its beginning, its total or rate, its end in the beginning's seconds (or None)."""
+    """A line: its number in the file, its beginning, its total or rate, its end in the beginning's seconds, or None."""
 
     number: int
     moment: Moment
