@@ -133,7 +133,7 @@ def test_a_run_is_priced_printed_and_shown_again(tmp_path: Path, capsys: pytest.
     assert main(["cost", path, "--requests-per-hour", "10", "--compare-price", "1,2"]) == 0
     printed = capsys.readouterr().out
     assert "A thousand requests   $4.50\n" in printed
-    assert "A day: 10 requests an hour, the same in every hour of every day" in printed
+    assert "A day: 10 requests an hour, the same in every hour of every day; arrivals within" in printed
     report = json.loads((tmp_path / "run/cost.json").read_text(encoding="utf-8"))
     assert (report["billing"], report["cost"]["run"]["dollars"]) == ("tokens", "0.0135")
     assert main(["show", path]) == 0

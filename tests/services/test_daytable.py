@@ -157,6 +157,16 @@ def test_several_days_are_named_and_one_is_chosen() -> None:
     assert refused("time,requests\n09:00,5\n", "2026-03-02") == "--day: day.csv has no dates; leave out --day"
 
 
+def test_a_line_that_ends_after_midnight_says_what_is_not_of_this_day() -> None:
+    text = "start,end,requests\n2026-03-01T22:00,2026-03-01T23:30,60\n2026-03-01T23:30,2026-03-02T00:30,100\n"
+    assert spans(text) == [Span(79_200, 84_600, 60), Span(84_600, 86_400, 50)]
+    assert notes(text)[1] == "the last line ends after midnight: 50 of its requests are not of this day"
+    assert "midnight" not in "".join(notes(text.replace("02T00:30", "02T00:00")))
+    assert (
+        notes(SEVERAL, "2026-03-01")[1] == "the last line ends after midnight: 30 of its requests are not of this day"
+    )
+
+
 def test_many_days_are_named_in_short() -> None:
     lines = "".join(f"2026-03-{day:02},10\n" for day in range(1, 31))
     assert refused(f"date,requests\n{lines}").endswith(

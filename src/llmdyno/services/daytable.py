@@ -88,8 +88,7 @@ class _Columns(NamedTuple):
 
 
 class _Line(NamedTuple):
-    """A line: its number in the file, when it begins, its total or rate, and when it ends, in the seconds of its
-    beginning (None: it does not say)."""
+    """A line: its number in the file, its beginning, its total or rate, its end in the beginning's seconds, or None."""
 
     number: int
     moment: Moment
@@ -126,7 +125,7 @@ def parse_day(text: str, path: str, day: str | None) -> DayTable:
     left_out = [name or "(unnamed)" for index, name in enumerate(columns.heading) if index not in columns[:4]]
     if left_out:
         notes.append(f"columns left out: {', '.join(left_out)}"[:200])
-    return DayTable(tuple(chosen), (*notes, *_carried_in(lines, chosen, date), *_unevenness(chosen)))
+    return DayTable(tuple(chosen), (*notes, *_carried(spans, chosen, date), *_unevenness(chosen)))
 
 
 def _refuse(problem: str, fits: str | None = None, where: str = FLAG) -> NoReturn:
@@ -317,15 +316,16 @@ def _how_read(columns: _Columns, first: Moment, date: str | None, *, hourly: boo
     )
 
 
-def _carried_in(lines: Sequence[_Line], spans: Sequence[Span], date: str | None) -> list[str]:
-    """That a line of the day before counts for the first hours of this one."""
-    if date is None:
-        return []
-    first_s = next(line.moment.at_s % DAY_S for line in lines if date_text(line.moment.at_s) == date)
-    if first_s <= spans[0].start_s:
-        return []
-    until = clock_text(spans[0].end_s)
-    return [f"until {until}, a line of the day before counts, with {spans[0].requests:,.0f} requests"]
+def _carried(spans: Sequence[Span], chosen: Sequence[Span], date: str | None) -> list[str]:
+    """That a line of the day before counts for the first hours of this one, and that its last line goes beyond it."""
+    own = [span for span in spans if date is not None and date_text(span.start_s) == date]
+    notes = []
+    if own and own[0].start_s % DAY_S > chosen[0].start_s:
+        until = clock_text(chosen[0].end_s)
+        notes.append(f"until {until}, a line of the day before counts, with {chosen[0].requests:,.0f} requests")
+    if own and (after := own[-1].requests - chosen[-1].requests) > 0:
+        notes.append(f"the last line ends after midnight: {after:,.0f} of its requests are not of this day")
+    return notes
 
 
 def _unevenness(spans: Sequence[Span]) -> list[str]:

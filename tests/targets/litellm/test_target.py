@@ -200,3 +200,11 @@ def test_a_parameter_that_is_no_url(name: str, given: object) -> None:
     assert str(refused.value).startswith(f"--litellm-param {name}: ")
     assert str(refused.value).endswith(" does not fit; what fits: an http:// or https:// URL")
     assert "s3cret" not in str(refused.value)
+
+
+@pytest.mark.parametrize("mode", ["wire", "sdk"])
+def test_a_key_of_bedrock_s_stays_here_without_tls(mode: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    keys: dict[str, Any] = {"endpoint_url": "http://far.example", "region": "us-east-1", "litellm_mode": mode}
+    assert refused_look(spec("bedrock/amazon.nova-lite-v1:0", api_key="abc", **keys))[0] == "--api-key"
+    monkeypatch.setenv("AWS_BEARER_TOKEN_BEDROCK", "abc")
+    assert refused_look(spec("bedrock/amazon.nova-lite-v1:0", **keys))[0] == "AWS_BEARER_TOKEN_BEDROCK"

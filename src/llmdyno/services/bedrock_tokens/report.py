@@ -116,7 +116,7 @@ def projection_report(account: Account, bill: Bill, traffic: Traffic) -> dict[st
     per_hour = np.bincount((traffic.arrivals_s // HOUR_S).astype(int), minlength=_HOURS)[:_HOURS].tolist()
     inputs, outputs = means_of(account.usage)
     return {
-        "traffic": traffic.description,
+        "traffic": f"{traffic.description}; {traffic.arrivals}",
         "requests": round(count),
         "days_a_month": traffic.days_a_month,
         **day_report(traffic),

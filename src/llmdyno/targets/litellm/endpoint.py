@@ -8,8 +8,10 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from typing import Any
+from urllib.parse import urlsplit
 
 from llmdyno.errors import InputError
+from llmdyno.host.loopback import loopback
 
 Configured = Callable[[str], str | None]
 """The URL that AWS's configuration gives a service instead of AWS's own; None: it gives none."""
@@ -48,3 +50,24 @@ def endpoint_of(provider: str, parameters: Mapping[str, Any], configured: Config
         return {}
     problem = f"AWS's endpoint variables move {service}, and LiteLLM's {provider} does not read them"
     raise InputError("--model", problem, f"give --litellm-param {own}=URL, or unset them")
+
+
+def refuse_key_in_the_clear(provider: str, parameters: Mapping[str, Any], bearer: str | None) -> None:
+    """Refuse to send an API key of Bedrock's without TLS to another machine.
+
+    Args:
+        provider: LiteLLM's name for the provider.
+        parameters: of the call, with `endpoint_of`'s.
+        bearer: the key of the environment; None: it has none.
+
+    Raises:
+        InputError: the key would go out in the clear.
+    """
+    url = parameters.get("api_base") or parameters.get("aws_bedrock_runtime_endpoint")
+    if provider not in _BEDROCK or not url or not (parameters.get("api_key") or bearer):
+        return
+    parts = urlsplit(str(url))
+    if parts.scheme != "https" and not loopback(parts.hostname or ""):
+        where = "--api-key" if parameters.get("api_key") else "AWS_BEARER_TOKEN_BEDROCK"
+        problem = f"would go to {parts.hostname} in the clear"
+        raise InputError(where, problem, "use an https:// URL, or leave it out and use AWS credentials")

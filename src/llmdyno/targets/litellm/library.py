@@ -38,7 +38,7 @@ from llmdyno.services.bedrock_import.identity import imported_model_arn, importe
 from llmdyno.spec.masking import Masker
 from llmdyno.spec.secrets import SECRET_HEADER, header_secrets, url_secrets
 from llmdyno.targets.litellm.catching import CatchingTransport, CaughtRequest, Recorded
-from llmdyno.targets.litellm.endpoint import Configured, endpoint_of, nothing_configured
+from llmdyno.targets.litellm.endpoint import Configured, endpoint_of, nothing_configured, refuse_key_in_the_clear
 from llmdyno.timeline.record import CONNECT, TIMEOUT
 from llmdyno.workload.session import Messages, user_message
 
@@ -127,6 +127,7 @@ class LiteLLM:
             fits = "give it as LiteLLM names it: openai/gpt-4o-mini, bedrock/llama/arn:…, hosted_vllm/my-model"
             raise InputError("--model", f"{model!r}: {_text_of(error, self._mask)}", fits) from None
         self._parameters.update(endpoint_of(self.provider, parameters, configured))
+        refuse_key_in_the_clear(self.provider, self._parameters, os.environ.get("AWS_BEARER_TOKEN_BEDROCK"))
         self._by_handler: bool | None = None
         route, _, name = rest.partition("/")
         found = imported_model_arn(name) if self.provider == "bedrock" else None
