@@ -225,6 +225,19 @@ def test_a_run_at_little_load_leaves_open_how_long_a_full_copy_takes(account: Ac
     assert found["windows"]["high"] >= 60  # three copies
 
 
+def test_draws_that_agree_leave_a_window_for_each_further_copy_to_chance(account: Account) -> None:
+    """A trace is as it is. Draws may all bring a further copy at the same time, and the next one a window later."""
+    arrivals_s = np.arange(0.0, 7200.0, 2.0)
+    trace = Traffic(arrivals_s, 20, "busy", peak=Peak("all day", 1800.0))
+    better = ScalingOverrides(calls_per_copy=3, scale_up_s=90.0, max_copies=3)
+    exact, drawn = (account.project(better, one) for one in (trace, replace(trace, others=(arrivals_s,))))
+    further = exact["most_copies"] - 1
+    assert further >= 1
+    assert drawn["windows"]["low"] == exact["windows"]["low"] - further
+    assert drawn["windows"]["billed"] == exact["windows"]["billed"]
+    assert drawn["windows"]["high"] == exact["windows"]["high"] + further
+
+
 def test_without_a_price_there_are_windows_and_no_dollars(tmp_path: Path) -> None:
     run = make_run(tmp_path, [*COLD_START, *ONE_USER, Sent(505.0, 505.1, THROTTLED)])
     found = account_of(run, ModelFacts(FACTS.arn), NO_OVERRIDES, None).project(ONE_A_COPY, THREE_CALLS)
